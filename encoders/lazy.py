@@ -1,0 +1,134 @@
+"""An encoder that is in memory only while it is needed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from encoders.base import Encoder
+from encoders.footprint import release_memory, rss_bytes
+
+State = Literal["off", "idle", "loading", "ready", "unavailable"]
+
+log = logging.getLogger("matmon.encoders")
+
+# How a model is written in the log, where that differs from its folder.
+SPELLINGS = {"alephbert": "AlephBERT"}
+
+
+class LazyEncoder:
+    """Holds one encoder; loads it in the background when asked to, and lets it go when unused.
+
+    load=None is a site without semantic search: the state stays "off". Every method may be called from any
+    thread and none but wait() blocks. Whoever took .encoder keeps it working through an unload.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Encoder] | None,
+        name: str,
+        retry_after_s: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.model = name
+        self.error: str | None = None
+        self.loaded_s: float | None = None
+        self.loaded_mb: float | None = None
+        self._load = load
+        self._retry_after_s = retry_after_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._state: State = "idle" if load else "off"
+        self._encoder: Encoder | None = None
+        self._failed_at = 0.0
+        self._used_at = 0.0
+
+    @property
+    def state(self) -> State:
+        """Say where the encoder is; "unavailable" means that the last attempt to load it failed."""
+        return self._state
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The encoder if it is ready; asking starts nothing."""
+        return self._encoder
+
+    def start(self) -> None:
+        """Begin to load and return at once; however many ask at the same time, it is loaded once.
+
+        After a failure nothing happens before retry_after_s are over.
+        """
+        with self._lock:
+            if not self._may_start():
+                return
+            self._state = "loading"
+            self._settled.clear()
+        threading.Thread(target=self._run, name=f"load-{self.model}", daemon=True).start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait while it is loading, timeout_s at most, and return whether it is ready."""
+        if self._state == "loading":
+            self._settled.wait(timeout_s)
+        return self._state == "ready"
+
+    def used(self) -> None:
+        """Note that the encoder was used now."""
+        self._used_at = self._clock()
+
+    def unload_if_idle(self, idle_s: float) -> bool:
+        """Unload if unused for idle_s, and return whether it was; 0 or less never unloads."""
+        if idle_s <= 0 or self._clock() - self._used_at < idle_s:
+            return False
+        return self.unload()
+
+    def unload(self) -> bool:
+        """Let go of the encoder and return whether there was one; one that is still loading is left alone."""
+        with self._lock:
+            if self._state != "ready":
+                return False
+            self._encoder = None
+            self._state = "idle"
+        release_memory()
+        log.info("Unloaded %s model, %.0f MB resident", self._spelling, rss_bytes() / 2**20)
+        return True
+
+    @property
+    def _spelling(self) -> str:
+        return SPELLINGS.get(self.model, self.model)
+
+    def _may_start(self) -> bool:
+        if self._state == "unavailable":
+            return self._clock() - self._failed_at >= self._retry_after_s
+        return self._state == "idle"
+
+    def _run(self) -> None:
+        assert self._load is not None
+        log.info("Loading %s model", self._spelling)
+        before, began = rss_bytes(), time.monotonic()
+        try:
+            encoder = self._load()
+        except Exception as error:  # noqa: BLE001 - a missing library, a damaged file: search goes on without
+            self._fail(error)
+            return
+        self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)
+
+    def _become_ready(self, encoder: Encoder, loaded_s: float, loaded_mb: float) -> None:
+        with self._lock:
+            self._encoder, self.error = encoder, None
+            self.loaded_s, self.loaded_mb = loaded_s, loaded_mb
+            self._used_at = self._clock()
+            self._state = "ready"
+        self._settled.set()
+        log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self.error = str(error) or type(error).__name__
+            self._failed_at = self._clock()
+            self._state = "unavailable"
+        self._settled.set()
+        log.error("Loading %s model failed: %s", self._spelling, self.error)
