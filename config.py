@@ -1,0 +1,138 @@
+"""The environment, read, checked and typed once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be used; the message names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator chose; made by `read_settings`, never changed afterwards."""
+
+    database_url: str
+    secret_key: str = field(repr=False)
+    admin_token: str = field(repr=False)
+    instance_dir: Path
+    semantic_model: str = "e5-small"
+    models_dir: Path = ROOT / "models"
+    model_loading: str = "lazy"
+    model_idle_s: int = 900
+    tag_batch_size: int = 10
+    passage_batch_size: int | None = None
+    memory_limit_mb: int | None = None
+    db_pool_size: int = 2
+    db_max_overflow: int = 3
+    rate_limit: str = "60/minute"
+    default_locale: str = "he"
+    trusted_proxies: int = 0
+    secure_cookies: bool = False
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.database_url.startswith("postgresql")
+
+
+def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | None = None) -> Settings:
+    """Return the settings in `environ`; raises BadSetting with a sentence that names the one that is off."""
+    instance = instance_dir or Path(environ.get("INSTANCE_DIR", ROOT / "instance"))
+    url = database_url(environ.get("DATABASE_URL", ""), instance)
+    return Settings(
+        database_url=url,
+        secret_key=secret(environ, "SECRET_KEY", url, instance),
+        admin_token=secret(environ, "ADMIN_TOKEN", url, instance),
+        instance_dir=instance,
+        semantic_model=environ.get("SEMANTIC_MODEL", "e5-small").strip() or "none",
+        models_dir=Path(environ.get("MODELS_DIR", ROOT / "models")),
+        model_loading=choice(environ, "MODEL_LOADING", "lazy", ("lazy", "warm")),
+        model_idle_s=whole(environ, "MODEL_IDLE_SECONDS", 900, 0, 86_400),
+        tag_batch_size=whole(environ, "TAG_BATCH_SIZE", 10, 1, 256),
+        passage_batch_size=optional_whole(environ, "PASSAGE_BATCH_SIZE", 1, 256),
+        memory_limit_mb=optional_whole(environ, "MEMORY_LIMIT_MB", 64, 1_048_576),
+        db_pool_size=whole(environ, "DB_POOL_SIZE", 2, 1, 50),
+        db_max_overflow=whole(environ, "DB_MAX_OVERFLOW", 3, 0, 50),
+        rate_limit=rate(environ.get("RATE_LIMIT", "60/minute")),
+        default_locale=choice(environ, "DEFAULT_LOCALE", "he", ("he", "en")),
+        trusted_proxies=whole(environ, "TRUSTED_PROXIES", 1 if "DYNO" in environ or "RENDER" in environ else 0, 0, 5),
+        secure_cookies=choice(environ, "SECURE_COOKIES", "0", ("0", "1")) == "1",
+    )
+
+
+def database_url(given: str, instance: Path) -> str:
+    """Return a SQLAlchemy address: SQLite's path absolute, `postgres://` as psycopg2 wants it."""
+    url = given.strip() or "sqlite:///instance/matmon.db"
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg2://" + url.removeprefix(prefix)
+    if url.startswith("postgresql+psycopg2://"):
+        return url
+    if not url.startswith("sqlite:///"):
+        shown = url.split("://")[0]
+        raise BadSetting(f"DATABASE_URL begins with {shown!r}: it must be sqlite:///PATH or postgresql://…")
+    path = Path(url.removeprefix("sqlite:///"))
+    if not given.strip():
+        path = instance / "matmon.db"
+    return f"sqlite:///{path if path.is_absolute() else ROOT / path}"
+
+
+def secret(environ: Mapping[str, str], name: str, url: str, instance: Path) -> str:
+    """Return the secret from the environment, or, for a local SQLite, one kept in the instance folder."""
+    given = environ.get(name, "").strip()
+    if given:
+        if len(given) < 16:
+            raise BadSetting(f"{name} has {len(given)} characters: give it 16 or more, chosen at random")
+        return given
+    if url.startswith("postgresql"):
+        raise BadSetting(f"{name} is not set: with PostgreSQL it is required; make one with: openssl rand -hex 32")
+    return kept_secret(instance / name.lower())
+
+
+def kept_secret(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Two processes may start at once: the one that makes the file first wins, the other reads it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    made = secrets.token_hex(24)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(made)
+    return made
+
+
+def choice(environ: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = environ.get(name, "").strip() or default
+    if value not in allowed:
+        raise BadSetting(f"{name}={value!r}: it must be one of {', '.join(allowed)}")
+    return value
+
+
+def whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    value = optional_whole(environ, name, low, high)
+    return default if value is None else value
+
+
+def optional_whole(environ: Mapping[str, str], name: str, low: int, high: int) -> int | None:
+    given = environ.get(name, "").strip()
+    if not given:
+        return None
+    if not given.isascii() or not given.isdigit() or not low <= int(given) <= high:
+        raise BadSetting(f"{name}={given!r}: it must be a whole number from {low} to {high}")
+    return int(given)
+
+
+def rate(given: str) -> str:
+    """Return a rate such as `60/minute`, checked by shape; the limiter itself reads it."""
+    count, _, unit = given.strip().partition("/")
+    if not count.isdigit() or unit not in ("second", "minute", "hour", "day"):
+        raise BadSetting(f"RATE_LIMIT={given!r}: it must look like 60/minute (second, minute, hour or day)")
+    return given.strip()

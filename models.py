@@ -1,0 +1,171 @@
+"""What is stored. A document's key is a hash of its collection and own id: the same in every database."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from utils.sql import BinaryText
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+def number(*parts: str) -> int:
+    """Return a 63-bit number made of the parts: the first 8 bytes of BLAKE2b, the top bit cleared."""
+    digest = blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def document_number(collection: str, own_id: str) -> int:
+    return number("document", collection, own_id)
+
+
+class Collection(Base):
+    """A set of documents under one name; a document belongs to one."""
+
+    __tablename__ = "collection"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(64), nullable=False)
+    documents: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Document(Base):
+    """A titled text with tags; `row_hash` tells an unchanged row, `content_hash` an embedding out of date."""
+
+    __tablename__ = "document"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), nullable=False)
+    own_id: Mapped[str] = mapped_column(String(255), nullable=False)
+    title: Mapped[str] = mapped_column(Text, nullable=False)
+    body: Mapped[str] = mapped_column(Text, nullable=False)
+    language: Mapped[str] = mapped_column(String(16), nullable=False, default="")
+    source: Mapped[str] = mapped_column(Text, nullable=False, default="")
+    url: Mapped[str] = mapped_column(Text, nullable=False, default="")
+    licence: Mapped[str] = mapped_column(Text, nullable=False, default="")
+    extra: Mapped[dict[str, Any]] = mapped_column(JSON, nullable=False, default=dict)
+    row_hash: Mapped[bytes] = mapped_column(LargeBinary(16), nullable=False)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(16), nullable=False)
+    added_at: Mapped[int] = mapped_column(BigInteger, nullable=False)  # seconds since 1970, UTC
+    changed_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    __table_args__ = (
+        Index("document_newest", "added_at", "id"),
+        Index("document_collection", "collection_id", "added_at", "id"),
+        Index("document_language", "language", "id"),
+    )
+
+
+class Tag(Base):
+    """A tag by its normalised name (`key`); `name` is as first written."""
+
+    __tablename__ = "tag"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text, nullable=False)
+    key: Mapped[str] = mapped_column(BinaryText, nullable=False)
+    __table_args__ = (Index("tag_key", "key"),)
+
+
+class DocumentTag(Base):
+    """A document has a tag; `place` keeps the order in which the document names its tags."""
+
+    __tablename__ = "document_tag"
+    document_id: Mapped[int] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), primary_key=True)
+    place: Mapped[int] = mapped_column(SmallInteger, nullable=False)
+    __table_args__ = (Index("document_tag_tag", "tag_id", "document_id"), {"sqlite_with_rowid": False})
+
+
+class TagCount(Base):
+    """How many documents of a collection have a tag; kept with the documents, in the same transaction."""
+
+    __tablename__ = "tag_count"
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), primary_key=True)
+    documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    __table_args__ = (Index("tag_count_most", "collection_id", "documents"), {"sqlite_with_rowid": False})
+
+
+class Words(Base):
+    """A document's terms, packed for scoring; the database's own full-text index beside it finds candidates."""
+
+    __tablename__ = "words"
+    document_id: Mapped[int] = mapped_column(
+        ForeignKey("document.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    stems: Mapped[int] = mapped_column(nullable=False)
+    grams: Mapped[int] = mapped_column(nullable=False)
+    terms: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+
+
+class Term(Base):
+    """In how many documents a term stands, readable on every database."""
+
+    __tablename__ = "term"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
+
+
+class State(Base):
+    """One row: totals that scores need, and a version that grows with every committed change.
+
+    Its update locks the row, so that versions are committed in their order.
+    """
+
+    __tablename__ = "state"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    analysis: Mapped[int] = mapped_column(nullable=False)
+    documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    stems: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    grams: Mapped[int] = mapped_column(BigInteger, nullable=False)
+
+
+class Change(Base):
+    """Which documents' embeddings a version touched: what a running process reads to follow."""
+
+    __tablename__ = "change"
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    document_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class Model(Base):
+    """An encoder whose embeddings are stored; `checksum` is of the prepared files that made them."""
+
+    __tablename__ = "model"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(128), nullable=False)
+    dim: Mapped[int] = mapped_column(nullable=False)
+    checksum: Mapped[str] = mapped_column(String(64), nullable=False)
+
+
+class Embedding(Base):
+    """One window of a document under one model: float32 scale and int8 values of (x - mean)."""
+
+    __tablename__ = "embedding"
+    document_id: Mapped[int] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"), primary_key=True)
+    window: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    start: Mapped[int] = mapped_column(nullable=False)  # characters of the body: half-open range of the window
+    end: Mapped[int] = mapped_column(nullable=False)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(16), nullable=False)
+    vector: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+    __table_args__ = (Index("embedding_model", "model_id", "document_id", "window"),)
+
+
+class TagEmbedding(Base):
+    """A tag's name under one model, in the same compact form."""
+
+    __tablename__ = "tag_embedding"
+    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), primary_key=True)
+    vector: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+    __table_args__ = ({"sqlite_with_rowid": False},)

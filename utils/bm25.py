@@ -1,0 +1,100 @@
+"""BM25 over packed term counts: the same figures from any database that can keep bytes.
+
+Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+K1, B = 1.2, 0.75
+PACKED = np.dtype([("term", "<u4"), ("count", "u1")])
+
+
+def term_id(field: str, term: str) -> int:
+    """Return a 32-bit number for a term of a field; two terms that meet share a document frequency, no more."""
+    return crc32(f"{field}:{term}".encode())
+
+
+def pack(counts: Mapping[int, int]) -> bytes:
+    """Return `{term id: count}` as five bytes a term, counts above 255 cut."""
+    packed = np.empty(len(counts), PACKED)
+    packed["term"] = np.fromiter(counts.keys(), "<u4", len(counts))
+    packed["count"] = np.minimum(np.fromiter(counts.values(), "<i8", len(counts)), 255)
+    return packed.tobytes()
+
+
+def unpack(packed: bytes) -> dict[int, int]:
+    """Return what `pack` was given."""
+    read = np.frombuffer(packed, PACKED)
+    return dict(zip(read["term"].tolist(), read["count"].tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How one field of the documents is counted: its weight in the score and its mean length in terms."""
+
+    weight: float
+    mean_length: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTerm:
+    """A term of the query: its number, the field (an index into the fields) and in how many documents it stands."""
+
+    id: int
+    field: int
+    documents: int
+
+
+class BM25:
+    """Scores of packed documents for one query; `bound` is what no document's score can exceed."""
+
+    def __init__(self, terms: Iterable[QueryTerm], fields: Sequence[Field], documents: int) -> None:
+        ordered = sorted({term.id: term for term in terms}.values(), key=lambda term: term.id)
+        self._ids = np.array([term.id for term in ordered], "<u4")
+        self._fields = np.array([term.field for term in ordered], np.int64)
+        weights = [fields[t.field].weight * idf(t.documents, documents) * (K1 + 1) for t in ordered]
+        self._weights = np.array(weights, np.float64)
+        self._means = np.array([max(field.mean_length, 1e-9) for field in fields])
+        self._seen = np.zeros(65_536, bool)
+        self._seen[self._ids & 0xFFFF] = True
+        self.bound = float(self._weights.sum())
+
+    def scores(self, packed: Sequence[bytes], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return a score of 0 to 1 (the share of `bound`) a document; `lengths` has shape (fields, documents)."""
+        if not len(packed) or not self.bound:
+            return np.zeros(len(packed))
+        owners, terms, counts = self._matches(packed)
+        fields = self._fields[terms]
+        norm = K1 * (1 - B + B * lengths[fields, owners] / self._means[fields])
+        parts = self._weights[terms] * counts / (counts + norm)
+        return np.bincount(owners, parts, len(packed)) / self.bound
+
+    def contains(self, packed: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Return whether each document has any of the query's terms."""
+        owners, _, _ = self._matches(packed)
+        return np.bincount(owners, minlength=len(packed)) > 0
+
+    def _matches(self, packed: Sequence[bytes]) -> tuple[NDArray, NDArray, NDArray]:
+        read = np.frombuffer(b"".join(packed), PACKED)
+        ends = np.cumsum([len(one) // PACKED.itemsize for one in packed])
+        # A table of the low 16 bits throws out nearly all terms at once; the rest are looked up exactly.
+        places = np.flatnonzero(self._seen[read["term"] & 0xFFFF])
+        found = read[places]
+        terms = np.minimum(np.searchsorted(self._ids, found["term"]), max(len(self._ids) - 1, 0))
+        exact = self._ids[terms] == found["term"] if len(self._ids) else np.zeros(0, bool)
+        owners = np.searchsorted(ends, places[exact], side="right")
+        return owners, terms[exact], found["count"][exact].astype(np.float64)
+
+
+def idf(having: int, documents: int) -> float:
+    """Return how much a term that stands in `having` of `documents` tells; never below zero."""
+    having = min(having, documents)
+    return math.log(1 + (documents - having + 0.5) / (having + 0.5))

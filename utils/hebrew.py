@@ -1,0 +1,147 @@
+"""Hebrew and English text as the words that a search compares, each knowing where it stood in the original."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from utils.stop_words import ENGLISH, HEBREW
+
+# Bumped whenever the same text would give other terms: stored words are then made anew.
+ANALYSIS_VERSION = 1
+
+GRAM = 4
+_SPACES = "\u05be\u05c0\u05c3\u05c6-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_"
+_DOUBLE = "\u05f4\u201c\u201d\u201e\u201f\u2033\uff02\u00ab\u00bb"
+_SINGLE = "\u05f3\u2018\u2019\u201a\u201b\u2032\uff07\u00b4`"
+_FINALS = dict(zip("ךםןףץς", "כמנפצσ", strict=True))
+
+
+class Word(NamedTuple):
+    """One word of a text: its folded form, and the half-open range of characters it took in the original."""
+
+    form: str
+    start: int
+    end: int
+
+
+def _deleted(code: int) -> bool:
+    """Marks that change how a letter is read, not which letter it is, and characters that are not seen."""
+    character = chr(code)
+    return unicodedata.category(character) in ("Mn", "Cf") or (unicodedata.category(character) == "Cc" and code > 31)
+
+
+class _Folds(dict[int, str]):
+    """What each character becomes after NFKD and lower case; filled as characters are met, bounded by Unicode."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character in _SPACES or code == 0:
+            made = " "
+        elif character in _DOUBLE:
+            made = '"'
+        elif character in _SINGLE:
+            made = "'"
+        else:
+            made = "" if _deleted(code) else _FINALS.get(character, character)
+        self[code] = made
+        return made
+
+
+_FOLDS = _Folds()
+# In this order: an acronym's gershayim, a geresh after a Hebrew letter, an English possessive, an apostrophe
+# inside an English word, a comma between thousands.
+_REMOVED = re.compile(
+    r"""(?<=[א-ת])"(?=[א-ת])|(?<=[א-ת])'|(?<=[a-z])'s(?![a-z])|(?<=[a-z])'(?=[a-z])|(?<=\d),(?=\d{3}(?!\d))"""
+)
+_WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+(?:\+\+|\#(?!\w))?")
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).lower().translate(_FOLDS)
+
+
+def normalise(text: str) -> str:
+    """Return the text with points, quotes, dashes, case and final letters folded; the same for every spelling."""
+    return _REMOVED.sub("", _fold(text))
+
+
+def normalise_with_offsets(text: str) -> tuple[str, list[int]]:
+    """Return the normalised text and, for each of its characters, the place in `text` that it came from."""
+    folded: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        for made in _fold(character):
+            folded.append(made)
+            places.append(place)
+    joined = "".join(folded)
+    for match in reversed(list(_REMOVED.finditer(joined))):
+        del folded[match.start() : match.end()], places[match.start() : match.end()]
+    return "".join(folded), places
+
+
+def forms(text: str) -> list[str]:
+    """Return the folded words of a text in order, stop words included."""
+    return _WORD.findall(normalise(text))
+
+
+def words(text: str) -> Iterator[Word]:
+    """Yield the words of a text with their places in it; points and quotes inside a word belong to it."""
+    folded, places = normalise_with_offsets(text)
+    for match in _WORD.finditer(folded):
+        start = places[match.start()]
+        end = places[match.end() - 1] + 1
+        while end < len(text) and not _FOLDS[ord(text[end])] and _fold(text[end]) == "":
+            end += 1  # the points of a word's last letter are highlighted with it
+        yield Word(match.group(), start, end)
+
+
+def is_stop_word(form: str) -> bool:
+    return form in _FOLDED_STOPS
+
+
+def content_forms(found: list[str]) -> list[str]:
+    """Return the words that carry a subject; all of them where none does, so that no text is empty."""
+    return [form for form in found if form not in _FOLDED_STOPS] or found
+
+
+_PREFIX = re.compile(r"^ו?(?:כש|לכש|ש)?(?:[בלה]|מה)?(?=.{3})")
+
+
+@lru_cache(maxsize=16_384)
+def stem(form: str) -> str:
+    """Return a folded word without its Hebrew prefix letters or its English plural."""
+    if "א" <= form[0] <= "ת":
+        return _PREFIX.sub("", form, count=1)
+    return _singular(form)
+
+
+def _singular(form: str) -> str:
+    if len(form) < 4 or not form.endswith("s") or form.endswith(("ss", "us", "is")):
+        return form
+    if form.endswith("ies") and len(form) > 4:
+        return form[:-3] + "y"
+    return form[:-1]
+
+
+def grams(form: str) -> list[str]:
+    """Return the runs of four characters of `_form_`, the padding included: what survives a typo or a suffix."""
+    padded = f"_{form}_"
+    return [padded[i : i + GRAM] for i in range(max(1, len(padded) - GRAM + 1))]
+
+
+def stripped(text: str) -> str:
+    """Return the text without points and unseen characters, its letters and punctuation as they were."""
+    return "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or not _deleted(ord(c)))
+
+
+def is_hebrew(text: str) -> bool:
+    """True where the first strong letters of a text are mostly Hebrew: its direction is right to left."""
+    letters = [c for c in text[:400] if c.isalpha()]
+    return sum("\u0590" <= c <= "\u05ff" or "\ufb1d" <= c <= "\ufb4f" for c in letters) * 2 > len(letters)
+
+
+_FOLDED_STOPS = frozenset(normalise(word) for word in HEBREW | ENGLISH)
