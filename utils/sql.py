@@ -6,13 +6,16 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, Text, event
+from sqlalchemy import BigInteger, Connection, Engine, Integer, Table, Text, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 # Compared byte by byte on both, so that a prefix is a range that an index serves.
 BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
+
+# SQLite's own row number where the column is the key alone: only the exact word INTEGER makes it that.
+BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 SQLITE_PRAGMAS = (
     "journal_mode=WAL",

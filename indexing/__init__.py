@@ -1,0 +1,1 @@
+"""The write side: files become documents, documents become words and embeddings."""

@@ -1,0 +1,263 @@
+"""Importing a file: rows become documents in committed batches, bad rows go to a file beside it."""
+
+from __future__ import annotations
+
+import csv
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from indexing.documents import NewDocument, Written, digest, write_documents
+from indexing.reading import FileUnusable, Row, readable, rows
+from models import document_number
+
+BATCH = 500
+MOST_TEXT_BYTES = 1_048_576
+MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
+ALIASES = {
+    "id": ("id",),
+    "title": ("title",),
+    "body": ("body", "description"),
+    "tags": ("tags", "skills"),
+    "language": ("language",),
+    "source": ("source",),
+    "url": ("url",),
+    "licence": ("licence", "license"),
+}
+
+
+class RowRefused(ValueError):
+    """A row that cannot become a document, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the fields of a file are understood."""
+
+    collection: str = "documents"
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    tag_separator: str | None = None
+    drop: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import did; `rejects` is the file of refused rows, if there were any."""
+
+    written: Written = field(default_factory=Written)
+    refused: int = 0
+    duplicates: int = 0
+    rejects: Path | None = None
+
+    @property
+    def documents(self) -> int:
+        return self.written.new + self.written.changed + self.written.unchanged
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 all good, 1 some rows refused, 2 nothing done."""
+        if not self.documents:
+            return 2
+        return 1 if self.refused else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How a file's columns were understood: `columns` are (column, meaning or empty, first value)."""
+
+    columns: list[tuple[str, str, str]]
+    documents: list[NewDocument]
+    refused: list[Row]
+
+
+def meanings(columns: list[str], options: Options) -> dict[str, str]:
+    """Return {meaning: column}; raises FileUnusable for a mapping to a column that is not there."""
+    folded = {name.strip().lower(): name for name in reversed(columns)}
+    found = {
+        meaning: folded[alias] for meaning, names in ALIASES.items() for alias in reversed(names) if alias in folded
+    }
+    for meaning, column in options.mapping.items():
+        if meaning not in ALIASES:
+            raise FileUnusable("map", f"--map {meaning}=…: a field is one of {', '.join(ALIASES)}")
+        if column not in columns:
+            raise FileUnusable("map", f"--map {meaning}={column}: the columns are {', '.join(columns)}")
+        found[meaning] = column
+    return found
+
+
+def check_columns(path: Path, options: Options) -> None:
+    """Raise FileUnusable where no row could have a title or a body."""
+    first = next((row for row in rows(path) if row.fields), None)
+    if first is None or first.fields is None:
+        raise FileUnusable("nothing", f"{path.name}: no row of it can be read")
+    columns = list(first.fields)
+    if path.suffix.lower() in (".csv", ".tsv", ".txt") and not {"title", "body"} & set(meanings(columns, options)):
+        raise FileUnusable(
+            "header",
+            f"{path.name}: no column is a title or a body; the columns are {', '.join(columns)};"
+            " say which is which with --map title=COLUMN",
+        )
+
+
+def document(fields: Mapping[str, Any], options: Options) -> NewDocument:
+    """Return a row as a document; raises RowRefused."""
+    # JSON rows need not all have the same fields: a mapped one that is missing here is just empty.
+    known = [*fields, *options.mapping.values()]
+    columns = meanings(known, options)
+    values = {meaning: fields.get(column) for meaning, column in columns.items()}
+    title, body = text(values.get("title")), text(values.get("body"))
+    if not title and not body:
+        raise RowRefused("neither a title nor a body")
+    if len(title) + len(body) > MOST_TEXT_BYTES // 4 and len((title + body).encode()) > MOST_TEXT_BYTES:
+        raise RowRefused("over 1 MB of text: split it into several documents")
+    own_id = text(values.get("id")) or digest(title + "\x1f" + body).hex()[:16]
+    if len(own_id) > LONGEST_ID:
+        raise RowRefused(f"an id of {len(own_id)} characters: at most {LONGEST_ID}")
+    used = set(columns.values()) | options.drop
+    return NewDocument(
+        own_id=own_id,
+        title=title or beginning(body),
+        body=body,
+        tags=tags(values.get("tags"), options.tag_separator),
+        extra={name: value for name, value in fields.items() if name not in used and value not in (None, "")},
+        **{name: text(values.get(name)) for name in ("source", "url", "licence")},
+        language=text(values.get("language")).lower()[:16],
+    )
+
+
+def text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | dict):
+        return readable(value)
+    return str(value).replace("\0", "").strip()
+
+
+def beginning(body: str) -> str:
+    first = body.split("\n", 1)[0]
+    return first if len(first) <= 80 else first[:80].rsplit(" ", 1)[0] + " …"
+
+
+def tags(value: object, separator: str | None) -> tuple[str, ...]:
+    """Return a row's tags without repeats; a string is split at the separator, or at `;`, `|` or `,`."""
+    parts = value if isinstance(value, list) else split_tags(text(value), separator)
+    named = [" ".join(text(part).split()) for part in parts]
+    kept = tuple(dict.fromkeys(name for name in named if name))
+    if len(kept) > MOST_TAGS:
+        raise RowRefused(f"{len(kept)} tags: at most {MOST_TAGS}")
+    if any(len(name) > LONGEST_TAG for name in kept):
+        raise RowRefused(f"a tag of over {LONGEST_TAG} characters")
+    return kept
+
+
+def split_tags(given: str, separator: str | None) -> list[str]:
+    return given.split(separator or next((mark for mark in ";|" if mark in given), ","))
+
+
+def preview(path: Path, options: Options, most: int = 5) -> Preview:
+    """Return how the first rows would be understood; nothing is written. Raises FileUnusable."""
+    check_columns(path, options)
+    read = list(islice(rows(path), 20))
+    first = next((row.fields for row in read if row.fields), {}) or {}
+    named = {column: meaning for meaning, column in meanings(list(first), options).items()}
+    columns = [
+        (column, "-" if column in options.drop else named.get(column, ""), text(value)[:120])
+        for column, value in first.items()
+    ]
+    documents, refused = [], []
+    for row in read:
+        try:
+            documents.append(_accepted(row, options))
+        except RowRefused as error:
+            refused.append(Row(row.line, None, str(error), row.raw))
+    return Preview(columns, documents[:most], refused)
+
+
+def _accepted(row: Row, options: Options) -> NewDocument:
+    if row.fields is None:
+        raise RowRefused(row.reason)
+    return document(row.fields, options)
+
+
+def import_file(
+    session: Session,
+    path: Path,
+    options: Options,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Import a file, committing a batch at a time; raises FileUnusable before anything is written."""
+    check_columns(path, options)
+    report = Report()
+    with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
+        repeated = repeats(path, options)
+        accepted = _last_of_each(_documents(path, options, rejects, on_bytes), repeated, options, report)
+        while batch := list(islice(accepted, BATCH)):
+            report.written.add(write_documents(session, options.collection, batch))
+    return report
+
+
+def repeats(path: Path, options: Options) -> Counter[int]:
+    """Return the keys that more than one row of the file has, with how many; 8 bytes a row in memory."""
+    keys = array("q")
+    for row in rows(path):
+        try:
+            keys.append(document_number(options.collection, _accepted(row, options).own_id))
+        except RowRefused:
+            continue  # it is reported when its turn comes
+    found, counts = np.unique(np.frombuffer(keys, np.int64), return_counts=True)
+    several = counts > 1
+    return Counter(dict(zip(found[several].tolist(), counts[several].tolist(), strict=True)))
+
+
+def _last_of_each(
+    documents: Iterator[NewDocument], repeated: Counter[int], options: Options, report: Report
+) -> Iterator[NewDocument]:
+    for one in documents:
+        key = document_number(options.collection, one.own_id) if repeated else 0
+        if repeated.get(key, 0) > 1:
+            repeated[key] -= 1
+            report.duplicates += 1
+        else:
+            yield one
+
+
+def _documents(
+    path: Path, options: Options, rejects: Rejects, on_bytes: Callable[[int], None]
+) -> Iterator[NewDocument]:
+    for row in rows(path, on_bytes):
+        try:
+            yield _accepted(row, options)
+        except RowRefused as error:
+            rejects.add(row, str(error))
+
+
+class Rejects:
+    """The file of refused rows: made at the first, removed where a former run left one and all is good now."""
+
+    def __init__(self, path: Path, report: Report) -> None:
+        self._path, self._report, self._open = path, report, ExitStack()
+        self._writer: Any = None
+
+    def __enter__(self) -> Rejects:
+        self._path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, row: Row, reason: str) -> None:
+        if self._writer is None:
+            file = self._open.enter_context(self._path.open("w", encoding="utf-8-sig", newline=""))
+            self._writer = csv.writer(file)
+            self._writer.writerow(("line", "reason", "row"))
+            self._report.rejects = self._path
+        self._report.refused += 1
+        self._writer.writerow((row.line, reason, row.raw or readable(row.fields)))

@@ -1,0 +1,205 @@
+"""Files of documents, read as a stream of rows: CSV, JSON lines, JSON; UTF-8 or cp1255; never more than a row."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+MOST_ROW_BYTES = 4_194_304
+SAMPLE_BYTES = 4_194_304
+KINDS = ("csv", "jsonl", "json")
+
+
+class FileUnusable(ValueError):
+    """A file of which nothing can be read; the message says what to do."""
+
+    def __init__(self, code: str, message: str, **values: object) -> None:
+        super().__init__(message)
+        self.code, self.values = code, values
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: where it begins, its fields, or why it could not be read and what was there."""
+
+    line: int
+    fields: dict[str, Any] | None
+    reason: str = ""
+    raw: str = ""
+
+
+def file_kind(path: Path) -> str:
+    """Return `csv`, `jsonl` or `json` by the name, or by the first character where the name does not say."""
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix in ("csv", "tsv", "txt"):
+        return "csv"
+    if suffix in ("jsonl", "ndjson"):
+        return "jsonl"
+    if suffix != "json":
+        raise FileUnusable("kind", f"{path.name}: not a file of documents; give it as .csv, .jsonl or .json")
+    with path.open("rb") as file:
+        return "json" if file.read(64).lstrip(codecs.BOM_UTF8).lstrip()[:1] == b"[" else "jsonl"
+
+
+def file_encoding(path: Path) -> str:
+    """Return `utf-8-sig` or `cp1255`: what most of the lines with a letter beyond ASCII are written in."""
+    votes = {"utf-8-sig": 0, "cp1255": 0}
+    with path.open("rb") as file:
+        if file.read(3) == codecs.BOM_UTF8:
+            return "utf-8-sig"
+        file.seek(0)
+        sample = file.read(SAMPLE_BYTES)
+    for line in sample.split(b"\n")[: -1 if len(sample) == SAMPLE_BYTES else None]:
+        if not line.isascii():
+            votes["utf-8-sig" if _decodes(line) else "cp1255"] += 1
+    return max(votes, key=lambda name: votes[name])
+
+
+def _decodes(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def rows(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Iterator[Row]:
+    """Yield the rows of a file; raises FileUnusable. `on_bytes` is told how many bytes were read so far."""
+    check_file(path)
+    kind, encoding = file_kind(path), file_encoding(path)
+    with path.open("rb") as file:
+        if kind == "json":
+            yield from _json_rows(file, on_bytes)
+        else:
+            # A byte that the encoding does not have becomes a lone surrogate, and its row is refused.
+            text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
+            read = _csv_rows if kind == "csv" else _json_lines
+            for row in read(text):
+                on_bytes(file.tell())
+                yield _decoded(row, encoding)
+
+
+def check_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileUnusable("missing", f"{path}: there is no such file")
+    if path.stat().st_size == 0 or not path.open("rb").read(4096).strip(codecs.BOM_UTF8 + b" \r\n\t"):
+        raise FileUnusable("empty", f"{path.name}: the file is empty")
+
+
+def _decoded(row: Row, encoding: str) -> Row:
+    if row.fields is None or not any(_has_surrogate(value) for value in row.fields.items()):
+        return row
+    name = "UTF-8" if encoding.startswith("utf") else encoding
+    return Row(row.line, None, f"a byte that is not {name}", readable(row.fields))
+
+
+def _has_surrogate(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
+    if isinstance(value, dict):
+        return any(map(_has_surrogate, value.items()))
+    return isinstance(value, list | tuple) and any(map(_has_surrogate, value))
+
+
+def readable(value: object) -> str:
+    """Return a row as text that any file can hold, cut at 2,000 characters."""
+    shown = json.dumps(value, ensure_ascii=False, default=str)[:2000]
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def _csv_rows(text: TextIO) -> Iterator[Row]:
+    csv.field_size_limit(MOST_ROW_BYTES)
+    reader = csv.reader(_without_nuls(text), dialect=_dialect(text))
+    header: list[str] | None = None
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(line, None, f"not CSV: {error}")
+            continue
+        if header is None:
+            header = [name.strip() for name in cells]
+        elif len(cells) > len(header):
+            yield Row(line, None, f"{len(cells)} columns, and the header has {len(header)}", readable(cells))
+        elif any(cells):
+            yield Row(line, dict(zip(header, cells, strict=False)))
+
+
+def _without_nuls(text: TextIO) -> Iterator[str]:
+    for line in text:
+        yield line.replace("\0", "")
+
+
+def _dialect(text: TextIO) -> type[csv.Dialect]:
+    """Return commas, semicolons or tabs, whichever the header has most of."""
+    start = text.readline()
+    text.seek(0)
+
+    class Found(csv.excel):
+        delimiter = max(",;\t", key=start.count)
+
+    return Found
+
+
+def _json_lines(text: TextIO) -> Iterator[Row]:
+    for number, line in enumerate(_lines(text), 1):
+        if len(line) > MOST_ROW_BYTES:
+            yield Row(number, None, "a line of over 4 MB", readable(line[:200]))
+        elif line.strip():
+            yield _json_line(number, line)
+
+
+def _lines(text: TextIO) -> Iterator[str]:
+    """Yield lines; of one that is far too long, the beginning, and the rest is passed over."""
+    while line := text.readline(MOST_ROW_BYTES + 1):
+        rest = line
+        while len(rest) > MOST_ROW_BYTES and not rest.endswith("\n"):
+            rest = text.readline(MOST_ROW_BYTES + 1)
+        yield line
+
+
+def _json_line(number: int, line: str) -> Row:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Row(number, None, f"not JSON: {str(error)[:200]}", readable(line))
+    if not isinstance(fields, dict):
+        return Row(number, None, "not a JSON object", readable(line))
+    return Row(number, fields)
+
+
+def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]:
+    """Yield the objects of one JSON array; a row's line is its place in the array."""
+    import ijson
+
+    number = 0
+    try:
+        for number, fields in enumerate(ijson.items(_PastBom(file), "item", use_float=True), 1):
+            on_bytes(file.tell())
+            if isinstance(fields, dict):
+                yield Row(number, fields)
+            else:
+                yield Row(number, None, "not a JSON object", readable(fields))
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        yield Row(number + 1, None, f"not JSON from here on: {str(error)[:200]}")
+
+
+class _PastBom:
+    """A file without its byte order mark, of which the JSON reader knows nothing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        if file.read(3) != codecs.BOM_UTF8:
+            file.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)

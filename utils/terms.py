@@ -1,0 +1,78 @@
+"""The terms under which a text is indexed: stems of its words, and runs of four letters, with their counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from utils.bm25 import pack, term_id
+from utils.hebrew import content_forms, forms, grams, stem
+
+STEM, GRAM = "s", "g"
+LONGEST_FORM = 64  # characters; longer runs are not words, and indexes refuse them
+# PostgreSQL refuses a tsvector over 1 MB: what one document may bring to the index is bounded well below.
+MOST_BYTES = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Counts of the stems and grams of a text."""
+
+    stems: Mapping[str, int]
+    grams: Mapping[str, int]
+
+    @property
+    def stem_count(self) -> int:
+        return sum(self.stems.values())
+
+    @property
+    def gram_count(self) -> int:
+        return sum(self.grams.values())
+
+    def ids(self) -> dict[int, int]:
+        """Return counts by term number, both fields together."""
+        numbered = {stem_id(term): count for term, count in self.stems.items()}
+        numbered.update((gram_id(term), count) for term, count in self.grams.items())
+        return numbered
+
+    def packed(self) -> bytes:
+        return pack(self.ids())
+
+
+@lru_cache(maxsize=32_768)
+def stem_id(term: str) -> int:
+    return term_id(STEM, term)
+
+
+@lru_cache(maxsize=32_768)
+def gram_id(term: str) -> int:
+    return term_id(GRAM, term)
+
+
+def terms(*texts: str) -> Terms:
+    """Return the terms of the texts taken together; a text given twice counts twice."""
+    counted = Counter(form[:LONGEST_FORM] for text in texts for form in content_forms(forms(text)))
+    stems: Counter[str] = Counter()
+    runs: Counter[str] = Counter()
+    for form, count in counted.items():
+        stems[stem(form)] += count
+        for gram in grams(form):
+            runs[gram] += count
+    return Terms(bounded(stems), bounded(runs))
+
+
+def bounded(counts: Counter[str]) -> Mapping[str, int]:
+    """Return the counts, without the rarest terms of a text so long that an index would refuse it."""
+    if sum(map(len, counts)) * 2 < MOST_BYTES:
+        return counts
+    return dict(_within(counts.most_common(), MOST_BYTES))
+
+
+def _within(counts: Iterable[tuple[str, int]], limit: int) -> Iterable[tuple[str, int]]:
+    for term, count in counts:
+        limit -= len(term.encode()) + 8
+        if limit < 0:
+            return
+        yield term, count
