@@ -37,7 +37,7 @@ class Encoder(Protocol):
         """Return embeddings of what is found."""
 
     def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        """Return embeddings of short names, to be compared with one another: the same prefix on both sides."""
+        """Return embeddings of short names, to be compared with one another."""
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""

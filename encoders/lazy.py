@@ -63,11 +63,14 @@ class LazyEncoder:
         After a failure nothing happens before retry_after_s are over.
         """
         with self._lock:
-            if not self._may_start():
+            if self._load is None or not self._may_start():
                 return
             self._state = "loading"
             self._settled.clear()
-        threading.Thread(target=self._run, name=f"load-{self.model}", daemon=True).start()
+            run = threading.Thread(
+                target=self._run, args=(self._load,), name=f"load-{self.model}", daemon=True
+            )
+        run.start()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait while it is loading, timeout_s at most, and return whether it is ready."""
@@ -105,13 +108,12 @@ class LazyEncoder:
             return self._clock() - self._failed_at >= self._retry_after_s
         return self._state == "idle"
 
-    def _run(self) -> None:
-        assert self._load is not None
+    def _run(self, load: Callable[[], Encoder]) -> None:
         log.info("Loading %s model", self._spelling)
         before, began = rss_bytes(), time.monotonic()
         try:
-            encoder = self._load()
-        except Exception as error:  # noqa: BLE001 - a missing library, a damaged file: search goes on without
+            encoder = load()
+        except Exception as error:  # a missing library, a damaged file: search goes on without
             self._fail(error)
             return
         self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)

