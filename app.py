@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import Any
 
 from flask import Flask
@@ -58,12 +59,13 @@ def add_commands(app: Flask) -> None:
     """Commands only where the flask command runs: Alembic alone would cost the web process 6 MB."""
     if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
         return
-    from flask_migrate import Migrate
-
     from commands import register
 
-    Migrate(app, db)
     register(app)
+    if "db" in sys.argv:
+        from flask_migrate import Migrate
+
+        Migrate(app, db)
 
 
 def __getattr__(name: str) -> Flask:

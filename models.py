@@ -9,7 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from utils.sql import BinaryText
+from utils.sql import BigKey, BinaryText
 
 
 class Base(DeclarativeBase):
@@ -33,7 +33,7 @@ class Collection(Base):
     """A set of documents under one name; a document belongs to one."""
 
     __tablename__ = "collection"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(64), nullable=False)
     documents: Mapped[int] = mapped_column(BigInteger, default=0)
 
@@ -42,8 +42,8 @@ class Document(Base):
     """A titled text with tags; `row_hash` tells an unchanged row, `content_hash` an embedding out of date."""
 
     __tablename__ = "document"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), nullable=False)
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    collection_id: Mapped[int] = mapped_column(BigKey, ForeignKey("collection.id"), nullable=False)
     own_id: Mapped[str] = mapped_column(String(255), nullable=False)
     title: Mapped[str] = mapped_column(Text, nullable=False)
     body: Mapped[str] = mapped_column(Text, nullable=False)
@@ -67,7 +67,7 @@ class Tag(Base):
     """A tag by its normalised name (`key`); `name` is as first written."""
 
     __tablename__ = "tag"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(Text, nullable=False)
     key: Mapped[str] = mapped_column(BinaryText, nullable=False)
     __table_args__ = (Index("tag_key", "key"),)
@@ -77,8 +77,8 @@ class DocumentTag(Base):
     """A document has a tag; `place` keeps the order in which the document names its tags."""
 
     __tablename__ = "document_tag"
-    document_id: Mapped[int] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
-    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), primary_key=True)
+    document_id: Mapped[int] = mapped_column(BigKey, ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(BigKey, ForeignKey("tag.id"), primary_key=True)
     place: Mapped[int] = mapped_column(SmallInteger, nullable=False)
     __table_args__ = (Index("document_tag_tag", "tag_id", "document_id"), {"sqlite_with_rowid": False})
 
@@ -87,8 +87,8 @@ class TagCount(Base):
     """How many documents of a collection have a tag; kept with the documents, in the same transaction."""
 
     __tablename__ = "tag_count"
-    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), primary_key=True)
-    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), primary_key=True)
+    collection_id: Mapped[int] = mapped_column(BigKey, ForeignKey("collection.id"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(BigKey, ForeignKey("tag.id"), primary_key=True)
     documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
     __table_args__ = (Index("tag_count_most", "collection_id", "documents"), {"sqlite_with_rowid": False})
 
@@ -98,7 +98,7 @@ class Words(Base):
 
     __tablename__ = "words"
     document_id: Mapped[int] = mapped_column(
-        ForeignKey("document.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+        BigKey, ForeignKey("document.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     stems: Mapped[int] = mapped_column(nullable=False)
     grams: Mapped[int] = mapped_column(nullable=False)
@@ -109,7 +109,7 @@ class Term(Base):
     """In how many documents a term stands, readable on every database."""
 
     __tablename__ = "term"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
 
 
@@ -132,8 +132,8 @@ class Change(Base):
     """Which documents' embeddings a version touched: what a running process reads to follow."""
 
     __tablename__ = "change"
-    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    document_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    document_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
@@ -141,7 +141,7 @@ class Model(Base):
     """An encoder whose embeddings are stored; `checksum` is of the prepared files that made them."""
 
     __tablename__ = "model"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(128), nullable=False)
     dim: Mapped[int] = mapped_column(nullable=False)
     checksum: Mapped[str] = mapped_column(String(64), nullable=False)
@@ -151,8 +151,8 @@ class Embedding(Base):
     """One window of a document under one model: float32 scale and int8 values of (x - mean)."""
 
     __tablename__ = "embedding"
-    document_id: Mapped[int] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
-    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"), primary_key=True)
+    document_id: Mapped[int] = mapped_column(BigKey, ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigKey, ForeignKey("model.id"), primary_key=True)
     window: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     start: Mapped[int] = mapped_column(nullable=False)  # characters of the body: half-open range of the window
     end: Mapped[int] = mapped_column(nullable=False)
@@ -165,7 +165,7 @@ class TagEmbedding(Base):
     """A tag's name under one model, in the same compact form."""
 
     __tablename__ = "tag_embedding"
-    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"), primary_key=True)
-    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigKey, ForeignKey("model.id"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(BigKey, ForeignKey("tag.id"), primary_key=True)
     vector: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
     __table_args__ = ({"sqlite_with_rowid": False},)

@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -33,6 +33,7 @@ from utils.hebrew import is_hebrew, normalise
 from utils.sql import upsert
 from utils.terms import Terms, terms
 
+TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
 KEPT_CHANGES = 50_000  # versions that a running process may be behind before it reads everything anew
 
 
@@ -134,7 +135,9 @@ def _unlike_stored(
 
 
 def row_hash(document: NewDocument) -> bytes:
-    return digest(json.dumps(asdict(document), ensure_ascii=False, sort_keys=True, default=str))
+    extra = json.dumps(document.extra, ensure_ascii=False, sort_keys=True, default=str)
+    texts = (getattr(document, name) for name in TEXT_FIELDS)
+    return digest("\x1f".join([*texts, extra, *document.tags]))
 
 
 def delete_documents(session: Session, numbers: Sequence[int]) -> int:
@@ -150,9 +153,7 @@ def delete_documents(session: Session, numbers: Sequence[int]) -> int:
 
 def _row(collection: str, document: NewDocument) -> dict[str, Any]:
     now = int(time.time())
-    values = asdict(document)
-    del values["tags"]
-    return values | {
+    return {name: getattr(document, name) for name in (*TEXT_FIELDS, "extra")} | {
         "id": document_number(collection, document.own_id),
         "collection_id": number("collection", collection),
         "language": document.language or guessed_language(document.title + " " + document.body[:400]),
@@ -218,7 +219,7 @@ def _remember(
     _write_tags(session, dict(zip(numbers, (document.tags for document in documents), strict=True)))
     _add_tag_counts(session, numbers, 1)
     index_words(session, dict(zip(numbers, found, strict=True)))
-    counts = Counter(term for one in found for term in one.ids())
+    counts = Counter(term for one in found for term in one.ids)
     _add_counts(session, counts)
     _add_totals(session, len(rows), sum(f.stem_count for f in found), sum(f.gram_count for f in found))
 

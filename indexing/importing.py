@@ -19,7 +19,7 @@ from indexing.documents import NewDocument, Written, digest, write_documents
 from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
-BATCH = 500
+BATCH = 1000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
 ALIASES = {

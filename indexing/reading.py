@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO, TextIO
 
 MOST_ROW_BYTES = 4_194_304
 SAMPLE_BYTES = 4_194_304
-KINDS = ("csv", "jsonl", "json")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class FileUnusable(ValueError):
@@ -93,7 +94,7 @@ def check_file(path: Path) -> None:
 
 
 def _decoded(row: Row, encoding: str) -> Row:
-    if row.fields is None or not any(_has_surrogate(value) for value in row.fields.items()):
+    if row.fields is None or not _has_surrogate(row.fields):
         return row
     name = "UTF-8" if encoding.startswith("utf") else encoding
     return Row(row.line, None, f"a byte that is not {name}", readable(row.fields))
@@ -101,7 +102,7 @@ def _decoded(row: Row, encoding: str) -> Row:
 
 def _has_surrogate(value: object) -> bool:
     if isinstance(value, str):
-        return not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
+        return not value.isascii() and _SURROGATE.search(value) is not None
     if isinstance(value, dict):
         return any(map(_has_surrogate, value.items()))
     return isinstance(value, list | tuple) and any(map(_has_surrogate, value))

@@ -127,10 +127,11 @@ def _singular(form: str) -> str:
     return form[:-1]
 
 
-def grams(form: str) -> list[str]:
+@lru_cache(maxsize=8_192)
+def grams(form: str) -> tuple[str, ...]:
     """Return the runs of four characters of `_form_`, the padding included: what survives a typo or a suffix."""
     padded = f"_{form}_"
-    return [padded[i : i + GRAM] for i in range(max(1, len(padded) - GRAM + 1))]
+    return tuple(padded[i : i + GRAM] for i in range(max(1, len(padded) - GRAM + 1)))
 
 
 def stripped(text: str) -> str:

@@ -22,6 +22,7 @@ class Terms:
 
     stems: Mapping[str, int]
     grams: Mapping[str, int]
+    ids: Mapping[int, int]  # counts by term number, both fields together
 
     @property
     def stem_count(self) -> int:
@@ -31,14 +32,8 @@ class Terms:
     def gram_count(self) -> int:
         return sum(self.grams.values())
 
-    def ids(self) -> dict[int, int]:
-        """Return counts by term number, both fields together."""
-        numbered = {stem_id(term): count for term, count in self.stems.items()}
-        numbered.update((gram_id(term), count) for term, count in self.grams.items())
-        return numbered
-
     def packed(self) -> bytes:
-        return pack(self.ids())
+        return pack(self.ids)
 
 
 @lru_cache(maxsize=32_768)
@@ -54,20 +49,24 @@ def gram_id(term: str) -> int:
 def terms(*texts: str) -> Terms:
     """Return the terms of the texts taken together; a text given twice counts twice."""
     counted = Counter(form[:LONGEST_FORM] for text in texts for form in content_forms(forms(text)))
-    stems: Counter[str] = Counter()
-    runs: Counter[str] = Counter()
+    stems: dict[str, int] = {}
+    runs: dict[str, int] = {}
     for form, count in counted.items():
-        stems[stem(form)] += count
+        stripped = stem(form)
+        stems[stripped] = stems.get(stripped, 0) + count
         for gram in grams(form):
-            runs[gram] += count
-    return Terms(bounded(stems), bounded(runs))
+            runs[gram] = runs.get(gram, 0) + count
+    stems, runs = bounded(stems), bounded(runs)
+    ids = dict(zip(map(stem_id, stems), stems.values(), strict=True))
+    ids.update(zip(map(gram_id, runs), runs.values(), strict=True))
+    return Terms(stems, runs, ids)
 
 
-def bounded(counts: Counter[str]) -> Mapping[str, int]:
+def bounded(counts: dict[str, int]) -> dict[str, int]:
     """Return the counts, without the rarest terms of a text so long that an index would refuse it."""
     if sum(map(len, counts)) * 2 < MOST_BYTES:
         return counts
-    return dict(_within(counts.most_common(), MOST_BYTES))
+    return dict(_within(Counter(counts).most_common(), MOST_BYTES))
 
 
 def _within(counts: Iterable[tuple[str, int]], limit: int) -> Iterable[tuple[str, int]]:

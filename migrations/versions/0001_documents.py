@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from utils.hebrew import ANALYSIS_VERSION
-from utils.sql import BinaryText
+from utils.sql import BigKey, BinaryText
 
 revision = "0001"
 down_revision = None
@@ -19,7 +19,7 @@ def column(name: str, kind: sa.types.TypeEngine | type, *more: sa.ForeignKey, **
 
 
 def key(name: str, *more: sa.ForeignKey, kind: sa.types.TypeEngine | None = None) -> sa.Column:
-    return column(name, kind or BIG, *more, primary_key=True, autoincrement=False)
+    return column(name, kind or BigKey, *more, primary_key=True, autoincrement=False)
 
 
 def to(target: str, ondelete: str | None = None) -> sa.ForeignKey:
@@ -38,7 +38,7 @@ def create_documents() -> None:
     op.create_table(
         "document",
         key("id"),
-        column("collection_id", BIG, to("collection.id")),
+        column("collection_id", BigKey, to("collection.id")),
         column("own_id", sa.String(255)),
         *(column(name, sa.Text) for name in ("title", "body")),
         column("language", sa.String(16)),
