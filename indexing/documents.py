@@ -91,7 +91,7 @@ def write_documents(session: Session, collection: str, documents: Sequence[NewDo
     if not documents:
         return written
     rows = [_row(collection, document) for document in documents]
-    found = [terms(document.title, document.title, document.body) for document in documents]
+    found = [terms(document.title, document.body) for document in documents]
     version = bump(session)
     stored = _stored(session, [row["id"] for row in rows])
     fresh: list[int] = []

@@ -41,7 +41,7 @@ def unindex_words(session: Session, numbers: Sequence[int]) -> None:
     if not statement:
         return  # the vector goes with its row in `words`
     stored = session.execute(select(Document.id, Document.title, Document.body).where(Document.id.in_(numbers)))
-    session.execute(text(statement), [_columns(row.id, terms(row.title, row.title, row.body)) for row in stored])
+    session.execute(text(statement), [_columns(row.id, terms(row.title, row.body)) for row in stored])
 
 
 def _columns(number: int, found: Terms) -> dict[str, object]:

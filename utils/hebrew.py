@@ -39,7 +39,8 @@ class _Folds(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        if character in _SPACES or code == 0:
+        # New Tai Lue vowels were marks until Unicode 8, and SQLite's tokenizer still parts words at them.
+        if character in _SPACES or code == 0 or 0x19B0 <= code <= 0x19C9:
             made = " "
         elif character in _DOUBLE:
             made = '"'
@@ -111,7 +112,7 @@ def content_forms(found: list[str]) -> list[str]:
 _PREFIX = re.compile(r"^ו?(?:כש|לכש|ש)?(?:[בלה]|מה)?(?=.{3})")
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=32_768)
 def stem(form: str) -> str:
     """Return a folded word without its Hebrew prefix letters or its English plural."""
     if "א" <= form[0] <= "ת":
@@ -127,7 +128,7 @@ def _singular(form: str) -> str:
     return form[:-1]
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=32_768)
 def grams(form: str) -> tuple[str, ...]:
     """Return the runs of four characters of `_form_`, the padding included: what survives a typo or a suffix."""
     padded = f"_{form}_"

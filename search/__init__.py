@@ -1,0 +1,1 @@
+"""The read side: a query becomes results."""

@@ -1,0 +1,176 @@
+"""What was asked: made once from the request, always valid, able to write itself back as an address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import urlencode
+
+from utils.hebrew import content_forms, forms, grams, normalise, stem
+from utils.terms import LONGEST_FORM
+
+MODES = ("hybrid", "text", "tags", "semantic")
+SORTS = ("score", "newest", "title")
+LONGEST_TEXT = 1_000  # characters of a query that count; a pasted page is cut, not refused
+MOST_FORMS = 48
+MOST_TAGS = 20
+PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 10, 100, 10_000
+
+_QUOTES = str.maketrans("“”„‟«»״＂", '""""""""')
+_PART = re.compile(r"""(?<!\S)(-?)(tag:|תגית:|תג:)?(?:"([^"]*(?:"\S[^"]*)*)"(?!\S)|(\S+))""", re.I)
+
+
+class Args(Protocol):
+    """What werkzeug's MultiDict offers of itself here."""
+
+    def get(self, key: str, /) -> str | None: ...
+    def getlist(self, key: str, /) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One search. `text` is as typed; the parts below it are read from it and from the address."""
+
+    text: str = ""
+    mode: str = "hybrid"
+    tags: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
+    collection: str = ""
+    language: str = ""
+    sort: str = "score"
+    page: int = 1
+    limit: int = PAGE_LIMIT
+
+    @classmethod
+    def from_args(cls, args: Args, mode: str = "hybrid") -> Query:
+        """Return the query of an address; what cannot be understood takes its default, and is never an error."""
+        asked = args.get("mode") or ""
+        return cls(
+            text=clean(args.get("q") or "")[:LONGEST_TEXT],
+            mode=asked if asked in MODES else mode,
+            tags=names(args.getlist("tag")),
+            not_tags=names(args.getlist("not_tag")),
+            collection=clean(args.get("collection") or "")[:64],
+            language=clean(args.get("language") or "")[:16].lower(),
+            sort=sort if (sort := args.get("sort") or "") in SORTS else "score",
+            page=within(args.get("page"), 1, LAST_PAGE, 1),
+            limit=within(args.get("limit"), 1, MOST_LIMIT, PAGE_LIMIT),
+        )
+
+    def parts(self) -> Parts:
+        return read(self.text)
+
+    def all_tags(self) -> tuple[str, ...]:
+        """Return the tags that must hold, those typed into the box included."""
+        return tuple(dict.fromkeys((*self.tags, *self.parts().tags)))[:MOST_TAGS]
+
+    def all_not_tags(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.not_tags, *self.parts().not_tags)))[:MOST_TAGS]
+
+    def is_empty(self) -> bool:
+        """True where nothing is asked for: no word and no tag."""
+        return not self.text.strip() and not self.tags and not self.not_tags
+
+    def args(self, **changes: object) -> dict[str, object]:
+        """Return the address's parameters, those at their default left out, with changes."""
+        values: dict[str, object] = {
+            "q": self.text,
+            "tag": list(self.tags),
+            "not_tag": list(self.not_tags),
+            "collection": self.collection,
+            "language": self.language,
+            "sort": "" if self.sort == "score" else self.sort,
+            "page": "" if self.page == 1 else self.page,
+            "limit": "" if self.limit == PAGE_LIMIT else self.limit,
+        }
+        return {name: value for name, value in (values | changes).items() if value not in ("", None, [], 1)}
+
+    def address(self, **changes: object) -> str:
+        return urlencode(self.args(**changes), doseq=True)
+
+    def with_tag(self, tag: str) -> Query:
+        """Return the query narrowed to a tag, on its first page."""
+        kept = self.tags if tag in self.tags else (*self.tags, tag)
+        return replace(self, tags=kept, page=1)
+
+    def without_tag(self, tag: str) -> Query:
+        return replace(
+            self,
+            tags=tuple(name for name in self.tags if name != tag),
+            not_tags=tuple(name for name in self.not_tags if name != tag),
+            page=1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The text of a query, taken apart; phrases and words are as typed."""
+
+    words: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    not_words: tuple[str, ...] = ()
+    not_phrases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
+
+    def wanted(self) -> str:
+        """Return what is looked for, without operators: what an encoder is given."""
+        return " ".join((*self.words, *self.phrases))
+
+    def forms(self) -> list[str]:
+        """Return the folded words looked for, without stop words unless there are only such, each once."""
+        found = dict.fromkeys(form[:LONGEST_FORM] for form in forms(self.wanted()))
+        return content_forms(list(found))[:MOST_FORMS]
+
+    def stems(self) -> list[str]:
+        return list(dict.fromkeys(map(stem, self.forms())))
+
+    def grams(self) -> list[str]:
+        return list(dict.fromkeys(gram for form in self.forms() for gram in grams(form)))
+
+    def not_stems(self) -> list[str]:
+        return list(dict.fromkeys(stem(form[:LONGEST_FORM]) for word in self.not_words for form in forms(word)))
+
+    def exact(self) -> list[list[str]]:
+        """Return the words of each phrase, folded, in order."""
+        return [found for phrase in self.phrases if (found := forms(phrase))]
+
+    def not_exact(self) -> list[list[str]]:
+        return [found for phrase in self.not_phrases if (found := forms(phrase))]
+
+
+def read(text: str) -> Parts:
+    """Return the parts of any text; quotes inside an acronym are letters' own, not a phrase's."""
+    found: dict[str, list[str]] = {name: [] for name in Parts.__slots__}
+    for minus, tag, phrase, word in _PART.findall(text.translate(_QUOTES)):
+        value = (phrase or word).strip()
+        kind = "tags" if tag else "phrases" if phrase else "words"
+        if normalise(value).strip() or kind == "words":
+            found[("not_" if minus else "") + kind].append(value)
+    return Parts(**{name: tuple(values) for name, values in found.items()})
+
+
+def clean(text: str) -> str:
+    """Return text without nulls and lone surrogates, which no database takes."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode().strip()
+
+
+def names(given: Sequence[str]) -> tuple[str, ...]:
+    kept = dict.fromkeys(clean(name)[:200] for name in given[:MOST_TAGS])
+    return tuple(name for name in kept if name)
+
+
+def within(given: str | None, low: int, high: int, default: int) -> int:
+    try:
+        return min(max(int(given or default), low), high)
+    except ValueError:
+        return default
+
+
+def of_mapping(values: Mapping[str, str | Iterable[str]], mode: str = "hybrid") -> Query:
+    """Return the query of a plain mapping, lists for what repeats."""
+    from werkzeug.datastructures import MultiDict
+
+    return Query.from_args(MultiDict(values), mode)

@@ -1,0 +1,198 @@
+"""Search by words: the database's full-text index finds candidates, BM25 over packed terms gives their score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.orm import Session
+
+from models import Document, State, Term, Words
+from search.filters import Filter
+from search.query import Parts
+from utils.bm25 import BM25, Field, QueryTerm
+from utils.hebrew import forms
+from utils.sql import by_dialect
+from utils.terms import gram_id, stem_id
+
+MOST_CANDIDATES = 2_000
+STEM_FIELD, GRAM_FIELD = 0, 1
+GRAM_WEIGHT = 0.5
+# Documents whose words are compared one by one with a phrase.
+MOST_PHRASE_CHECKS = 300
+# The share of the bound under which a document has a few letters of the query and no more. Measured: three random
+# words reach .04 (half of them) to .10 (one in ten), a misspelt word .07 (a quarter) and more, a right one .10 (all).
+TEXT_FLOOR = 0.06
+# And far below the best, it is only longer, not better.
+SHARE_OF_BEST = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatches:
+    """Documents by their key and their score of 0 to 1, best first; `complete` where no candidate was cut."""
+
+    documents: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    complete: bool = True
+
+    @classmethod
+    def none(cls) -> TextMatches:
+        return cls(np.zeros(0, np.int64), np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    name: str
+    id: int
+    field: int
+    documents: int
+
+
+class TextQuery:
+    """A query's words against one state of the collection: candidates, and the score of any document."""
+
+    def __init__(self, session: Session, parts: Parts) -> None:
+        self._session, self._parts = session, parts
+        self._state = session.execute(select(State)).scalar_one()
+        self._terms = self._known_terms()
+        fields = [Field(1.0, self._mean(self._state.stems)), Field(GRAM_WEIGHT, self._mean(self._state.grams))]
+        counted = [QueryTerm(term.id, term.field, term.documents) for term in self._terms]
+        self._bm25 = BM25(counted, fields, self._state.documents)
+        excluded = [QueryTerm(stem_id(stem), STEM_FIELD, 0) for stem in parts.not_stems()]
+        self._excluded = BM25(excluded, fields, 1) if excluded else None
+
+    def _mean(self, total: int) -> float:
+        return total / max(self._state.documents, 1)
+
+    def _known_terms(self) -> list[_Term]:
+        named = [(stem, stem_id(stem), STEM_FIELD) for stem in self._parts.stems()]
+        named += [(gram, gram_id(gram), GRAM_FIELD) for gram in self._parts.grams()]
+        if not named:
+            return []
+        found = select(Term.id, Term.documents).where(Term.id.in_([term for _, term, _ in named]))
+        documents = {row.id: row.documents for row in self._session.execute(found)}
+        return [_Term(name, term, kind, max(documents.get(term, 0), 0)) for name, term, kind in named]
+
+    def matches(self, restriction: Filter) -> TextMatches:
+        """Return the documents that match, narrowed by the filter; two statements, whatever is asked."""
+        if not self._terms:
+            return TextMatches.none()
+        share = 1.0
+        if restriction:
+            held = restriction.count(self._session, MOST_CANDIDATES * 10)
+            share = held / max(self._state.documents, 1) if held < MOST_CANDIDATES * 10 else 1.0
+        rarest, complete = self._rarest(share)
+        rows = {row[0]: row for row in self._rows(self._every_stem(), restriction)}
+        complete &= len(rows) < MOST_CANDIDATES
+        any_rows = self._rows(rarest, restriction)
+        rows.update((row[0], row) for row in any_rows)
+        complete &= len(any_rows) < MOST_CANDIDATES
+        documents, scores = self._scored(list(rows.values()))
+        kept = scores >= max(TEXT_FLOOR, SHARE_OF_BEST * scores[0] if len(scores) else 0)
+        return self._with_phrases(documents[kept], scores[kept], complete)
+
+    def scores(self, documents: Sequence[int]) -> dict[int, float]:
+        """Return the scores of given documents, 0 for those without a word of the query, none for excluded ones."""
+        rows = select(Words.document_id, Words.stems, Words.grams, Words.terms)
+        found = self._session.execute(rows.where(Words.document_id.in_(documents))).all()
+        numbers, scores = self._scored([tuple(row) for row in found])
+        return dict(zip(numbers.tolist(), scores.tolist(), strict=True))
+
+    def _scored(self, rows: Sequence[tuple[int, int, int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return documents, best first and then by key, with their scores; those with an excluded word left out."""
+        packed = [row[3] for row in rows]
+        lengths = np.array([[row[1] for row in rows], [row[2] for row in rows]], np.int64)
+        scores = self._bm25.scores(packed, lengths)
+        documents = np.array([row[0] for row in rows], np.int64)
+        if self._excluded and len(packed):
+            kept = ~self._excluded.contains(packed)
+            documents, scores = documents[kept], scores[kept]
+        order = np.lexsort((documents, -scores))
+        return documents[order], scores[order]
+
+    def _every_stem(self) -> list[list[_Term]]:
+        """Return the terms so that a document with all of the words is a candidate however common they are."""
+        stems = [[term] for term in self._terms if term.field == STEM_FIELD]
+        return stems if all(term.documents for (term,) in stems) else []
+
+    def _rarest(self, share: float) -> tuple[list[list[_Term]], bool]:
+        """Return the rarest terms, as many as bring about MOST_CANDIDATES documents, and whether that is all."""
+        known = sorted((t for t in self._terms if t.documents), key=lambda term: (term.documents, term.id))
+        room, chosen = float(MOST_CANDIDATES), []
+        for term in known:
+            if chosen and term.documents * share > room:
+                break
+            chosen.append(term)
+            room -= term.documents * share
+        return [chosen] if chosen else [], len(chosen) == len(known)
+
+    def _rows(self, groups: list[list[_Term]], restriction: Filter) -> list[tuple[int, int, int, bytes]]:
+        """Return the rows of `words` that match a term of every group."""
+        if not groups:
+            return []
+        statement = by_dialect(
+            self._session,
+            sqlite="SELECT w.document_id, w.stems, w.grams, w.terms FROM words_fts"
+            " JOIN words w ON w.document_id = words_fts.rowid WHERE words_fts MATCH :match",
+            postgresql="SELECT w.document_id, w.stems, w.grams, w.terms FROM words w"
+            " WHERE w.tsv @@ CAST(:match AS tsquery)",
+        )
+        statement += restriction.sql("w.document_id") + " ORDER BY w.document_id DESC LIMIT :most"
+        match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
+        values = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
+        return [(row[0], row[1], row[2], bytes(row[3])) for row in self._session.execute(text(statement), values)]
+
+    def _with_phrases(
+        self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool
+    ) -> TextMatches:
+        wanted, unwanted = self._parts.exact(), self._parts.not_exact()
+        if not wanted and not unwanted:
+            return TextMatches(documents, scores, complete)
+        complete &= len(documents) <= MOST_PHRASE_CHECKS
+        holding = self.holding_phrases(documents[:MOST_PHRASE_CHECKS].tolist())
+        kept = np.array([document in holding for document in documents.tolist()], bool)
+        return TextMatches(documents[kept], scores[kept], complete)
+
+    def holding_phrases(self, documents: Sequence[int]) -> set[int]:
+        """Return those of the documents in which every phrase stands, and no excluded one does."""
+        wanted, unwanted = self._parts.exact(), self._parts.not_exact()
+        if not wanted and not unwanted:
+            return set(documents)
+        statement = select(Document.id, Document.title, Document.body).where(
+            Document.id.in_(bindparam("ids", expanding=True))
+        )
+        holding = set()
+        for row in self._session.execute(statement, {"ids": list(documents)}):
+            said = (joined(forms(row.title)), joined(forms(row.body)))
+            if all(any(joined(p) in one for one in said) for p in wanted) and not any(
+                joined(p) in one for p in unwanted for one in said
+            ):
+                holding.add(row.id)
+        return holding
+
+
+def joined(found: Iterable[str]) -> str:
+    return f" {' '.join(found)} "
+
+
+def fts5_match(groups: list[list[_Term]]) -> str:
+    """Return FTS5's spelling: groups joined by AND, the terms in a group by OR, each in its column."""
+    return " AND ".join(f"({' OR '.join(map(_fts5_term, group))})" for group in groups)
+
+
+def _fts5_term(term: _Term) -> str:
+    return f'{"stem" if term.field == STEM_FIELD else "gram"} : "{term.name}"'
+
+
+def tsquery_match(groups: list[list[_Term]]) -> str:
+    """Return PostgreSQL's spelling of the same."""
+    return " & ".join(f"({' | '.join(map(_tsquery_term, group))})" for group in groups)
+
+
+def _tsquery_term(term: _Term) -> str:
+    mark = "~" if term.field == GRAM_FIELD else ""
+    quoted = (mark + term.name).replace("\\", "\\\\").replace("'", "''")
+    return f"'{quoted}'"
