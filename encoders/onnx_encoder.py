@@ -21,8 +21,8 @@ GRAPH_FILE = "model.onnx"
 
 # A token has at most 16 characters, so what comes later cannot be among the first max_tokens.
 _TOKEN_CHARACTERS = 16
-# From so many texts on, what a call leaves in the allocator is worth the few ms that handing it back takes.
-_MANY_TEXTS = 4
+# From so many tokens on, what a batch leaves in the allocator (up to 30 MB) is handed back, in 0.3 ms.
+_MANY_TOKENS = 128
 
 
 class OnnxEncoder:
@@ -71,8 +71,6 @@ class OnnxEncoder:
         embeddings = np.empty((len(tokens), self.dim), dtype=np.float32)
         for rows in _batches([len(ids) for ids in tokens], batch_size):
             embeddings[rows] = self._run([tokens[row] for row in rows])
-        if len(tokens) >= _MANY_TEXTS:
-            trim_memory()
         return embeddings
 
     def _tokens(self, text: str) -> list[int]:
@@ -83,12 +81,11 @@ class OnnxEncoder:
     def _run(self, tokens: list[list[int]]) -> np.ndarray:
         shape = (len(tokens), len(tokens[0]))
         words = self._words.rows([piece for ids in tokens for piece in ids])
-        inputs = {
-            "inputs_embeds": words.reshape(*shape, self.dim),
-            "attention_mask": np.ones(shape, dtype=np.int32),
-        }
+        inputs = {"inputs_embeds": words.reshape(*shape, self.dim)}
         with self._lock:
             embeddings: np.ndarray = self._session.run(["embeddings"], inputs)[0]
+        if words.shape[0] >= _MANY_TOKENS:
+            trim_memory()
         return embeddings
 
 

@@ -17,15 +17,18 @@ BLOCK_BYTES = 18
 
 
 class WordTable:
-    """Rows of a model's word embeddings, unpacked when asked for; only rows that were used are in memory."""
+    """Rows of a model's word embeddings, unpacked when asked for and let go of again."""
 
     def __init__(self, folder: Path) -> None:
         self._rows = np.load(folder / WORDS_FILE, mmap_mode="r")
-        _read_no_further(self._rows)
+        _advise(self._rows, "MADV_RANDOM")  # rows are read here and there: fetch 4 KB for one, not 128 KB
 
     def rows(self, ids: Sequence[int]) -> np.ndarray:
         """Return float32 of shape (len(ids), dim)."""
-        return unpacked(self._rows[np.asarray(ids, dtype=np.intp)])
+        blocks = self._rows[np.asarray(ids, dtype=np.intp)]
+        # Every row maps 64 KB around it, and soon all of the file's 54 MB would count as this process's own.
+        _advise(self._rows, "MADV_DONTNEED")
+        return unpacked(blocks)
 
 
 def unpacked(blocks: np.ndarray) -> np.ndarray:
@@ -37,8 +40,8 @@ def unpacked(blocks: np.ndarray) -> np.ndarray:
     return weights.reshape(len(blocks), -1)
 
 
-def _read_no_further(rows: np.ndarray) -> None:
-    """Tell the system that rows are read here and there, so that it fetches 4 KB for one and not 128 KB."""
+def _advise(rows: np.ndarray, advice: str) -> None:
+    """Tell the system how a mapped file is used; systems that cannot be told only use more memory."""
     mapped = getattr(rows, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_RANDOM"):
-        mapped.madvise(mmap.MADV_RANDOM)
+    if mapped is not None and hasattr(mmap, advice):
+        mapped.madvise(getattr(mmap, advice))
