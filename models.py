@@ -12,6 +12,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from utils.sql import BigKey, BinaryText
 
 
+# Versions that a running process may be behind before it reads everything anew.
+KEPT_CHANGES = 50_000
+
+
 class Base(DeclarativeBase):
     pass
 
@@ -27,6 +31,11 @@ def number(*parts: str) -> int:
 
 def document_number(collection: str, own_id: str) -> int:
     return number("document", collection, own_id)
+
+
+def model_number(name: str, checksum: str) -> int:
+    """Return a model's key: the same name with other files is another model, and shares no embedding."""
+    return number("model", name, checksum)
 
 
 class Collection(Base):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from indexing.full_text import index_words, unindex_words
 from models import (
+    KEPT_CHANGES,
     Change,
     Collection,
     Document,
@@ -34,7 +35,6 @@ from utils.sql import upsert
 from utils.terms import Terms, terms
 
 TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
-KEPT_CHANGES = 50_000  # versions that a running process may be behind before it reads everything anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,171 @@
+"""Embeddings for what has none: tags and documents, in small committed batches, by any number of processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row, and_, delete, exists, func, select
+from sqlalchemy.orm import Session
+
+from encoders.base import Encoder
+from encoders.manifest import load_means
+from indexing.documents import bump
+from models import Change, Document, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
+from utils.hebrew import stripped
+from utils.sql import upsert
+from utils.vectors import compact
+from utils.windows import windows
+
+BATCH = 16
+TAG_BATCH = 100
+LAST_KEY = 2**63 - 1  # document keys are spread evenly up to it
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is done and what there was to do, documents and tags."""
+
+    done: int = 0
+    total: int = 0
+
+
+def register_model(session: Session, encoder: Encoder) -> int:
+    """Return the key of the encoder's model: other prepared files are another model."""
+    manifest = encoder.manifest
+    key = model_number(manifest.name, manifest.checksum)
+    row = {"id": key, "name": manifest.name, "dim": manifest.dim, "checksum": manifest.checksum}
+    upsert(session, Model.__table__, [row])  # type: ignore[arg-type]
+    session.commit()
+    return key
+
+
+def waiting_documents(session: Session, model: int, collection: str = "") -> int:
+    """Return how many documents have no embedding of their present text under the model."""
+    return session.execute(
+        select(func.count()).select_from(Document).where(*_wanting(model, collection))
+    ).scalar_one()
+
+
+def waiting_tags(session: Session, model: int) -> int:
+    """Return how many tags in use have no embedding under the model."""
+    return session.execute(select(func.count()).select_from(Tag).where(*_wanting_tags(model))).scalar_one()
+
+
+def _wanting(model: int, collection: str) -> list[Any]:
+    has = exists().where(
+        Embedding.document_id == Document.id,
+        Embedding.model_id == model,
+        Embedding.window == 0,
+        Embedding.content_hash == Document.content_hash,
+    )
+    here = [Document.collection_id == number("collection", collection)] if collection else []
+    return [~has, *here]
+
+
+def _wanting_tags(model: int) -> list[Any]:
+    has = exists().where(and_(TagEmbedding.tag_id == Tag.id, TagEmbedding.model_id == model))
+    used = exists().where(TagCount.tag_id == Tag.id)
+    return [used, ~has]
+
+
+def embed(
+    session: Session,
+    encoder: Encoder,
+    collection: str = "",
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> Progress:
+    """Embed what lacks an embedding; every batch is committed, so that a killed run goes on where it was."""
+    model = register_model(session, encoder)
+    mean = load_means(encoder.manifest)
+    progress = Progress(total=waiting_tags(session, model) + waiting_documents(session, model, collection))
+    session.rollback()
+    on_progress(progress)
+    stop = stop or threading.Event()
+    _embed_tags(session, encoder, model, mean[1], progress, on_progress, stop)
+    _embed_documents(session, encoder, model, mean[0], collection, progress, on_progress, stop)
+    return progress
+
+
+def _embed_tags(
+    session: Session,
+    encoder: Encoder,
+    model: int,
+    mean: np.ndarray,
+    progress: Progress,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> None:
+    wanting = select(Tag.id, Tag.name).where(*_wanting_tags(model)).limit(TAG_BATCH)
+    while not stop.is_set() and (tags := session.execute(wanting).all()):
+        session.rollback()  # no transaction stays open while the model works
+        vectors = compact(encoder.encode_tags([tag.name for tag in tags]), mean)
+        rows = [
+            {"model_id": model, "tag_id": tag.id, "vector": vector}
+            for tag, vector in zip(tags, vectors, strict=True)
+        ]
+        upsert(session, TagEmbedding.__table__, rows, replace=("vector",))  # type: ignore[arg-type]
+        bump(session)
+        session.commit()
+        progress.done += len(tags)
+        on_progress(progress)
+
+
+def _embed_documents(
+    session: Session,
+    encoder: Encoder,
+    model: int,
+    mean: np.ndarray,
+    collection: str,
+    progress: Progress,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> None:
+    # Several processes begin at different places of the ring of keys and so rarely take the same batch; where
+    # they do, both write the same rows.
+    start = int(np.random.default_rng().integers(LAST_KEY))
+    for first, last in ((start, LAST_KEY), (0, start - 1)):
+        after = first - 1
+        while not stop.is_set() and (found := _next_documents(session, model, collection, after, last)):
+            session.rollback()
+            after = found[-1].id
+            _store(session, model, found, encoder, mean)
+            progress.done += len(found)
+            on_progress(progress)
+
+
+def _next_documents(session: Session, model: int, collection: str, after: int, last: int) -> Sequence[Row[Any]]:
+    columns = select(Document.id, Document.title, Document.body, Document.content_hash)
+    here = (Document.id > after, Document.id <= last)
+    return session.execute(
+        columns.where(*_wanting(model, collection), *here).order_by(Document.id).limit(BATCH)
+    ).all()
+
+
+def passages(title: str, body: str) -> list[tuple[int, int, str]]:
+    """Return the windows of a document: their range in the body, and the text to encode, headed by the title."""
+    parts = windows(body) or [(0, 0)]
+    return [(start, end, stripped(f"{title}\n{body[start:end]}".strip())) for start, end in parts]
+
+
+def _store(session: Session, model: int, found: Sequence[Row[Any]], encoder: Encoder, mean: np.ndarray) -> None:
+    parts = [(row, place, *part) for row in found for place, part in enumerate(passages(row.title, row.body))]
+    vectors = compact(encoder.encode_passages([text for *_, text in parts]), mean)
+    rows = [
+        {"document_id": row.id, "model_id": model, "window": place, "start": start, "end": end,
+         "content_hash": row.content_hash, "vector": vector}
+        for (row, place, start, end, _), vector in zip(parts, vectors, strict=True)
+    ]  # fmt: skip
+    version = bump(session)
+    # A document that was deleted meanwhile has nothing to hang an embedding on.
+    numbers = [row.id for row in found]
+    left = set(session.execute(select(Document.id).where(Document.id.in_(numbers))).scalars())
+    session.execute(delete(Embedding).where(Embedding.document_id.in_(numbers), Embedding.model_id == model))
+    session.execute(Embedding.__table__.insert(), [row for row in rows if row["document_id"] in left])  # type: ignore[attr-defined]
+    changes = [{"version": version, "document_id": one} for one in left]
+    upsert(session, Change.__table__, changes)  # type: ignore[arg-type]
+    session.commit()

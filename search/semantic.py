@@ -1,0 +1,288 @@
+"""Search by meaning: the encoder and the embeddings in memory, both loaded at the first semantic search."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from encoders.base import Encoder
+from encoders.lazy import LazyEncoder
+from encoders.manifest import Manifest, load_means
+from models import Embedding, TagEmbedding, model_number
+from search.filters import Filter
+from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from utils.sql import int_list
+from utils.vectors import Floats, centred
+
+MOST_NEAREST = 150  # documents that a search by meaning ranks
+FIRST, THEN = 2_000, 300  # rows compared by bits and floats, rows rescored with their stored values
+# A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
+NARROW = 20_000
+KEPT_QUERIES, KEPT_FILTERS = 256, 16
+
+Value = TypeVar("Value")
+
+
+class Kept(OrderedDict[object, Value]):
+    """The values used last, at most `most` of them; thread-safe for `recall` and `keep`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most, self._turn = most, threading.Lock()
+
+    def recall(self, key: object) -> Value | None:
+        with self._turn:
+            if key in self:
+                self.move_to_end(key)
+            return self.get(key)
+
+    def keep(self, key: object, value: Value) -> Value:
+        with self._turn:
+            self[key] = value
+            self.move_to_end(key)
+            while len(self) > self._most:
+                self.popitem(last=False)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A query's embedding under one model; cosines to it become scores by the model's own range."""
+
+    vector: Floats
+    offset: float  # the query's dot product with the passages' mean
+    manifest: Manifest
+
+    def score(self, cosine: float) -> float:
+        """Return 0 to 1: where the cosine lies in the model's range from unrelated to sure."""
+        low, high = self.manifest.score_low, self.manifest.score_high
+        return min(max((cosine - low) / (high - low), 0.0), 1.0)
+
+    @property
+    def floor(self) -> float:
+        """Return the score under which what is near is near by chance."""
+        return self.score(self.manifest.score_floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A document's cosine to the query, and the window of it that is nearest: a range of the body."""
+
+    cosine: float
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What belongs to one loaded model."""
+
+    encoder: Encoder
+    model: int
+    means: NDArray[np.float32]
+    documents: LiveIndex
+    tags: LiveIndex
+    queries: Kept[Floats] = field(default_factory=lambda: Kept(KEPT_QUERIES))
+    filters: Kept[NDArray[np.int64]] = field(default_factory=lambda: Kept(KEPT_FILTERS))
+
+
+class Semantic:
+    """The semantic side of every search in this process."""
+
+    def __init__(self, encoder: LazyEncoder) -> None:
+        self.lazy = encoder
+        self._loaded: _Loaded | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> str:
+        """Return `ready`, `loading`, `off` or `unavailable`; a model that nobody asked for yet is `loading`."""
+        return "loading" if self.lazy.state == "idle" else self.lazy.state
+
+    @property
+    def is_off(self) -> bool:
+        return self.lazy.state == "off"
+
+    def ready(self, wait_s: float) -> bool:
+        """Begin to load if nobody did, wait so long at most, and return whether meaning can be searched."""
+        self.lazy.start()
+        return self.lazy.wait(wait_s)
+
+    def held_bytes(self) -> dict[str, int]:
+        """Return the bytes of each part in memory."""
+        loaded = self._loaded
+        return {"documents": loaded.documents.nbytes, "tags": loaded.tags.nbytes} if loaded else {}
+
+    def held_rows(self) -> dict[str, int]:
+        loaded = self._loaded
+        return {"documents": loaded.documents.size, "tags": loaded.tags.size} if loaded else {}
+
+    def _current(self) -> _Loaded | None:
+        encoder = self.lazy.encoder
+        if encoder is None:
+            return None
+        self.lazy.used()
+        with self._lock:
+            if self._loaded is None or self._loaded.model != model_of(encoder):
+                self._loaded = _loaded(encoder)
+            self._loaded.encoder = encoder
+            return self._loaded
+
+    def meaning(self, words: str) -> Meaning | None:
+        """Return what the words mean; None where there are none, or no model is ready."""
+        loaded = self._current()
+        if loaded is None or not words.strip():
+            return None
+        vector = loaded.queries.recall(words)
+        if vector is None:
+            vector = loaded.queries.keep(words, loaded.encoder.encode_queries([words])[0])
+        return Meaning(vector, float(vector @ loaded.means[0]), loaded.encoder.manifest)
+
+    def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
+        """Return the documents nearest in meaning that pass the filter, best first."""
+        loaded = self._current()
+        if loaded is None:
+            return {}
+        if not restriction:
+            found = loaded.documents.nearest(session, meaning.vector, FIRST, THEN)
+        else:
+            found = self._filtered(session, loaded, meaning, restriction)
+        near = rescored(session, loaded, meaning, found)
+        best = sorted(near.items(), key=lambda pair: (-pair[1].cosine, pair[0]))
+        return dict(best[:MOST_NEAREST])
+
+    def _filtered(
+        self, session: Session, loaded: _Loaded, meaning: Meaning, restriction: Filter
+    ) -> list[tuple[int, int]]:
+        keys = self._keys(session, loaded, restriction)
+        if len(keys) < NARROW:
+            return loaded.documents.nearest(session, meaning.vector, FIRST, THEN, lambda: keys)
+        rough = loaded.documents.nearest(session, meaning.vector, 2 * FIRST, FIRST)
+        passing = passing_keys(session, [key for key, _ in rough], restriction)
+        kept = [pair for pair in rough if pair[0] in passing]
+        if len(kept) >= THEN // 2:
+            return kept[:THEN]
+        # Wide, and yet not where the query looks: every key is worth fetching.
+        every = np.array(restriction.documents(session, 2**31), np.int64)
+        return loaded.documents.nearest(session, meaning.vector, FIRST, THEN, lambda: every)
+
+    def _keys(self, session: Session, loaded: _Loaded, restriction: Filter) -> NDArray[np.int64]:
+        """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
+        version = session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one()
+        name = (version, restriction.key())
+        keys = loaded.filters.recall(name)
+        if keys is None:
+            keys = loaded.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
+        return keys
+
+    def cosines(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
+        """Return the best window of each given document that has embeddings; one statement."""
+        loaded = self._current()
+        if loaded is None or not documents:
+            return {}
+        rows = select(
+            Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector
+        ).where(Embedding.model_id == loaded.model, Embedding.document_id.in_(documents))
+        return best_windows([tuple(row) for row in session.execute(rows)], meaning)
+
+    def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
+        """Return the documents nearest to a stored one, itself left out; None where it has no embedding."""
+        loaded = self._current()
+        if loaded is None:
+            return None
+        rows = select(Embedding.vector).where(
+            Embedding.document_id == document, Embedding.model_id == loaded.model
+        )
+        stored = list(session.execute(rows.order_by(Embedding.window)).scalars())
+        if not stored:
+            return None
+        whole = centred(stored, loaded.encoder.dim).mean(axis=0) + loaded.means[0]
+        vector = whole / np.linalg.norm(whole)
+        meaning = Meaning(vector, float(vector @ loaded.means[0]), loaded.encoder.manifest)
+        near = self.nearest(session, meaning, Filter())
+        near.pop(document, None)
+        return meaning, near
+
+    def near_tags(self, session: Session, names: Sequence[str], most: int) -> list[tuple[int, float]]:
+        """Return (tag, closeness of 0 to 1) for stored tags close in meaning to any of the names, closest first."""
+        loaded = self._current()
+        if loaded is None or not names:
+            return []
+        vectors = loaded.encoder.encode_tags(list(names))
+        best: dict[int, float] = {}
+        for vector in vectors:
+            for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
+                best[tag] = max(best.get(tag, 0.0), cosine)
+        manifest = loaded.encoder.manifest
+        close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
+        return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
+
+
+def model_of(encoder: Encoder) -> int:
+    return model_number(encoder.manifest.name, encoder.manifest.checksum)
+
+
+def _loaded(encoder: Encoder) -> _Loaded:
+    means = load_means(encoder.manifest)
+    model = model_of(encoder)
+    documents = LiveIndex(DOCUMENT_SOURCE, model, means[0], means[1])
+    # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
+    return _Loaded(encoder, model, means, documents, LiveIndex(TAG_SOURCE, model, means[1], means[1]))
+
+
+def _closeness(cosine: float, manifest: Manifest) -> float:
+    return min(max((cosine - manifest.tag_low) / (1.0 - manifest.tag_low), 0.0), 1.0)
+
+
+def _tag_cosines(session: Session, loaded: _Loaded, vector: Floats, most: int) -> dict[int, float]:
+    found = loaded.tags.nearest(session, vector, 500, 4 * most)
+    rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
+        TagEmbedding.model_id == loaded.model, TagEmbedding.tag_id.in_([key for key, _ in found])
+    )
+    stored = [(row.tag_id, bytes(row.vector)) for row in session.execute(rows)]
+    if not stored:
+        return {}
+    offset = float(vector @ loaded.means[1])
+    cosines = centred([value for _, value in stored], loaded.encoder.dim) @ vector + offset
+    return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
+
+
+def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:
+    """Return those of the keys that pass a filter."""
+    statement = f"SELECT id FROM document WHERE id IN ({int_list(set(keys))}){restriction.sql('id')}"
+    return set(session.execute(text(statement), dict(restriction.values)).scalars())
+
+
+def rescored(
+    session: Session, loaded: _Loaded, meaning: Meaning, found: Sequence[tuple[int, int]]
+) -> dict[int, Near]:
+    """Return the exact cosines of windows, the best one of each document."""
+    if not found:
+        return {}
+    pairs = ",".join(f"({key},{part})" for key, part in found)
+    statement = (
+        'SELECT document_id, "start", "end", vector FROM embedding'
+        f' WHERE model_id = :model AND (document_id, "window") IN (VALUES {pairs})'
+    )
+    rows = [tuple(row) for row in session.execute(text(statement), {"model": loaded.model})]
+    return best_windows(rows, meaning)
+
+
+def best_windows(rows: Sequence[tuple[int, int, int, bytes]], meaning: Meaning) -> dict[int, Near]:
+    if not rows:
+        return {}
+    stored = [bytes(row[3]) for row in rows]
+    cosines = (centred(stored, len(meaning.vector)) @ meaning.vector + meaning.offset).tolist()
+    best: dict[int, Near] = {}
+    for (document, start, end, _), cosine in zip(rows, cosines, strict=True):
+        if document not in best or cosine > best[document].cosine:
+            best[document] = Near(cosine, start, end)
+    return best

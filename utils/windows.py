@@ -1,0 +1,51 @@
+"""A long text as overlapping windows that end where sentences do."""
+
+from __future__ import annotations
+
+import re
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…:;׃])[\"'”״’)\]]*\s+|\n+\s*")
+
+
+def windows(text: str, size: int = 300, most: int = 64) -> list[tuple[int, int]]:
+    """Return half-open ranges of about `size` characters that cover the text, each sharing a sentence with the last.
+
+    A text too long for `most` windows has longer ones: nothing of it is left out. An empty text has none.
+    """
+    size = max(size, -(-2 * len(text) // most))
+    sentences = _sentences(text, size)
+    found: list[tuple[int, int]] = []
+    first = 0
+    while first < len(sentences):
+        last = first
+        while last + 1 < len(sentences) and sentences[last + 1][1] - sentences[first][0] <= size:
+            last += 1
+        found.append((sentences[first][0], sentences[last][1]))
+        if last + 1 == len(sentences):
+            break
+        # One sentence of overlap, unless the next window could then bring nothing new.
+        overlaps = last > first and sentences[last + 1][1] - sentences[last][0] <= size
+        first = last if overlaps else last + 1
+    return found[:most]
+
+
+def _sentences(text: str, size: int) -> list[tuple[int, int]]:
+    found = []
+    start = 0
+    for end, resume in [*((m.start(), m.end()) for m in _SENTENCE_END.finditer(text)), (len(text), len(text))]:
+        found.extend(_pieces(text, start, end, size))
+        start = resume
+    return found
+
+
+def _pieces(text: str, start: int, end: int, size: int) -> list[tuple[int, int]]:
+    """Return a sentence, cut at spaces where it is longer than a window."""
+    pieces = []
+    while end - start > size:
+        cut = text.rfind(" ", start + size // 2, start + size)
+        cut = cut if cut > start else start + size
+        pieces.append((start, cut))
+        start = cut
+    if text[start:end].strip():
+        pieces.append((start, end))
+    return pieces
