@@ -24,6 +24,8 @@ class Manifest:
 
     score_low and score_high: query-to-passage cosines that count as 0 and as 1. score_floor: under it a
     passage is noise. tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
+    centred_floor: as score_floor, for the cosine of query and passage each less its mean (load_means); it
+    tells senseless queries from others, which score_floor cannot; -1 where it was not measured.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Manifest:
     query_prefix: str = ""
     passage_prefix: str = ""
     pooling: str = "mean"
+    centred_floor: float = -1.0
     passage_batch_size: int = 4
     means: str = ""
     files: dict[str, str] = field(default_factory=dict)
