@@ -64,6 +64,11 @@ class TextQuery:
         excluded = [QueryTerm(stem_id(stem), STEM_FIELD, 0) for stem in parts.not_stems()]
         self._excluded = BM25(excluded, fields, 1) if excluded else None
 
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing is looked for: no word that is not excluded."""
+        return not self._terms
+
     def _mean(self, total: int) -> float:
         return total / max(self._state.documents, 1)
 

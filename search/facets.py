@@ -1,0 +1,81 @@
+"""Tags and their counts: among hits, in a collection, by prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.orm import Session
+
+from models import DocumentTag, Tag, TagCount, number
+from search.filters import tag_key
+from search.results import Facet
+from utils.sql import int_list, like_prefix
+
+MOST_FACETS = 24
+MOST_COUNTED = 1_000  # hits whose tags are counted
+MOST_PREFIX = 2_000  # tags with a prefix that are ordered by their count
+
+
+@dataclass(frozen=True, slots=True)
+class TagPage:
+    """One page of the index of tags."""
+
+    tags: tuple[Facet, ...]
+    total: int
+
+
+def facets(session: Session, documents: Sequence[int], without: Sequence[str] = ()) -> tuple[Facet, ...]:
+    """Return the commonest tags of the documents with their counts, those left out that are asked for already."""
+    if not documents:
+        return ()
+    left_out = {tag_key(name) for name in without}
+    counted = (
+        f"SELECT tag.name, tag.key, found.documents FROM (SELECT tag_id, count(*) AS documents FROM document_tag"
+        f" WHERE document_id IN ({int_list(documents[:MOST_COUNTED])}) GROUP BY tag_id"
+        f" ORDER BY documents DESC, tag_id LIMIT {MOST_FACETS + len(left_out)}) found"
+        " JOIN tag ON tag.id = found.tag_id ORDER BY found.documents DESC, tag.key"
+    )
+    rows = [row for row in session.execute(text(counted)) if row[1] not in left_out]
+    return tuple(Facet(row[0], row[2]) for row in rows[:MOST_FACETS])
+
+
+def tags_of(session: Session, documents: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return the tags of each document in its own order."""
+    rows = (
+        select(DocumentTag.document_id, Tag.name)
+        .join(Tag, Tag.id == DocumentTag.tag_id)
+        .where(DocumentTag.document_id.in_(bindparam("ids", expanding=True)))
+        .order_by(DocumentTag.document_id, DocumentTag.place)
+    )
+    found: dict[int, list[str]] = {document: [] for document in documents}
+    for document, name in session.execute(rows, {"ids": list(documents)}):
+        found[document].append(name)
+    return {document: tuple(names) for document, names in found.items()}
+
+
+def tag_page(
+    session: Session, prefix: str = "", collection: str = "", page: int = 1, limit: int = 100, by: str = "count"
+) -> TagPage:
+    """Return tags in use with their counts, the commonest first or by name; a prefix narrows."""
+    documents = func.sum(TagCount.documents).label("documents")
+    rows = select(Tag.name, Tag.key, documents).join(TagCount, TagCount.tag_id == Tag.id).group_by(Tag.id)
+    total = select(func.count(func.distinct(TagCount.tag_id))).select_from(TagCount)
+    if collection:
+        here = TagCount.collection_id == number("collection", collection)
+        rows, total = rows.where(here), total.where(here)
+    if key := tag_key(prefix):
+        low, high = like_prefix(key)
+        narrow = (Tag.key >= low, Tag.key < high)
+        rows = rows.where(*narrow)
+        total = total.join(Tag, Tag.id == TagCount.tag_id).where(*narrow)
+    order = (Tag.key,) if by == "name" else (documents.desc(), Tag.key)
+    found = session.execute(rows.order_by(*order).limit(limit).offset((page - 1) * limit)).all()
+    return TagPage(tuple(Facet(row[0], int(row[2])) for row in found), session.execute(total).scalar_one())
+
+
+def tag_names(session: Session, tags: Sequence[int]) -> dict[int, str]:
+    """Return the names of tags by their keys."""
+    rows = select(Tag.id, Tag.name).where(Tag.id.in_(bindparam("ids", expanding=True)))
+    return {row[0]: row[1] for row in session.execute(rows, {"ids": list(tags)})}

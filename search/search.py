@@ -1,0 +1,115 @@
+"""search(): one query in, one page of results out, in a number of statements that does not grow with the hits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Row, case, func, select, text
+from sqlalchemy.orm import Session
+
+from models import Collection, Document
+from search.facets import MOST_COUNTED, facets, tags_of
+from search.filters import Filter, tag_key
+from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
+from search.query import Query
+from search.results import Hit, Ranked, Ranking, Results, TagScore, Why
+from search.semantic import Semantic
+from search.snippets import Wanted, found_words, marked, snippet
+from search.tags import listing, near_tags, tag_ranking
+from utils.hebrew import is_hebrew
+from utils.sql import int_list
+
+EXCERPT = 8_000  # characters of a body that a page reads: a book does not come into memory for its snippet
+MOST_SHOWN = 1_000
+# How long a search by meaning alone waits for the model; one by everything shows its words at once.
+SEMANTIC_WAIT_S = 10.0
+
+
+def search(session: Session, query: Query, semantic: Semantic, wait_s: float | None = None) -> Results:
+    """Return a page of results; any query is answered. `wait_s` overrides how long to wait for the model."""
+    began = time.perf_counter()
+    restriction = Filter.of(query)
+    if query.mode in ("semantic", "hybrid") and query.parts().wanted():
+        semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
+    ranking = _ordered(session, _ranking(session, query, restriction, semantic), query)
+    shown = ranking.documents[:MOST_SHOWN]
+    page = shown[(query.page - 1) * query.limit : query.page * query.limit]
+    return Results(
+        query=query,
+        hits=hits(session, query, page),
+        total=len(shown),
+        total_is_exact=ranking.complete and len(ranking.documents) <= MOST_SHOWN,
+        facets=facets(session, [one.document for one in shown[:MOST_COUNTED]], query.all_tags()),
+        near_tags=near_tags(session, query, semantic) if query.mode == "tags" else (),
+        semantic_state=semantic.state,
+        semantic_model=semantic.lazy.model,
+        took_ms=(time.perf_counter() - began) * 1000,
+    )
+
+
+def _ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
+    if query.mode == "tags":
+        return tag_ranking(session, query, restriction, semantic)
+    if not query.text.strip():
+        return listing(session, restriction)
+    if query.mode == "text":
+        return text_ranking(session, query, restriction)
+    if query.mode == "semantic":
+        return semantic_ranking(session, query, restriction, semantic)
+    return hybrid_ranking(session, query, restriction, semantic)
+
+
+def _ordered(session: Session, ranking: Ranking, query: Query) -> Ranking:
+    """Return the ranking in the order asked for, among what is shown at all."""
+    if query.sort == "score" or not ranking.documents:
+        return ranking
+    places = {one.document: one for one in ranking.documents[:MOST_SHOWN]}
+    order = "added_at DESC, id DESC" if query.sort == "newest" else "title, id"
+    statement = f"SELECT id FROM document WHERE id IN ({int_list(places)}) ORDER BY {order}"
+    ordered = [places[one] for one in session.execute(text(statement)).scalars()]
+    return replace(ranking, documents=[*ordered, *ranking.documents[MOST_SHOWN:]])
+
+
+def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, ...]:
+    """Return the page's documents with tags and snippets, in two statements."""
+    numbers = [one.document for one in page]
+    starts = {one.document: max(one.start - 200, 0) if one.end > EXCERPT else 0 for one in page}
+    begin = case(starts, value=Document.id, else_=0) if starts else 0
+    columns = (
+        Document.id, Document.own_id, Document.title, Document.language, Document.url, Document.source,
+        func.substr(Document.body, begin + 1, EXCERPT).label("excerpt"), Collection.name.label("collection"),
+    )  # fmt: skip
+    rows = select(*columns).join(Collection, Collection.id == Document.collection_id).where(Document.id.in_(numbers))
+    found = {row.id: row for row in session.execute(rows)}
+    tags = tags_of(session, numbers)
+    wanted = Wanted.of(query.parts())
+    return tuple(
+        _hit(found[one.document], one, tags[one.document], wanted, query, starts[one.document])
+        for one in page
+        if one.document in found
+    )
+
+
+def _hit(row: Row, one: Ranked, tags: tuple[str, ...], wanted: Wanted, query: Query, offset: int) -> Hit:
+    title, excerpt = row.title, row.excerpt
+    in_title, in_body = found_words(title, wanted), found_words(excerpt, wanted)
+    words = [*(title[w.start : w.end] for w in in_title), *(excerpt[w.start : w.end] for w in in_body)]
+    window = (one.start - offset, one.end - offset) if one.end else None
+    asked = {tag_key(name) for name in query.all_tags()}
+    of_tags = one.tags or tuple(TagScore(name, 1.0) for name in tags if tag_key(name) in asked)
+    return Hit(
+        number=one.document,
+        id=row.own_id,
+        collection=row.collection,
+        title=marked(title, in_title),
+        snippet=snippet(excerpt, in_body, window),
+        tags=tags,
+        language=row.language,
+        direction="rtl" if is_hebrew(title + " " + excerpt[:200]) else "ltr",
+        url=row.url,
+        source=row.source,
+        score=round(one.score, 4),
+        why=Why(one.text, one.semantic, of_tags, tuple(dict.fromkeys(words))[:8]),
+    )
