@@ -119,18 +119,19 @@ class LazyEncoder:
         self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)
 
     def _become_ready(self, encoder: Encoder, loaded_s: float, loaded_mb: float) -> None:
+        log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
         with self._lock:
             self._encoder, self.error = encoder, None
             self.loaded_s, self.loaded_mb = loaded_s, loaded_mb
             self._used_at = self._clock()
             self._state = "ready"
         self._settled.set()
-        log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
 
     def _fail(self, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        log.error("Loading %s model failed: %s", self._spelling, reason)
         with self._lock:
-            self.error = str(error) or type(error).__name__
+            self.error = reason
             self._failed_at = self._clock()
             self._state = "unavailable"
         self._settled.set()
-        log.error("Loading %s model failed: %s", self._spelling, self.error)

@@ -63,7 +63,7 @@ def _values(name: str) -> dict[str, Any]:
 
 
 # Cosines of this model, whatever the machine, measured by benchmarks/score_range.py: 1,058 Hebrew questions,
-# 476 passages in 1,292 windows of 300 characters, 618 senseless strings, 89 Hebrew tags, 1,500 English skills.
+# 476 passages in 1,292 windows of 300 characters, 618 senseless strings, 89 Hebrew tags, 1,500 skills.
 _CUT_OFFS = {
     # Questions: the best window of the right passage 0.80 to 0.93 (1st to 99th percentile), windows of others
     # 0.705 to 0.82; so the scale. 0.80 drops 94 of 100 windows of others and 2 of 100 right ones; English

@@ -42,7 +42,7 @@ class _Graph:
 
     def product(self, name: str, x: str, blocks: np.ndarray, bias: np.ndarray | None = None) -> str:
         """Add x · weightsᵀ + bias, for weights of shape (outputs, inputs) in Q4_0 blocks."""
-        packed, scales = _repacked(blocks)
+        packed, scales = repacked(blocks)
         inputs = [x, self.weight(f"{name}.weights", packed), self.weight(f"{name}.scales", scales)]
         if bias is not None:
             inputs += ["", "", self.weight(f"{name}.bias", bias)]
@@ -80,7 +80,7 @@ def write_graph(source: Source, folder: Path) -> None:
     )  # fmt: skip
 
 
-def _repacked(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def repacked(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return MatMulNBits weights, uint8 (outputs, blocks, 16), and scales, float32 (outputs, blocks).
 
     A Q4_0 byte holds weights j and j + 16, a MatMulNBits byte 2j and 2j + 1; both count from 8.

