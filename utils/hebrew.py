@@ -39,8 +39,8 @@ class _Folds(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        # New Tai Lue vowels were marks until Unicode 8, and SQLite's tokenizer still parts words at them.
-        if character in _SPACES or code == 0 or 0x19B0 <= code <= 0x19C9:
+        # New Tai Lue vowels and two Vedic signs were marks in Unicode 6: SQLite's tokenizer parts words there.
+        if character in _SPACES or code == 0 or 0x19B0 <= code <= 0x19C9 or 0x1CF2 <= code <= 0x1CF3:
             made = " "
         elif character in _DOUBLE:
             made = '"'
@@ -56,13 +56,14 @@ _FOLDS = _Folds()
 # In this order: an acronym's gershayim, a geresh after a Hebrew letter, an English possessive, an apostrophe
 # inside an English word, a comma between thousands.
 _REMOVED = re.compile(
-    r"""(?<=[א-ת])"(?=[א-ת])|(?<=[א-ת])'|(?<=[a-z])'s(?![a-z])|(?<=[a-z])'(?=[a-z])|(?<=\d),(?=\d{3}(?!\d))"""
+    r"""(?<=[א-ת])"(?=[א-ת])|(?<=[א-ת])'+|(?<=[a-z])'s(?![a-z])|(?<=[a-z])'(?=[a-z])|(?<=\d),(?=\d{3}(?!\d))"""
 )
 _WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+(?:\+\+|\#(?!\w))?")
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKD", text).lower().translate(_FOLDS)
+    # NFKD would take the acute apart, into a space and an accent.
+    return unicodedata.normalize("NFKD", text.replace("\u00b4", "'")).lower().translate(_FOLDS)
 
 
 def normalise(text: str) -> str:
