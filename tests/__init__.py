@@ -1,0 +1,1 @@
+"""Claims about Matmon, each tried on the real thing."""

@@ -1,0 +1,112 @@
+"""The fixtures: a migrated database of each kind, the app on it, a session and a client."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from app import create_app
+from config import ROOT, Settings
+from models import db
+from tests.databases import MAKERS, Databases, NotToBeHad
+
+
+def settings_for(url: str, folder: Path, **changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "database_url": url,
+        "secret_key": "a secret of the tests",
+        "admin_token": "a token of the tests",
+        "instance_dir": folder,
+        "semantic_model": "none",
+    }
+    return Settings(**(values | changes))
+
+
+def closed(app: Flask) -> None:
+    """Close every connection of an app, so that nothing is left open."""
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the newest schema, as `flask db upgrade` does."""
+    app = create_app(settings_for(url, Path(tempfile.gettempdir())))
+    flask_migrate.Migrate(app, db)
+    with app.app_context():
+        flask_migrate.upgrade(str(ROOT / "migrations"))
+    closed(app)
+
+
+class Started:
+    """What makes databases of each kind, started when first asked for; why it cannot is kept as well."""
+
+    def __init__(self) -> None:
+        self._makers: dict[str, Databases | NotToBeHad] = {}
+
+    def maker(self, kind: str) -> Databases:
+        """Return the maker of databases of a kind; skips the test where there is none, fails it under CI."""
+        if kind not in self._makers:
+            try:
+                self._makers[kind] = MAKERS[kind](migrate)
+            except NotToBeHad as reason:
+                self._makers[kind] = reason
+        found = self._makers[kind]
+        if isinstance(found, NotToBeHad):
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{kind}: {found}")
+            pytest.skip(f"{kind}: {found}")
+        return found
+
+    def stop(self) -> None:
+        for maker in self._makers.values():
+            if not isinstance(maker, NotToBeHad):
+                maker.stop()
+
+
+@pytest.fixture(scope="session")
+def started() -> Iterator[Started]:
+    """Every kind of database by its name, for a test that compares several."""
+    makers = Started()
+    yield makers
+    makers.stop()
+
+
+@pytest.fixture(params=list(MAKERS))
+def database(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty, migrated database of the test's own."""
+    with started.maker(request.param).fresh(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    return settings_for(database, tmp_path)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    yield app
+    closed(app)
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    with app.app_context():
+        yield db.session()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

@@ -1,0 +1,252 @@
+"""The analysis of Hebrew and English: which spellings meet, which words part, and where they stood."""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Started
+from tests.shared import shared_rows
+from utils.hebrew import (
+    Word,
+    content_forms,
+    forms,
+    grams,
+    is_hebrew,
+    is_stop_word,
+    normalise,
+    normalise_with_offsets,
+    stem,
+    stripped,
+    words,
+)
+from utils.terms import LONGEST_FORM, terms
+
+SPELLINGS = [
+    pytest.param("שָׁלוֹם", "שלום", id="niqqud"),
+    pytest.param("בְּרֵאשִׁ֖ית", "בראשית", id="cantillation"),
+    pytest.param("\ufb2aלום", "שלום", id="shin with its dot in one character"),
+    pytest.param("\ufb4fהים", "אלהים", id="the ligature alef-lamed"),
+    pytest.param("\ufb21\ufb28", "את", id="wide letters"),
+    pytest.param("מִ\ufb31ַיִת", "מבית", id="bet with its dagesh in one character"),
+    pytest.param("צה״ל", "צהל", id="gershayim"),
+    pytest.param('צה"ל', "צהל", id="typewriter quotes"),
+    pytest.param("צה”ל", "צהל", id="right quotes"),
+    pytest.param("צה“ל", "צהל", id="left quotes"),
+    pytest.param("צה„ל", "צהל", id="low quotes"),
+    pytest.param("צה‟ל", "צהל", id="reversed quotes"),
+    pytest.param("צה″ל", "צהל", id="a double prime"),
+    pytest.param("צה＂ל", "צהל", id="wide quotes"),
+    pytest.param("צה''ל", "צהל", id="two apostrophes"),
+    pytest.param("צה׳׳ל", "צהל", id="two gereshes"),
+    pytest.param("צַהַ״ל", "צהל", id="a pointed acronym"),
+    pytest.param("צה\u200f״\u200eל", "צהל", id="bidi marks beside gershayim"),
+    pytest.param("ג׳ירפה", "גירפה", id="geresh"),
+    pytest.param("ג'ירפה", "גירפה", id="an apostrophe for a geresh"),
+    pytest.param("ג’ירפה", "גירפה", id="a curly geresh"),
+    pytest.param("ג´ירפה", "גירפה", id="an acute for a geresh"),
+    pytest.param("רח׳", "רח", id="a geresh at the end"),
+    pytest.param("1,000", "1000", id="thousands"),
+    pytest.param("1,234,567", "1234567", id="millions"),
+    pytest.param("Haifa", "haifa", id="case"),
+    pytest.param("café", "cafe", id="accents"),
+    pytest.param("ＡＢＣ", "abc", id="wide Latin letters"),
+    pytest.param("John's", "john", id="a possessive"),
+    pytest.param("don’t", "dont", id="an apostrophe inside an English word"),
+    pytest.param("של\u200bום", "שלום", id="a zero-width space"),
+    pytest.param("של\u00adום", "שלום", id="a soft hyphen"),
+    pytest.param("\u202bשלום\u202c", "שלום", id="bidi embedding"),
+    pytest.param("\u2067שלום\u2069", "שלום", id="bidi isolates"),
+    pytest.param("\ufeffשלום", "שלום", id="a byte order mark"),
+    pytest.param("ΟΔΟΣ", "οδοσ", id="a final sigma"),
+]
+
+PARTED = [
+    pytest.param("בית־ספר", ["בית", "ספר"], id="maqaf"),
+    pytest.param("בית-ספר", ["בית", "ספר"], id="hyphen"),
+    pytest.param("1948–1967", ["1948", "1967"], id="en dash"),
+    pytest.param("הלך—ושב", ["הלכ", "ושב"], id="em dash"),
+    pytest.param("אמר׃ כך׀ וכך", ["אמר", "ככ", "וככ"], id="sof pasuq and paseq"),
+    pytest.param("שלום\u00a0עולם", ["שלומ", "עולמ"], id="no-break space"),
+    pytest.param("שלום\u202fעולם\u2009טוב", ["שלומ", "עולמ", "טוב"], id="narrow spaces"),
+    pytest.param("snake_case", ["snake", "case"], id="underscore"),
+    pytest.param('אמר "שלום" והלך', ["אמר", "שלומ", "והלכ"], id="quotes round a word"),
+    pytest.param('"צה"ל"', ["צהל"], id="quotes round an acronym"),
+    pytest.param('ת"א-חיפה', ["תא", "חיפה"], id="an acronym before a dash"),
+    pytest.param("מלך עם ארץ סוף ון", ["מלכ", "עמ", "ארצ", "סופ", "ונ"], id="final letters"),
+    pytest.param("3.14", ["3.14"], id="a decimal stays one word"),
+    pytest.param("גרסה 1.2.3.", ["גרסה", "1.2.3"], id="a version stays one word"),
+    pytest.param("3. שלוש", ["3", "שלוש"], id="a full stop is no decimal point"),
+    pytest.param("1,00", ["1", "00"], id="two digits are no thousands"),
+    pytest.param("1,0000", ["1", "0000"], id="four digits are no thousands"),
+    pytest.param("C++ ו-C#", ["c++", "ו", "c#"], id="C++ and C#"),
+    pytest.param("(C++)", ["c++"], id="C++ in brackets"),
+    pytest.param("C#7", ["c", "7"], id="a hash before a letter is none of the word"),
+    pytest.param("", [], id="nothing"),
+    pytest.param("!? … \U0001f600", [], id="marks and an emoji"),
+    pytest.param("\0\x01\ud800", [], id="nulls, controls and a lone surrogate"),
+]
+
+STEMS = [
+    ("ושבבית", "בית"),
+    ("כשהילדים", "ילדימ"),
+    ("והילדים", "ילדימ"),
+    ("הילדים", "ילדימ"),
+    ("מהבית", "בית"),
+    ("לכשיבוא", "יבוא"),
+    ("ולבית", "בית"),
+    ("בית", "בית"),
+    ("הר", "הר"),
+    ("בנק", "בנק"),
+    ("משפט", "משפט"),
+    ("cats", "cat"),
+    ("cities", "city"),
+    ("ties", "tie"),
+    ("glass", "glass"),
+    ("status", "status"),
+    ("analysis", "analysis"),
+    ("gas", "gas"),
+    ("2000", "2000"),
+]
+
+
+@pytest.mark.parametrize(("spelling", "plain"), SPELLINGS)
+def test_spellings_of_a_word_meet(spelling: str, plain: str) -> None:
+    assert forms(spelling) == forms(plain) == [normalise(plain)]
+
+
+@pytest.mark.parametrize(("text", "found"), PARTED)
+def test_a_text_is_parted_into_words(text: str, found: list[str]) -> None:
+    assert forms(text) == found
+
+
+@pytest.mark.parametrize(("word", "expected"), STEMS)
+def test_prefix_letters_and_plurals_are_stripped(word: str, expected: str) -> None:
+    assert [stem(form) for form in forms(word)] == [expected]
+
+
+def test_grams_are_runs_of_four_with_the_padding() -> None:
+    assert grams("שלומ") == ("_שלו", "שלומ", "לומ_")
+    assert grams("של") == ("_של_",)
+    assert grams("א") == ("_א_",)
+
+
+def test_stop_words_are_dropped_where_a_word_is_left() -> None:
+    assert content_forms(forms("מה היא זכות השביתה של העובד")) == ["זכות", "השביתה", "העובד"]
+    assert content_forms(forms("how do I open the door")) == ["open", "door"]
+
+
+@pytest.mark.parametrize("text", ["מי הוא", "to be or not to be", "של"])
+def test_stop_words_are_kept_where_nothing_else_is_left(text: str) -> None:
+    assert content_forms(forms(text)) == forms(text) != []
+
+
+def test_stop_words_are_known_in_their_folded_form() -> None:
+    assert is_stop_word(normalise("אתם"))
+    assert not is_stop_word("אתם")
+
+
+def test_a_pointed_word_is_placed_with_its_points() -> None:
+    text = "אמר שָׁלוֹם לָךְ!"
+    assert [text[word.start : word.end] for word in words(text)] == ["אמר", "שָׁלוֹם", "לָךְ"]
+
+
+def test_a_quoted_acronym_is_placed_with_its_quotes() -> None:
+    text = '"צה"ל" ו״שב״כ״ בת"א, 1,000 ג׳ירפות'
+    placed = [text[word.start : word.end] for word in words(text)]
+    assert placed == ['צה"ל', "ו״שב״כ", 'בת"א', "1,000", "ג׳ירפות"]
+
+
+def test_a_prefixed_word_is_placed_whole() -> None:
+    assert list(words("  כשהילדים באו")) == [Word("כשהילדימ", 2, 10), Word("באו", 11, 14)]
+
+
+def test_one_character_that_becomes_two_keeps_its_place() -> None:
+    assert list(words("ﬁx \ufb4fה")) == [Word("fix", 0, 2), Word("אלה", 3, 5)]
+
+
+def shared_texts() -> Iterator[str]:
+    for name, fields in (
+        ("he_docs.jsonl", ("title", "body")),
+        ("en_docs.jsonl", ("title", "body")),
+        ("heq_queries.jsonl", ("text", "answer")),
+    ):
+        for row in shared_rows(name):
+            yield from (row[field] for field in fields)
+
+
+def test_both_normal_forms_agree_on_real_texts() -> None:
+    assert [text for text in shared_texts() if normalise_with_offsets(text)[0] != normalise(text)] == []
+
+
+def test_words_of_real_texts_are_found_again_at_their_places() -> None:
+    for text in list(shared_texts())[::7]:
+        found = list(words(text))
+        assert [word.form for word in found] == forms(text)
+        for before, after in pairwise(found):
+            # A fraction in one character is two words at one place.
+            assert before.start < before.end <= after.start + 1
+        apart = [word for word in found if forms(text[word.start : word.end]) != [word.form]]
+        # Only what stands round a number says whether its comma or its hash belongs to it.
+        assert [word for word in apart if not any(c.isdigit() for c in word.form)] == []
+
+
+EVERY_CODE = range(0x30000)
+ROW = 64  # code points tried in one row of the index
+
+
+def tried(code: int) -> str:
+    """Return words with a character alone, between Hebrew letters, and between others."""
+    character = chr(code)
+    return f"א{character}ב {character} a{character}1 "
+
+
+@pytest.fixture
+def full_text(started: Started, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a migrated SQLite, and `vocabulary`, which tells what its tokenizer made of a row."""
+    with started.maker("sqlite").fresh(tmp_path) as url, closing(sqlite3.connect(url[10:])) as connection:
+        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words_fts, instance)")
+        yield connection
+
+
+def test_the_databases_tokenizer_parts_words_as_the_analysis_does(full_text: sqlite3.Connection) -> None:
+    wanted = {}
+    for first in EVERY_CODE[::ROW]:
+        said = terms("".join(map(tried, range(first, first + ROW))))
+        wanted[first] = {*said.stems, *said.grams}
+        columns = " ".join(said.stems), " ".join(said.grams)
+        full_text.execute("INSERT INTO words_fts(rowid, stem, gram) VALUES (?, ?, ?)", (first, *columns))
+    made = defaultdict(set)
+    for row, term in full_text.execute("SELECT doc, term FROM temp.vocabulary"):
+        made[row].add(term)
+    assert [(f"{row:X}", made[row] ^ wanted[row]) for row in wanted if made[row] != wanted[row]] == []
+
+
+def test_no_word_is_an_error_in_a_query_of_the_database(full_text: sqlite3.Connection) -> None:
+    for term in {stem(form) for code in EVERY_CODE for form in forms(tried(code))}:
+        full_text.execute("SELECT 1 FROM words_fts WHERE words_fts MATCH ?", (f'stem : "{term}"',))
+
+
+def test_no_term_holds_what_a_tsvector_would_part_or_refuse() -> None:
+    found = terms("".join(f"{chr(code)}x " for code in range(0x30000)), "x" * 5_000)
+    for term in (*found.stems, *found.grams):
+        assert not any(c.isspace() or c in "\0\\" for c in term)
+        assert 0 < len(term) <= LONGEST_FORM
+
+
+def test_stripping_keeps_all_but_points_and_unseen_characters() -> None:
+    assert stripped('שָׁלוֹם,\n\u200f"עולם" — Café') == unicodedata.normalize("NFC", 'שלום,\n"עולם" — Café')
+
+
+@pytest.mark.parametrize(
+    ("text", "hebrew"), [("שלום לכם world", True), ("hello world שלום", False), ("", False), ("12", False)]
+)
+def test_the_direction_follows_most_of_the_letters(text: str, hebrew: bool) -> None:
+    assert is_hebrew(text) == hebrew
