@@ -5,13 +5,48 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response, g, render_template, request
+from flask_babel import Babel, get_locale
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from config import Settings, read_settings
-from models import db
+import api
+import operations.rates  # noqa: F401 - its storage is found by name
+import routes
+from config import BadSetting, Settings, read_settings
+from encoders.base import Encoder
+from encoders.lazy import LazyEncoder
+from encoders.manifest import ModelUnusable, read_manifest
+from indexing.jobs import Running
+from models import db, model_number
+from search.query import Query
+from search.semantic import Semantic
 from utils.sql import prepare_sqlite
+
+KNOWN_MODELS = ("e5-small", "alephbert")
+STATIC_AGE_S = 31_536_000
+# Everything comes from here: no script, style, font or picture from anywhere else, and none written into a page.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+log = logging.getLogger("matmon")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -21,7 +56,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config.update(flask_settings(settings))
     app.extensions["matmon.settings"] = settings
+    app.extensions["matmon.semantic"] = semantic_side(settings)
     connect_database(app, settings)
+    add_pages(app, settings)
+    add_errors(app)
     add_commands(app)
     return app
 
@@ -34,8 +72,11 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
+        "SEND_FILE_MAX_AGE_DEFAULT": STATIC_AGE_S,
         "BABEL_DEFAULT_LOCALE": settings.default_locale,
         "MAX_CONTENT_LENGTH": 256 * 1024 * 1024,
+        "RATELIMIT_STORAGE_URI": "bounded://",
+        "RATELIMIT_HEADERS_ENABLED": True,
     }
 
 
@@ -48,11 +89,120 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def semantic_side(settings: Settings) -> Semantic:
+    """Return the semantic side, unloaded; raises BadSetting for a model that nobody could mean."""
+    name, folder = settings.semantic_model, settings.models_dir / settings.semantic_model
+    if name == "none":
+        return Semantic(LazyEncoder(None, name))
+    if name not in KNOWN_MODELS and not folder.is_dir():
+        raise BadSetting(
+            f"SEMANTIC_MODEL={name}: {folder} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
+            f" or a folder made with: python scripts/prepare_model.py {name}"
+        )
+    return Semantic(LazyEncoder(lambda: load_encoder(folder, settings), name), model_key(folder))
+
+
+def model_key(folder: Path) -> int | None:
+    try:
+        manifest = read_manifest(folder)
+    except ModelUnusable as error:
+        log.warning("%s", error)
+        return None
+    return model_number(manifest.name, manifest.checksum)
+
+
+def load_encoder(folder: Path, settings: Settings) -> Encoder:
+    from encoders.onnx_encoder import OnnxEncoder
+
+    return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size)
+
+
 def connect_database(app: Flask, settings: Settings) -> None:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
         prepare_sqlite(db.engine)
+        engine = db.engine
+    side: Semantic = app.extensions["matmon.semantic"]
+
+    def encoder() -> Encoder | None:
+        return side.lazy.encoder if side.ready(60) else None
+
+    app.extensions["matmon.start_job"] = lambda job, path: Running(
+        lambda: Session(engine), job, path, encoder
+    ).start()
+
+
+def add_pages(app: Flask, settings: Settings) -> None:
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    Babel(app, locale_selector=routes.locale)
+    csrf = CSRFProtect(app)
+    csrf.exempt(api.api)  # its writes need a bearer token, which no other site's form can send
+    app.register_blueprint(routes.pages)
+    app.register_blueprint(api.api)
+    limit_rates(app, settings)
+    add_to_templates(app)
+    app.after_request(with_headers)
+
+
+def limit_rates(app: Flask, settings: Settings) -> None:
+    limiter = Limiter(get_remote_address, app=app, strategy="fixed-window")
+    searches = limiter.shared_limit(settings.rate_limit, scope="searches", exempt_when=is_cheap)
+    for name in (
+        "pages.everything", "pages.text", "pages.by_meaning", "pages.tags", "pages.document",
+        "api.api_search", "api.api_similar", "api.api_suggest",
+    ):  # fmt: skip
+        app.view_functions[name] = searches(app.view_functions[name])
+    tries = limiter.limit("10/minute", methods=["POST"])
+    app.view_functions["pages.import_upload"] = tries(app.view_functions["pages.import_upload"])
+
+
+def is_cheap() -> bool:
+    """True for a page that searches nothing: the first page and the index of tags."""
+    return request.endpoint in ("pages.everything", "pages.tags") and not request.args
+
+
+def add_to_templates(app: Flask) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        address=routes.address,
+        address_in=routes.address_in,
+        page_numbers=routes.page_numbers,
+        safe_link=routes.safe_link,
+        locale=lambda: str(get_locale()),
+        static_version=static_version(Path(app.static_folder or "static")),
+    )
+
+
+def static_version(folder: Path) -> str:
+    """Return what changes when a static file does: it goes into their addresses, so that they can be kept a year."""
+    return format(max((int(path.stat().st_mtime) for path in folder.rglob("*") if path.is_file()), default=0), "x")
+
+
+def with_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response
+
+
+def add_errors(app: Flask) -> None:
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response | tuple[str, int, dict[str, str]]:
+        if request.path.startswith("/api/") or request.path in ("/health", "/livez"):
+            return api.http_error(error)
+        kept = {name: value for name, value in error.get_headers() if name in ("Retry-After", "Allow", "Location")}
+        return render_template("error.html", error=error, query=Query()), error.code or 500, kept
+
+    @app.errorhandler(OperationalError)
+    def database_gone(error: OperationalError) -> Response | tuple[str, int, dict[str, str]]:
+        log.error("the database does not answer: %s", str(error.orig)[:300])
+        g.database_gone = True
+        unavailable = ServiceUnavailable("The database does not answer; try again in a moment.", retry_after=5)
+        return http_error(unavailable)
 
 
 def add_commands(app: Flask) -> None:

@@ -178,3 +178,17 @@ class TagEmbedding(Base):
     tag_id: Mapped[int] = mapped_column(BigKey, ForeignKey("tag.id"), primary_key=True)
     vector: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
     __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class Job(Base):
+    """An import that runs behind a page; `state` is waiting, running, embedding, done or failed."""
+
+    __tablename__ = "job"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(255), nullable=False)
+    options: Mapped[dict[str, Any]] = mapped_column(JSON, nullable=False)
+    state: Mapped[str] = mapped_column(String(16), nullable=False)
+    done: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    total: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    report: Mapped[dict[str, Any]] = mapped_column(JSON, nullable=False)
+    updated_at: Mapped[int] = mapped_column(BigInteger, nullable=False)

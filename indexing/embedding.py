@@ -22,6 +22,7 @@ from utils.windows import windows
 
 BATCH = 16
 TAG_BATCH = 100
+MOST_WINDOWS = 64
 LAST_KEY = 2**63 - 1  # document keys are spread evenly up to it
 
 
@@ -147,9 +148,13 @@ def _next_documents(session: Session, model: int, collection: str, after: int, l
 
 
 def passages(title: str, body: str) -> list[tuple[int, int, str]]:
-    """Return the windows of a document: their range in the body, and the text to encode, headed by the title."""
-    parts = windows(body) or [(0, 0)]
-    return [(start, end, stripped(f"{title}\n{body[start:end]}".strip())) for start, end in parts]
+    """Return the texts to encode with their range in the body: the title by itself, then the body's windows.
+
+    Measured on questions over Hebrew passages, MRR@10: title in each window .863, in the first .886, none .901,
+    by itself .901; and a document is often looked for by its title.
+    """
+    parts = [(start, end, body[start:end]) for start, end in windows(body, most=MOST_WINDOWS - 1)]
+    return [(start, end, stripped(text)) for start, end, text in [(0, 0, title), *parts]]
 
 
 def _store(session: Session, model: int, found: Sequence[Row[Any]], encoder: Encoder, mean: np.ndarray) -> None:

@@ -95,10 +95,14 @@ class _Loaded:
 
 
 class Semantic:
-    """The semantic side of every search in this process."""
+    """The semantic side of every search in this process.
 
-    def __init__(self, encoder: LazyEncoder) -> None:
-        self.lazy = encoder
+    `model_key` is the key of the model's embeddings in the database, known without loading it; None where semantic
+    search is off or the model is not there.
+    """
+
+    def __init__(self, encoder: LazyEncoder, model_key: int | None = None) -> None:
+        self.lazy, self.model_key = encoder, model_key
         self._loaded: _Loaded | None = None
         self._lock = threading.Lock()
 

@@ -32,6 +32,7 @@ def upgrade() -> None:
     create_tags()
     create_words()
     create_embeddings()
+    create_jobs()
 
 
 def create_documents() -> None:
@@ -137,10 +138,23 @@ def create_embeddings() -> None:
     )
 
 
+def create_jobs() -> None:
+    op.create_table(
+        "job",
+        key("id"),
+        column("name", sa.String(255)),
+        column("options", sa.JSON),
+        column("state", sa.String(16)),
+        *(column(name, BIG) for name in ("done", "total")),
+        column("report", sa.JSON),
+        column("updated_at", BIG),
+    )
+
+
 def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TABLE words_fts")
     for table in (
-        "tag_embedding embedding model change state term words tag_count document_tag tag document collection"
+        "job tag_embedding embedding model change state term words tag_count document_tag tag document collection"
     ).split():
         op.drop_table(table)

@@ -1,0 +1,280 @@
+"""The JSON API: the same calls as the pages, described at /api/openapi.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.utils import secure_filename
+
+from indexing.documents import KeysMeet, delete_documents, write_documents
+from indexing.importing import Options, RowRefused, check_columns
+from indexing.importing import document as as_document
+from indexing.jobs import is_cut_off, new_job
+from indexing.reading import FileUnusable
+from models import Job, db
+from operations.health import health, stats
+from routes import is_token, semantic, settings, upload_path
+from search.documents import Page, document_page, similar
+from search.facets import tag_page
+from search.query import LAST_PAGE, MODES, MOST_LIMIT, Query
+from search.results import Hit, Results
+from search.search import search
+from search.suggestions import suggestions
+
+api = Blueprint("api", __name__)
+OPENAPI = Path(__file__).parent / "static" / "openapi.json"
+
+
+class ApiError(Exception):
+    """An answer that is not what was asked for: an HTTP status, a code and a sentence."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    answer = jsonify({"error": {"code": code, "message": message}})
+    answer.status_code = status
+    answer.headers.update(headers or {})
+    return answer
+
+
+@api.errorhandler(ApiError)
+def api_error(error: ApiError) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return error_answer(error.status, error.code, error.message, headers)
+
+
+def http_error(error: HTTPException) -> Response:
+    """Return an HTTP error in the API's shape; what the error says of headers is kept (Retry-After, Allow)."""
+    status = error.code or 500
+    kept = {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
+    return error_answer(status, (error.name or "error").lower().replace(" ", "_"), error.description or "", kept)
+
+
+@api.get("/api/search")
+def api_search() -> Response:
+    query = Query.from_args(request.args, checked("mode", MODES, "hybrid"))
+    check_number("page", LAST_PAGE)
+    check_number("limit", MOST_LIMIT)
+    return jsonify(results_json(search(db.session(), query, semantic())))
+
+
+def checked(name: str, allowed: tuple[str, ...], default: str) -> str:
+    given = request.args.get(name) or default
+    if given not in allowed:
+        raise ApiError(422, "bad_parameter", f"{name}={given[:50]!r}: it must be one of {', '.join(allowed)}")
+    return given
+
+
+def check_number(name: str, most: int, default: int = 1) -> int:
+    given = request.args.get(name) or str(default)
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= most):
+        raise ApiError(422, "bad_parameter", f"{name}={given[:50]!r}: it must be a whole number from 1 to {most}")
+    return int(given)
+
+
+def results_json(results: Results) -> dict[str, Any]:
+    query = results.query
+    return {
+        "query": query.text,
+        "mode": query.mode,
+        "collection": query.collection or None,
+        "page": query.page,
+        "limit": query.limit,
+        "total": results.total,
+        "total_is_exact": results.total_is_exact,
+        "took_ms": round(results.took_ms, 1),
+        "semantic": {"state": results.semantic_state, "model": results.semantic_model},
+        "hits": [hit_json(hit) for hit in results.hits],
+        "facets": [asdict(facet) for facet in results.facets],
+        "near_tags": [rounded(asdict(tag)) for tag in results.near_tags],
+    }
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    return {
+        "id": hit.id,
+        "collection": hit.collection,
+        "title": hit.plain_title,
+        "snippet": hit.plain_snippet,
+        "tags": list(hit.tags),
+        "language": hit.language,
+        "url": hit.url,
+        "score": hit.score,
+        "why": {
+            **rounded({"text": hit.why.text, "semantic": hit.why.semantic}),
+            "tags": [rounded(asdict(tag)) for tag in hit.why.tags],
+            "words": list(hit.why.words),
+        },
+    }
+
+
+def rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
+
+
+@api.get("/api/documents/<path:own_id>")
+def api_document(own_id: str) -> Response:
+    return jsonify(page_json(stored(own_id)))
+
+
+def stored(own_id: str) -> Page:
+    found = document_page(db.session(), own_id, request.args.get("collection", ""))
+    if found is None:
+        raise ApiError(404, "not_found", f"There is no document {own_id[:100]!r}.")
+    return found
+
+
+def page_json(page: Page) -> dict[str, Any]:
+    values = asdict(page)
+    del values["number"]
+    return values | {"tags": list(page.tags)}
+
+
+@api.get("/api/documents/<path:own_id>/similar")
+def api_similar(own_id: str) -> Response:
+    limit = check_number("limit", 20, 10)
+    found = similar(db.session(), stored(own_id).number, semantic(), limit, wait_s=10)
+    state = {"state": semantic().state, "model": semantic().lazy.model}
+    return jsonify({"hits": [hit_json(hit) for hit in found], "semantic": state})
+
+
+@api.get("/api/suggest")
+def api_suggest() -> Response:
+    return jsonify({"suggestions": [asdict(one) for one in suggestions(db.session(), request.args.get("q", ""))]})
+
+
+@api.get("/api/tags")
+def api_tags() -> Response:
+    page, limit = check_number("page", LAST_PAGE), check_number("limit", 500, 100)
+    collection = request.args.get("collection", "")
+    found = tag_page(db.session(), request.args.get("prefix", "")[:200], collection, page, limit)
+    return jsonify({"tags": [asdict(tag) for tag in found.tags], "total": found.total})
+
+
+def need_admin() -> None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not is_token(token.strip()):
+        raise ApiError(401, "unauthorized", "Send the admin token: Authorization: Bearer TOKEN")
+
+
+@api.post("/api/documents")
+def api_create() -> tuple[Response, int]:
+    need_admin()
+    fields = body_fields()
+    return write(fields, request.args.get("collection") or fields.pop("collection", None) or "documents")
+
+
+@api.put("/api/documents/<path:own_id>")
+def api_replace(own_id: str) -> tuple[Response, int]:
+    need_admin()
+    fields = body_fields() | {"id": own_id}
+    return write(fields, request.args.get("collection") or fields.pop("collection", None) or "documents")
+
+
+def body_fields() -> dict[str, Any]:
+    if not request.is_json:
+        raise ApiError(415, "unsupported_media_type", "Send the document as application/json.")
+    fields = request.get_json(silent=True)
+    if not isinstance(fields, dict):
+        raise ApiError(400, "bad_json", "The body is not a JSON object.")
+    return fields
+
+
+def write(fields: dict[str, Any], collection: object) -> tuple[Response, int]:
+    name = str(collection)[:64]
+    extra = fields.pop("extra", None) or {}
+    if not isinstance(extra, dict):
+        raise ApiError(422, "bad_document", "extra must be an object")
+    try:
+        document = as_document(extra | fields, Options(name))
+        written = write_documents(db.session(), name, [document])
+    except (RowRefused, FileUnusable) as error:
+        raise ApiError(413 if "over 1 MB" in str(error) else 422, "bad_document", str(error)) from None
+    except KeysMeet as error:
+        raise ApiError(409, "keys_meet", str(error)) from None
+    found = document_page(db.session(), document.own_id, name)
+    assert found is not None  # noqa: S101 - it was written a line ago
+    return jsonify(page_json(found)), 201 if written.new else 200
+
+
+@api.delete("/api/documents/<path:own_id>")
+def api_delete(own_id: str) -> tuple[str, int]:
+    need_admin()
+    delete_documents(db.session(), [stored(own_id).number])
+    return "", 204
+
+
+@api.post("/api/import")
+def api_import() -> tuple[Response, int]:
+    """Take a file of documents and import it behind the answer."""
+    need_admin()
+    upload = request.files.get("file")
+    if upload is None or not upload.filename:
+        raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
+    options = form_options()
+    name = secure_filename(upload.filename) or "documents" + Path(upload.filename).suffix
+    job = new_job(db.session(), name, options)
+    path = upload_path(job.id, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    upload.save(path)
+    try:
+        check_columns(path, options)
+    except FileUnusable as error:
+        path.unlink()
+        db.session.delete(job)
+        db.session.commit()
+        raise ApiError(422, error.code, str(error)) from None
+    current_app.extensions["matmon.start_job"](job.id, path)
+    address = url_for("api.api_import_state", number=job.id)
+    return jsonify({"id": job.id, "address": address}), 202
+
+
+def form_options() -> Options:
+    form = request.form
+    pairs = [pair.split("=", 1) for pair in form.getlist("map") if "=" in pair]
+    return Options(
+        collection=form.get("collection", "")[:64] or "documents",
+        mapping={field: column for field, column in pairs},
+        tag_separator=form.get("tag_separator") or None,
+        drop=frozenset(form.getlist("drop")),
+    )
+
+
+@api.get("/api/import/<int:number>")
+def api_import_state(number: int) -> Response:
+    need_admin()
+    job = db.session.get(Job, number)
+    if job is None:
+        raise ApiError(404, "not_found", "There is no such import.")
+    values = {name: getattr(job, name) for name in ("id", "name", "state", "done", "total", "report")}
+    return jsonify(values | {"cut_off": is_cut_off(job)})
+
+
+@api.get("/health")
+def api_health() -> tuple[Response, int]:
+    figures = health(db.session(), semantic(), settings().memory_limit_mb)
+    return jsonify(figures), 200 if figures["status"] == "ok" else 503
+
+
+@api.get("/livez")
+def api_livez() -> Response:
+    return Response("ok", mimetype="text/plain")
+
+
+@api.get("/api/stats")
+def api_stats() -> Response:
+    return jsonify(stats(db.session(), semantic()))
+
+
+@api.get("/api/openapi.json")
+def api_openapi() -> Response:
+    return jsonify(json.loads(OPENAPI.read_text(encoding="utf-8")))

@@ -1,0 +1,125 @@
+"""Imports that run behind a page: what is uploaded, how far it is, how it ended. True is what the table says."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from encoders.base import Encoder
+from indexing.embedding import embed
+from indexing.importing import Options, Report, import_file
+from indexing.reading import FileUnusable
+from models import Job
+
+SILENT_S = 30  # a job that said nothing for so long was cut off, and can be started again
+REPORT_EVERY_S = 0.5
+KEPT_JOBS = 50
+
+Sessions = Callable[[], AbstractContextManager[Session]]
+
+
+def new_job(session: Session, name: str, options: Options) -> Job:
+    """Store a job that waits for the user's word, and forget the oldest beyond KEPT_JOBS."""
+    job = Job(
+        id=secrets.randbits(53), name=name, state="waiting", done=0, total=0, report={}, updated_at=int(time.time()),
+        options={
+            "collection": options.collection, "mapping": dict(options.mapping),
+            "tag_separator": options.tag_separator, "drop": sorted(options.drop),
+        },
+    )  # fmt: skip
+    session.add(job)
+    old = select(Job.id).order_by(Job.updated_at.desc()).offset(KEPT_JOBS)
+    for number in session.execute(old).scalars().all():
+        session.execute(Job.__table__.delete().where(Job.id == number))  # type: ignore[attr-defined]
+    session.commit()
+    return job
+
+
+def options_of(job: Job) -> Options:
+    kept: dict[str, Any] = job.options
+    return Options(kept["collection"], kept["mapping"], kept["tag_separator"], frozenset(kept["drop"]))
+
+
+def is_cut_off(job: Job) -> bool:
+    """True where the process that ran the job is gone."""
+    return job.state in ("running", "embedding") and time.time() - job.updated_at > SILENT_S
+
+
+class Running:
+    """The thread that runs one job, with a session of its own."""
+
+    def __init__(self, sessions: Sessions, job: int, path: Path, encoder: Callable[[], Encoder | None]) -> None:
+        self._sessions, self._job, self._path, self._encoder = sessions, job, path, encoder
+        self._told = 0.0
+
+    def start(self) -> threading.Thread:
+        thread = threading.Thread(target=self.run, name=f"import-{self._job}", daemon=True)
+        thread.start()
+        return thread
+
+    def run(self) -> None:
+        try:
+            with self._sessions() as session:
+                self._import(session)
+        except FileUnusable as error:
+            self._tell(state="failed", report={"message": str(error), "code": error.code})
+        except Exception as error:
+            self._tell(state="failed", report={"message": f"{type(error).__name__}: {error}"[:500], "code": "broken"})
+            raise
+
+    def _import(self, session: Session) -> None:
+        job = session.get_one(Job, self._job)
+        options = options_of(job)
+        session.rollback()
+        size = self._path.stat().st_size
+        self._tell(state="running", total=size, done=0)
+        report = import_file(session, self._path, options, lambda done: self._tell_sometimes(done=done))
+        self._tell(report=figures(report))
+        if encoder := self._encoder():
+            self._tell(state="embedding", done=0, total=0)
+            embed(
+                session, encoder, options.collection,
+                lambda progress: self._tell_sometimes(done=progress.done, total=progress.total),
+            )  # fmt: skip
+        self._tell(state="done")
+        self._path.unlink(missing_ok=True)
+
+    def _tell_sometimes(self, **values: object) -> None:
+        if time.monotonic() - self._told > REPORT_EVERY_S:
+            self._tell(**values)
+
+    def _tell(self, **values: object) -> None:
+        self._told = time.monotonic()
+        with self._sessions() as session:
+            session.execute(update(Job).where(Job.id == self._job).values(updated_at=int(time.time()), **values))
+            session.commit()
+
+
+def figures(report: Report) -> dict[str, Any]:
+    """Return what an import did, as the page shows it; the refused rows themselves up to a hundred."""
+    written = report.written
+    return {
+        "new": written.new,
+        "changed": written.changed,
+        "unchanged": written.unchanged,
+        "refused": report.refused,
+        "duplicates": report.duplicates,
+        "rejects": rejected_rows(report.rejects) if report.rejects else [],
+    }
+
+
+def rejected_rows(path: Path, most: int = 100) -> list[dict[str, str]]:
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        return [json.loads(json.dumps(row)) for row, _ in zip(rows, range(most), strict=False)]

@@ -1,0 +1,1 @@
+"""What an operator sees: memory, health, figures."""

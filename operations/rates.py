@@ -1,0 +1,67 @@
+"""How often a client may search: counted in this process, in a store that cannot grow past its bound."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+
+from limits.storage import Storage
+
+MOST_CLIENTS = 10_000  # some 2 MB; beyond it the clients that were seen first are forgotten
+
+
+class BoundedStorage(Storage):
+    """Fixed windows of counts by client, for Flask-Limiter; its address is `bounded://`."""
+
+    STORAGE_SCHEME = ["bounded"]
+
+    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: str) -> None:
+        super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
+        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._turn = threading.Lock()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        with self._turn:
+            count, ends = self._current(key)
+            if not count:
+                ends = time.time() + expiry
+            self._counts[key] = count + amount, ends
+            while len(self._counts) > MOST_CLIENTS:
+                self._counts.popitem(last=False)
+            return count + amount
+
+    def _current(self, key: str) -> tuple[int, float]:
+        count, ends = self._counts.get(key, (0, 0.0))
+        if ends <= time.time():
+            self._counts.pop(key, None)
+            return 0, 0.0
+        return count, ends
+
+    def get(self, key: str) -> int:
+        with self._turn:
+            return self._current(key)[0]
+
+    def get_expiry(self, key: str) -> float:
+        with self._turn:
+            return self._counts.get(key, (0, time.time()))[1]
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        with self._turn:
+            held = len(self._counts)
+            self._counts.clear()
+            return held
+
+    def clear(self, key: str) -> None:
+        with self._turn:
+            self._counts.pop(key, None)

@@ -1,0 +1,293 @@
+"""The pages: request in, template out."""
+
+from __future__ import annotations
+
+import csv
+import hmac
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
+from flask_babel import gettext
+from werkzeug.utils import secure_filename
+from werkzeug.wrappers import Response as AnyResponse
+
+from config import Settings
+from indexing.importing import Options, preview
+from indexing.jobs import is_cut_off, new_job, options_of
+from indexing.reading import FileUnusable
+from models import Job, db
+from operations.health import health, memory, processes, stats
+from search.documents import collections, document_page, similar
+from search.facets import tag_page
+from search.query import MODES, Query, of_mapping
+from search.results import Results
+from search.samples import sample_queries
+from search.search import search
+from search.semantic import Semantic
+
+pages = Blueprint("pages", __name__)
+ADMIN_S = 3_600
+TAGS_A_PAGE = 120
+LOCALES = ("he", "en")
+
+
+def settings() -> Settings:
+    found: Settings = current_app.extensions["matmon.settings"]
+    return found
+
+
+def semantic() -> Semantic:
+    found: Semantic = current_app.extensions["matmon.semantic"]
+    return found
+
+
+def locale() -> str:
+    """Return the interface's language: the address's, the session's, or the site's own."""
+    asked = request.args.get("lang", "")
+    if asked in LOCALES:
+        session["lang"] = asked
+    kept = session.get("lang")
+    return kept if kept in LOCALES else settings().default_locale
+
+
+@pages.get("/")
+def everything() -> AnyResponse | str:
+    return search_page("hybrid")
+
+
+@pages.get("/text")
+def text() -> AnyResponse | str:
+    return search_page("text")
+
+
+@pages.get("/semantic")
+def by_meaning() -> AnyResponse | str:
+    return search_page("semantic")
+
+
+@pages.get("/tags")
+def tags() -> AnyResponse | str:
+    query = Query.from_args(request.args, "tags")
+    if not query.is_empty():
+        return search_page("tags")
+    by = "name" if request.args.get("sort") == "name" else "count"
+    prefix = request.args.get("prefix", "")[:80]
+    found = tag_page(db.session(), prefix, query.collection, query.page, TAGS_A_PAGE, by)
+    return render_template(
+        "tags.html", query=query, tags=found, prefix=prefix, by=by, collections=collections(db.session()),
+        pages=-(-found.total // TAGS_A_PAGE),
+    )  # fmt: skip
+
+
+def search_page(mode: str) -> AnyResponse | str:
+    query = replace(Query.from_args(request.args), mode=mode)
+    if request.args.get("format") == "csv":
+        return csv_answer(search(db.session(), query, semantic()))
+    if query.is_empty() and not query.collection and not query.language and mode != "tags":
+        return home(query)
+    results = search(db.session(), query, semantic())
+    template = "_results.html" if request.args.get("part") == "results" else "search.html"
+    return render_template(template, query=query, results=results, collections=collections(db.session()))
+
+
+def home(query: Query) -> str:
+    common = tag_page(db.session(), limit=24).tags
+    names = collections(db.session())
+    return render_template(
+        "home.html", query=query, tags=common, collections=names, figures=site_figures(), samples=sample_queries(names)
+    )
+
+
+def site_figures() -> dict[str, Any]:
+    state = semantic()
+    return {"documents": stats(db.session(), state)["documents"], "semantic": state.state}
+
+
+def csv_answer(results: Results) -> Response:
+    """Return a page of hits as CSV, with the mark by which a spreadsheet knows that it is UTF-8."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(("rank", "id", "collection", "title", "score", "text", "semantic", "tags", "url", "snippet"))
+    for rank, hit in enumerate(results.hits, results.first):
+        why = (hit.why.text, hit.why.semantic)
+        cells = (hit.id, hit.collection, hit.plain_title, hit.score, *why, "; ".join(hit.tags), hit.url)
+        rows.writerow([rank, *map(harmless, cells), harmless(hit.plain_snippet)])
+    headers = {"Content-Disposition": 'attachment; filename="matmon.csv"'}
+    return Response("\ufeff" + out.getvalue(), mimetype="text/csv", headers=headers)
+
+
+def harmless(cell: object) -> object:
+    """Return a cell that no spreadsheet runs as a formula."""
+    return "'" + cell if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+@pages.get("/documents/<path:own_id>")
+def document(own_id: str) -> str:
+    found = document_page(db.session(), own_id, request.args.get("collection", ""))
+    if found is None:
+        abort(404)
+    query = of_mapping({"q": request.args.get("q", "")})
+    near = similar(db.session(), found.number, semantic(), 6)
+    return render_template("document.html", document=found, similar=near, query=query, semantic=semantic())
+
+
+@pages.get("/status")
+def status() -> str:
+    side = semantic()
+    figures = health(db.session(), side, settings().memory_limit_mb)
+    found = stats(db.session(), side) if figures["database"] == "ok" else None
+    return render_template(
+        "status.html", health=figures, stats=found, memory=memory(settings().memory_limit_mb), processes=processes(),
+        semantic=side, settings=settings(), query=Query(),
+    )  # fmt: skip
+
+
+@pages.get("/import")
+def import_form() -> str:
+    return render_template("import.html", query=Query(), admin=is_admin(), error="", options=Options())
+
+
+@pages.post("/import")
+def import_upload() -> AnyResponse | tuple[str, int]:
+    """Keep an uploaded file and show how it would be understood; nothing is imported yet."""
+    options = asked_options()
+    if not is_admin() and not becomes_admin(request.form.get("token", "")):
+        return refused(gettext("The admin token is not right."), options, 401)
+    upload = request.files.get("file")
+    if upload is None or not upload.filename:
+        return refused(gettext("Choose a file first."), options, 422)
+    name = secure_filename(upload.filename) or "documents" + Path(upload.filename).suffix
+    job = new_job(db.session(), name, options)
+    path = upload_path(job.id, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    upload.save(path)
+    try:
+        preview(path, options)
+    except FileUnusable as error:
+        path.unlink(missing_ok=True)
+        db.session.delete(job)
+        db.session.commit()
+        return refused(unusable(error), options, 422)
+    return redirect(url_for("pages.import_job", number=job.id))
+
+
+def asked_options() -> Options:
+    form = request.form
+    pairs = [form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")]
+    mapping = {name: column for name, column in zip(("title", "body", "tags", "id"), pairs, strict=True) if column}
+    return Options(
+        collection=form.get("collection", "").strip()[:64] or "documents",
+        mapping=mapping,
+        tag_separator=form.get("tag_separator", "").strip()[:4] or None,
+        drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
+    )
+
+
+def refused(message: str, options: Options, code: int) -> tuple[str, int]:
+    page = render_template("import.html", query=Query(), admin=is_admin(), error=message, options=options)
+    return page, code
+
+
+def unusable(error: FileUnusable) -> str:
+    """Return why a file cannot be used, in the user's language."""
+    said = {
+        "empty": gettext("The file is empty."),
+        "kind": gettext("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
+        "nothing": gettext("No row of the file can be read."),
+        "header": gettext("No column is called title or body: name the columns below."),
+        "map": gettext("A column named below is not in the file: %(message)s", message=str(error)),
+    }
+    return said.get(error.code, str(error))
+
+
+def upload_path(job: int, name: str) -> Path:
+    return settings().instance_dir / "uploads" / f"{job}-{name}"
+
+
+@pages.get("/import/<int:number>")
+def import_job(number: int) -> str:
+    job = db.session.get(Job, number)
+    if job is None or not is_admin():
+        abort(404)
+    path = upload_path(job.id, job.name)
+    shown = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
+    return render_template(
+        "import_job.html", query=Query(), job=job, preview=shown, cut_off=is_cut_off(job), kept=path.exists()
+    )
+
+
+@pages.post("/import/<int:number>")
+def import_start(number: int) -> AnyResponse:
+    """Start a job that waits, or one that was cut off."""
+    job = db.session.get(Job, number)
+    if job is None or not is_admin():
+        abort(404)
+    path = upload_path(job.id, job.name)
+    if path.exists() and (job.state in ("waiting", "failed") or is_cut_off(job)):
+        job.state, job.updated_at = "running", int(time.time())
+        db.session.commit()
+        current_app.extensions["matmon.start_job"](job.id, path)
+    return redirect(url_for("pages.import_job", number=number))
+
+
+def is_admin() -> bool:
+    until = session.get("admin_until", 0)
+    return isinstance(until, int) and until > time.time()
+
+
+def becomes_admin(token: str) -> bool:
+    """Remember for an hour that the right token was given; only the hour's end is kept."""
+    if not is_token(token):
+        return False
+    session["admin_until"] = int(time.time()) + ADMIN_S
+    return True
+
+
+def is_token(given: str) -> bool:
+    return hmac.compare_digest(given.encode(), settings().admin_token.encode())
+
+
+@pages.get("/go")
+def go() -> AnyResponse:
+    """Take a search form's choice of mode to the page of that mode: the form works without JavaScript."""
+    mode = request.args.get("mode", "hybrid")
+    query = replace(Query.from_args(request.args), mode=mode if mode in MODES else "hybrid", page=1)
+    return redirect(f"{mode_path(query.mode)}?{query.address()}")
+
+
+def mode_path(mode: str) -> str:
+    ends = {"hybrid": "everything", "text": "text", "tags": "tags", "semantic": "by_meaning"}
+    return url_for(f"pages.{ends[mode]}")
+
+
+def address(query: Query, **changes: object) -> str:
+    """Return the address of a query's page, for templates."""
+    path = mode_path(str(changes.pop("mode", query.mode)))
+    asked = query.address(**changes)
+    return f"{path}?{asked}" if asked else path
+
+
+def address_in(lang: str) -> str:
+    """Return this page's address in another language."""
+    parts = request.args.to_dict(flat=False) | {"lang": [lang]}
+    return url_for(request.endpoint or "pages.everything", **(request.view_args or {}), **parts)
+
+
+def safe_link(url: str) -> str:
+    """Return a document's own address if it is one of the web, and nothing else."""
+    return url if urlsplit(url).scheme in ("http", "https") else ""
+
+
+def page_numbers(current: int, last: int) -> Iterator[int]:
+    """Yield the pages worth a link: the ends, and two on each side of the current; 0 for a gap."""
+    shown = sorted({1, last, *range(max(1, current - 2), min(last, current + 2) + 1)})
+    for place, page in enumerate(shown):
+        if place and page - shown[place - 1] > 1:
+            yield 0
+        yield page

@@ -1,0 +1,84 @@
+"""One document by its own id, and the ones like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models import Collection, Document, document_number
+from search.facets import tags_of
+from search.query import Query
+from search.results import Hit, Ranked
+from search.search import hits
+from search.semantic import Semantic
+from utils.hebrew import is_hebrew
+
+MOST_SIMILAR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A document as it is shown."""
+
+    number: int
+    id: str
+    collection: str
+    title: str
+    body: str
+    tags: tuple[str, ...]
+    language: str
+    source: str
+    url: str
+    licence: str
+    extra: dict[str, Any]
+    added_at: int
+    changed_at: int
+
+    @property
+    def direction(self) -> str:
+        return "rtl" if is_hebrew(self.title + " " + self.body[:200]) else "ltr"
+
+
+def collections(session: Session) -> list[str]:
+    """Return the names of the collections that hold documents, the largest first."""
+    rows = select(Collection.name).where(Collection.documents > 0).order_by(Collection.documents.desc(), Collection.name)
+    return list(session.execute(rows).scalars())
+
+
+def document_page(session: Session, own_id: str, collection: str = "") -> Page | None:
+    """Return the document with this id, in the collection or, without one, in the largest that has it."""
+    names = [collection] if collection else collections(session)
+    numbers = [document_number(name, own_id) for name in names]
+    rows = select(Document, Collection.name).join(Collection, Collection.id == Document.collection_id)
+    found = {document.id: (document, name) for document, name in session.execute(rows.where(Document.id.in_(numbers)))}
+    for number in numbers:
+        if number in found:
+            return _page(session, *found[number])
+    return None
+
+
+def _page(session: Session, document: Document, collection: str) -> Page:
+    names = ("title", "body", "language", "source", "url", "licence", "extra", "added_at", "changed_at")
+    values: dict[str, Any] = {name: getattr(document, name) for name in names}
+    tags = tags_of(session, [document.id])[document.id]
+    return Page(number=document.id, id=document.own_id, collection=collection, tags=tags, **values)
+
+
+def similar(session: Session, number: int, semantic: Semantic, limit: int, wait_s: float = 0) -> tuple[Hit, ...]:
+    """Return the documents nearest in meaning to a stored one; none while no model is ready."""
+    if not semantic.ready(wait_s):
+        return ()
+    found = semantic.similar(session, number)
+    if found is None:
+        return ()
+    meaning, near = found
+    ranked: Sequence[Ranked] = [
+        Ranked(document, score, semantic=score, start=one.start, end=one.end)
+        for document, one in near.items()
+        if (score := meaning.score(one.cosine)) >= meaning.floor
+    ]
+    return hits(session, Query(mode="semantic"), ranked[: min(limit, MOST_SIMILAR)])

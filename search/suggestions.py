@@ -1,0 +1,38 @@
+"""What a search box offers while one types, and what to try where nothing was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models import Document
+from search.facets import tag_page
+from search.filters import Filter
+from search.query import Query
+from search.text import TextQuery
+from utils.hebrew import normalise
+
+MOST_SUGGESTIONS = 8
+LONGEST_PREFIX = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A text to search for; `kind` is `tag` or `title`."""
+
+    text: str
+    kind: str
+
+
+def suggestions(session: Session, typed: str) -> list[Suggestion]:
+    """Return tags that begin with what is typed, then titles of documents that have its words."""
+    typed = typed.strip()[:LONGEST_PREFIX]
+    if len(normalise(typed).strip()) < 2:
+        return []
+    tags = [Suggestion(facet.tag, "tag") for facet in tag_page(session, typed, limit=MOST_SUGGESTIONS // 2).tags]
+    found = TextQuery(session, Query(text=typed).parts()).matches(Filter()).documents[:20].tolist()
+    rows = {row.id: row.title for row in session.execute(select(Document.id, Document.title).where(Document.id.in_(found)))}
+    titles = [Suggestion(rows[number], "title") for number in found if number in rows and len(rows[number]) <= 100]
+    return [*tags, *dict.fromkeys(titles)][:MOST_SUGGESTIONS]

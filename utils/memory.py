@@ -1,0 +1,83 @@
+"""The memory that a host counts: the control group's own figures (v1 and v2), and a process's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+MB = 1_048_576
+ABSURD = 1 << 40  # a limit above a terabyte is how control groups say that there is none
+V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMemory:
+    """Bytes charged to the control group, without page cache that the kernel can take back, and its limit."""
+
+    used: int
+    limit: int | None
+
+
+def group_memory(root: Path = Path("/")) -> GroupMemory | None:
+    """Return the figures of this process's control group; None where the system has none."""
+    group = own_group(root)
+    for limit_file, used_file, idle_key in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        used = number_in(group / used_file)
+        if used is None:
+            continue
+        idle = re.search(rf"^{idle_key} (\d+)", read(group / "memory.stat"), re.M)
+        limit = number_in(group / limit_file)
+        return GroupMemory(max(used - int(idle[1] if idle else 0), 0), limit if limit and limit < ABSURD else None)
+    return None
+
+
+def own_group(root: Path) -> Path:
+    """Return the folder of this process's group: inside a container that is the top one."""
+    for line in read(root / "proc/self/cgroup").splitlines():
+        number, controllers, path = line.split(":", 2)
+        top = V2 if number == "0" and not controllers else V1 if "memory" in controllers.split(",") else None
+        if top is None:
+            continue
+        folder = root / top.relative_to("/") / path.lstrip("/")
+        for candidate in (folder, root / top.relative_to("/")):
+            if (candidate / "memory.stat").exists() and number_in(candidate / usage_file(top)) is not None:
+                return candidate
+    return root / V2.relative_to("/")
+
+
+def usage_file(top: Path) -> str:
+    return "memory.current" if top == V2 else "memory.usage_in_bytes"
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def number_in(path: Path) -> int | None:
+    found = read(path).strip()
+    return int(found) if found.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMemory:
+    """Bytes of one process: resident, its share of what is shared (PSS), and what no file backs."""
+
+    pid: int
+    rss: int
+    pss: int
+    anonymous: int
+
+
+def process_memory(pid: int) -> ProcessMemory | None:
+    """Return a process's memory from /proc; None where it is gone or the system has no such file."""
+    found = dict(re.findall(r"^(\w+):\s+(\d+) kB", read(Path(f"/proc/{pid}/smaps_rollup")), re.M))
+    if "Rss" not in found:
+        return None
+    return ProcessMemory(pid, *(int(found[name]) * 1024 for name in ("Rss", "Pss", "Anonymous")))
