@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…:;׃])[\"'”״’)\]]*\s+|\n+\s*")
+_SENTENCE_END = re.compile(r"(?<=[.!?…:;׃])([\"'”״’)\]]*)\s+|\n+\s*")
 
 
 def windows(text: str, size: int = 300, most: int = 64) -> list[tuple[int, int]]:
@@ -32,10 +32,15 @@ def windows(text: str, size: int = 300, most: int = 64) -> list[tuple[int, int]]
 def _sentences(text: str, size: int) -> list[tuple[int, int]]:
     found = []
     start = 0
-    for end, resume in [*((m.start(), m.end()) for m in _SENTENCE_END.finditer(text)), (len(text), len(text))]:
+    for end, resume in [*map(_border, _SENTENCE_END.finditer(text)), (len(text), len(text))]:
         found.extend(_pieces(text, start, end, size))
         start = resume
     return found
+
+
+def _border(found: re.Match[str]) -> tuple[int, int]:
+    """Return where a sentence ends, its closing quotes included, and where the next one begins."""
+    return max(found.start(), found.end(1)), found.end()
 
 
 def _pieces(text: str, start: int, end: int, size: int) -> list[tuple[int, int]]:
