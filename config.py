@@ -76,7 +76,7 @@ def database_url(given: str, instance: Path) -> str:
     if url.startswith("postgresql+psycopg2://"):
         return url
     if not url.startswith("sqlite:///"):
-        shown = url.split("://")[0]
+        shown = url.split(":")[0]  # never the password
         raise BadSetting(f"DATABASE_URL begins with {shown!r}: it must be sqlite:///PATH or postgresql://…")
     path = Path(url.removeprefix("sqlite:///"))
     if not given.strip():
