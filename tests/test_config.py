@@ -1,0 +1,150 @@
+"""The settings: each one's default, what it takes, and what a message says of a bad one."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from config import ROOT, BadSetting, Settings, read_settings
+
+LONG = "0123456789abcdef"
+POSTGRESQL = {"DATABASE_URL": "postgresql://u:p@host/db", "SECRET_KEY": LONG, "ADMIN_TOKEN": LONG}
+
+
+def read(folder: Path, **environ: str) -> Settings:
+    return read_settings(environ, folder)
+
+
+def test_nothing_set_is_a_local_run_on_sqlite(tmp_path: Path) -> None:
+    found = read(tmp_path)
+    assert found == Settings(
+        database_url=f"sqlite:///{tmp_path}/matmon.db",
+        secret_key=found.secret_key,
+        admin_token=found.admin_token,
+        instance_dir=tmp_path,
+    )
+    assert not found.is_postgresql
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "field", "value"),
+    [
+        ("SEMANTIC_MODEL", "alephbert", "semantic_model", "alephbert"),
+        ("SEMANTIC_MODEL", " none ", "semantic_model", "none"),
+        ("SEMANTIC_MODEL", "", "semantic_model", "none"),
+        ("MODELS_DIR", "/somewhere/models", "models_dir", Path("/somewhere/models")),
+        ("MODEL_LOADING", "warm", "model_loading", "warm"),
+        ("MODEL_IDLE_SECONDS", "0", "model_idle_s", 0),
+        ("TAG_BATCH_SIZE", "256", "tag_batch_size", 256),
+        ("PASSAGE_BATCH_SIZE", "4", "passage_batch_size", 4),
+        ("MEMORY_LIMIT_MB", "256", "memory_limit_mb", 256),
+        ("DB_POOL_SIZE", "5", "db_pool_size", 5),
+        ("DB_MAX_OVERFLOW", "0", "db_max_overflow", 0),
+        ("RATE_LIMIT", " 5/second ", "rate_limit", "5/second"),
+        ("DEFAULT_LOCALE", "en", "default_locale", "en"),
+        ("TRUSTED_PROXIES", "2", "trusted_proxies", 2),
+        ("DYNO", "web.1", "trusted_proxies", 1),
+        ("RENDER", "true", "trusted_proxies", 1),
+        ("SECURE_COOKIES", "1", "secure_cookies", True),
+        ("SECRET_KEY", LONG, "secret_key", LONG),
+        ("ADMIN_TOKEN", f" {LONG} ", "admin_token", LONG),
+    ],
+)
+def test_a_setting_is_read(tmp_path: Path, name: str, given: str, field: str, value: object) -> None:
+    assert getattr(read_settings({name: given}, tmp_path), field) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("MODEL_LOADING", "eager"),
+        ("MODEL_IDLE_SECONDS", "-1"),
+        ("MODEL_IDLE_SECONDS", "86401"),
+        ("MODEL_IDLE_SECONDS", "15m"),
+        ("TAG_BATCH_SIZE", "0"),
+        ("TAG_BATCH_SIZE", "٣"),
+        ("PASSAGE_BATCH_SIZE", "257"),
+        ("MEMORY_LIMIT_MB", "63"),
+        ("DB_POOL_SIZE", "0"),
+        ("DB_POOL_SIZE", "2.5"),
+        ("DB_MAX_OVERFLOW", "51"),
+        ("RATE_LIMIT", "60"),
+        ("RATE_LIMIT", "60/fortnight"),
+        ("RATE_LIMIT", "-1/minute"),
+        ("DEFAULT_LOCALE", "fr"),
+        ("TRUSTED_PROXIES", "6"),
+        ("SECURE_COOKIES", "yes"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_setting(tmp_path: Path, name: str, given: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        read_settings({name: given}, tmp_path)
+    assert name in str(caught.value)
+    assert repr(given) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("postgres://u:p@host/db", "postgresql+psycopg2://u:p@host/db"),
+        ("postgresql://host/db", "postgresql+psycopg2://host/db"),
+        ("postgresql+psycopg2://host/db", "postgresql+psycopg2://host/db"),
+        ("sqlite:////data/x.db", "sqlite:////data/x.db"),
+        ("sqlite:///x.db", f"sqlite:///{ROOT}/x.db"),
+        (" ", None),
+    ],
+)
+def test_an_address_of_a_database_is_understood(tmp_path: Path, given: str, url: str | None) -> None:
+    found = read_settings(POSTGRESQL | {"DATABASE_URL": given}, tmp_path)
+    assert found.database_url == (url or f"sqlite:///{tmp_path}/matmon.db")
+
+
+@pytest.mark.parametrize("given", ["mysql://host/db", "host/db", "sqlite://relative"])
+def test_another_database_is_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(BadSetting, match="DATABASE_URL begins with"):
+        read(tmp_path, DATABASE_URL=given)
+
+
+@pytest.mark.parametrize("given", ["mysql://user:hunter2@host/db", "user:hunter2@host/db"])
+def test_a_refused_address_does_not_show_its_password(tmp_path: Path, given: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        read(tmp_path, DATABASE_URL=given)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "ADMIN_TOKEN"])
+def test_secrets_are_required_with_postgresql(tmp_path: Path, name: str) -> None:
+    environ = {key: value for key, value in POSTGRESQL.items() if key != name}
+    with pytest.raises(BadSetting, match=f"{name} is not set"):
+        read_settings(environ, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "ADMIN_TOKEN"])
+def test_a_short_secret_is_refused_and_not_shown(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadSetting, match=f"{name} has 5 characters") as caught:
+        read_settings({name: "short"}, tmp_path)
+    assert "'short'" not in str(caught.value)
+
+
+def test_a_local_run_keeps_secrets_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    first = read(tmp_path / "instance")
+    again = read(tmp_path / "instance")
+    assert (first.secret_key, first.admin_token) == (again.secret_key, again.admin_token)
+    assert first.secret_key != first.admin_token
+    assert len(first.secret_key) >= 32
+    for name in ("secret_key", "admin_token"):
+        assert stat.S_IMODE((tmp_path / "instance" / name).stat().st_mode) == 0o600
+
+
+def test_settings_do_not_print_their_secrets(tmp_path: Path) -> None:
+    found = read(tmp_path)
+    assert found.secret_key not in repr(found)
+    assert found.admin_token not in repr(found)
+
+
+def test_the_instance_folder_can_be_moved(tmp_path: Path) -> None:
+    found = read_settings({"INSTANCE_DIR": str(tmp_path / "elsewhere")})
+    assert found.instance_dir == tmp_path / "elsewhere"
+    assert found.database_url == f"sqlite:///{tmp_path}/elsewhere/matmon.db"
