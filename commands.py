@@ -1,32 +1,63 @@
-"""flask import | embed | search | evaluate: the same engine as the pages, from the command line."""
+"""flask import | embed | search | evaluate | models: the same engine as the pages, from the command line."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NoReturn
 
 import click
-from flask import Flask
+from flask import Flask, current_app
+from sqlalchemy import inspect
 
+from indexing.embedding import Progress, embed, waiting_documents
 from indexing.importing import Options, Report, import_file
 from indexing.reading import FileUnusable
 from models import db
+from search.evaluation import BadJudgements, Evaluation, evaluate, read_judgements, read_queries
+from search.query import MODES, of_mapping
+from search.results import Results
+from search.search import search
+from search.semantic import Semantic
+
+LOADING_S = 120
 
 
 def register(app: Flask) -> None:
-    for command in (import_command,):
+    for command in (import_command, embed_command, search_command, evaluate_command, models_command):
         app.cli.add_command(command)
 
 
-def refuse(message: str) -> None:
+def refuse(message: str) -> NoReturn:
     """Say what is wrong and end with 2: nothing was done."""
     click.echo(message, err=True)
     sys.exit(2)
 
 
+def semantic() -> Semantic:
+    found: Semantic = current_app.extensions["matmon.semantic"]
+    return found
+
+
+def need_tables() -> None:
+    if not inspect(db.engine).has_table("state"):
+        refuse("The database has no tables yet; make them with: flask --app app db upgrade")
+
+
+def progress_bar(**options: Any) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(disable=not sys.stderr.isatty(), **options)
+
+
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--collection", default="documents", show_default=True, help="The collection the documents join.")
+@click.option(
+    "--collection", default="documents", show_default=True, help="The collection the documents join."
+)
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="Which column is which field.")
 @click.option("--tag-separator", help="What parts the tags of one cell; else ; or | or a comma.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out.")
@@ -34,15 +65,14 @@ def import_command(
     file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...]
 ) -> None:
     """Import documents from a CSV, JSON lines or JSON FILE. The same file again changes nothing."""
-    from tqdm import tqdm
-
+    need_tables()
     if any("=" not in pair for pair in mapping):
         refuse("--map takes FIELD=COLUMN, such as --map title=name")
     pairs = dict(pair.split("=", 1) for pair in mapping)
     options = Options(collection, pairs, tag_separator, frozenset(drop))
     size = file.stat().st_size if file.is_file() else 0
     try:
-        with tqdm(total=size, unit="B", unit_scale=True, desc=file.name, disable=not sys.stderr.isatty()) as bar:
+        with progress_bar(total=size, unit="B", unit_scale=True, desc=file.name) as bar:
             report = import_file(db.session(), file, options, lambda done: bar.update(done - bar.n))
     except FileUnusable as error:
         refuse(str(error))
@@ -54,7 +84,136 @@ def summary(report: Report) -> str:
     written = report.written
     lines = [f"{written.new} new, {written.changed} changed, {written.unchanged} unchanged"]
     if report.duplicates:
-        lines.append(f"{report.duplicates} earlier rows with an id that a later row has: the later one counts")
+        lines.append(
+            f"{report.duplicates} earlier rows with an id that a later row has: the later one counts"
+        )
     if report.rejects:
         lines.append(f"{report.refused} rows refused: see {report.rejects}")
     return "\n".join(lines)
+
+
+@click.command("embed")
+@click.option("--collection", default="", help="Only this collection's documents.")
+def embed_command(collection: str) -> None:
+    """Encode tags and documents that have no embedding under the current model. Goes on where it was stopped."""
+    need_tables()
+    encoder = loaded_encoder()
+    with progress_bar(unit=" texts", desc=encoder.name) as bar:
+        done = embed(db.session(), encoder, collection, shown_on(bar))
+    click.echo(f"{done.done} embedded under {encoder.name}")
+    if waiting := waiting_documents(db.session(), register_key(encoder), collection):
+        click.echo(f"{waiting} documents came meanwhile: run it again")
+
+
+def loaded_encoder() -> Any:
+    side = semantic()
+    if side.is_off:
+        refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
+    if not side.ready(LOADING_S) or side.lazy.encoder is None:
+        refuse(f"The model {side.lazy.model} cannot be loaded: {side.lazy.error}")
+    return side.lazy.encoder
+
+
+def register_key(encoder: Any) -> int:
+    from search.semantic import model_of
+
+    return model_of(encoder)
+
+
+def shown_on(bar: Any) -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
+        bar.total = progress.total
+        bar.update(progress.done - bar.n)
+
+    return show
+
+
+@click.command("search")
+@click.argument("text")
+@click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
+@click.option("--collection", default="")
+@click.option("--tag", multiple=True, help="A tag that must hold; may be given several times.")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same answer as GET /api/search.")
+def search_command(
+    text: str, mode: str, collection: str, tag: tuple[str, ...], limit: int, as_json: bool
+) -> None:
+    """Search for TEXT."""
+    need_tables()
+    query = of_mapping({"q": text, "collection": collection, "tag": list(tag), "limit": str(limit)}, mode)
+    results = search(db.session(), query, semantic(), wait_s=LOADING_S)
+    click.echo(json_answer(results) if as_json else listed(results))
+
+
+def json_answer(results: Results) -> str:
+    from api import results_json
+
+    return json.dumps(results_json(results), ensure_ascii=False, indent=2)
+
+
+def listed(results: Results) -> str:
+    if not results.hits:
+        return "Nothing found."
+    lines = [f"{results.total}{'' if results.total_is_exact else '+'} found"]
+    for rank, hit in enumerate(results.hits, results.first):
+        lines += [
+            "",
+            f"{rank}. {hit.plain_title}  [{hit.collection}/{hit.id}]  {hit.score:.2f}",
+            f"   {hit.plain_snippet}",
+        ]
+    return "\n".join(lines)
+
+
+@click.command("evaluate")
+@click.option("--collection", required=True)
+@click.option(
+    "--queries", type=click.Path(exists=True, path_type=Path), required=True, help='{"id", "text"} a line.'
+)
+@click.option(
+    "--qrels",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="TSV: query, document, score.",
+)
+@click.option(
+    "--mode", "modes", type=click.Choice(MODES), multiple=True, default=("text", "semantic", "hybrid")
+)
+@click.option("--json", "as_json", is_flag=True)
+def evaluate_command(
+    collection: str, queries: Path, qrels: Path, modes: tuple[str, ...], as_json: bool
+) -> None:
+    """Measure how well searches find what was judged relevant."""
+    need_tables()
+    try:
+        asked, judged = read_queries(queries), read_judgements(qrels)
+    except BadJudgements as error:
+        refuse(str(error))
+    found = []
+    for mode in modes:
+        with progress_bar(total=len(asked), desc=mode) as bar:
+            found.append(evaluate(db.session(), semantic(), collection, mode, asked, judged, bar.update))
+    click.echo(json.dumps([asdict(one) for one in found], indent=2) if as_json else evaluation_table(found))
+
+
+def evaluation_table(found: list[Evaluation]) -> str:
+    names = list(found[0].figures)
+    lines = [f"{'mode':10}" + "".join(f"{name:>24}" for name in names) + f"{'CPU ms':>9}"]
+    for one in found:
+        cells = [f"{f.mean:.4f} [{f.low:.3f}, {f.high:.3f}]" for f in one.figures.values()]
+        lines.append(f"{one.mode:10}" + "".join(f"{cell:>24}" for cell in cells) + f"{one.cpu_ms:9.1f}")
+    return "\n".join(lines)
+
+
+@click.command("models")
+def models_command() -> None:
+    """List the models that have embeddings, and which one is current."""
+    from operations.health import model_figures
+
+    need_tables()
+    side = semantic()
+    for row in model_figures(db.session()):
+        mark = "*" if row["name"] == side.lazy.model else " "
+        click.echo(
+            f"{mark} {row['name']}  {row['dim']} wide  {row['embeddings']} embeddings  ({row['checksum']})"
+        )
+    click.echo(f"SEMANTIC_MODEL={side.lazy.model}")

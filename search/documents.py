@@ -45,7 +45,11 @@ class Page:
 
 def collections(session: Session) -> list[str]:
     """Return the names of the collections that hold documents, the largest first."""
-    rows = select(Collection.name).where(Collection.documents > 0).order_by(Collection.documents.desc(), Collection.name)
+    rows = (
+        select(Collection.name)
+        .where(Collection.documents > 0)
+        .order_by(Collection.documents.desc(), Collection.name)
+    )
     return list(session.execute(rows).scalars())
 
 
@@ -54,7 +58,10 @@ def document_page(session: Session, own_id: str, collection: str = "") -> Page |
     names = [collection] if collection else collections(session)
     numbers = [document_number(name, own_id) for name in names]
     rows = select(Document, Collection.name).join(Collection, Collection.id == Document.collection_id)
-    found = {document.id: (document, name) for document, name in session.execute(rows.where(Document.id.in_(numbers)))}
+    found = {
+        document.id: (document, name)
+        for document, name in session.execute(rows.where(Document.id.in_(numbers)))
+    }
     for number in numbers:
         if number in found:
             return _page(session, *found[number])
@@ -68,7 +75,9 @@ def _page(session: Session, document: Document, collection: str) -> Page:
     return Page(number=document.id, id=document.own_id, collection=collection, tags=tags, **values)
 
 
-def similar(session: Session, number: int, semantic: Semantic, limit: int, wait_s: float = 0) -> tuple[Hit, ...]:
+def similar(
+    session: Session, number: int, semantic: Semantic, limit: int, wait_s: float = 0
+) -> tuple[Hit, ...]:
     """Return the documents nearest in meaning to a stored one; none while no model is ready."""
     if not semantic.ready(wait_s):
         return ()
@@ -77,8 +86,8 @@ def similar(session: Session, number: int, semantic: Semantic, limit: int, wait_
         return ()
     meaning, near = found
     ranked: Sequence[Ranked] = [
-        Ranked(document, score, semantic=score, start=one.start, end=one.end)
+        Ranked(document, score := meaning.score(one.cosine), semantic=score, start=one.start, end=one.end)
         for document, one in near.items()
-        if (score := meaning.score(one.cosine)) >= meaning.floor
+        if meaning.is_relevant(one)
     ]
     return hits(session, Query(mode="semantic"), ranked[: min(limit, MOST_SIMILAR)])

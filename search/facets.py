@@ -56,7 +56,12 @@ def tags_of(session: Session, documents: Sequence[int]) -> dict[int, tuple[str, 
 
 
 def tag_page(
-    session: Session, prefix: str = "", collection: str = "", page: int = 1, limit: int = 100, by: str = "count"
+    session: Session,
+    prefix: str = "",
+    collection: str = "",
+    page: int = 1,
+    limit: int = 100,
+    by: str = "count",
 ) -> TagPage:
     """Return tags in use with their counts, the commonest first or by name; a prefix narrows."""
     documents = func.sum(TagCount.documents).label("documents")

@@ -58,7 +58,9 @@ class Filter:
 
     def count(self, session: Session, most: int) -> int:
         """Return how many documents hold, counted up to `most`."""
-        statement = f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('id')} LIMIT :most) found"
+        statement = (
+            f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('id')} LIMIT :most) found"
+        )
         return int(session.execute(text(statement), {**self.values, "most": most}).scalar_one())
 
     def documents(self, session: Session, most: int) -> list[int]:

@@ -34,9 +34,11 @@ def semantic_ranking(session: Session, query: Query, restriction: Filter, semant
     near = semantic.nearest(session, meaning, restriction)
     allowed = _allowed(session, query, list(near))
     ranked = [
-        Ranked(document, score, semantic=score, start=found.start, end=found.end)
+        Ranked(
+            document, score := meaning.score(found.cosine), semantic=score, start=found.start, end=found.end
+        )
         for document, found in near.items()
-        if document in allowed and (score := meaning.score(found.cosine)) >= meaning.floor
+        if document in allowed and meaning.is_relevant(found)
     ]
     return Ranking(ranked, len(ranked) < len(near))
 
@@ -57,7 +59,7 @@ def hybrid_ranking(session: Session, query: Query, restriction: Filter, semantic
     near |= semantic.cosines(session, meaning, compared)
     text_scores = by_text | {document: allowed[document] for document in near if document not in by_text}
     ranked = [_joined(document, text, near.get(document), meaning) for document, text in text_scores.items()]
-    kept = [one for one in ranked if one.text or (one.semantic or 0.0) >= meaning.floor]
+    kept = [one for one in ranked if one.document in by_text or meaning.is_relevant(near[one.document])]
     kept.sort(key=lambda one: (-one.score, one.document))
     return Ranking(kept, found.complete)
 

@@ -18,7 +18,7 @@ from utils.sql import int_list
 from utils.vectors import Floats, centred
 
 PAGE = 1_000
-DOCUMENTS = "SELECT document_id, \"window\", vector FROM embedding WHERE model_id = :model"
+DOCUMENTS = 'SELECT document_id, "window", vector FROM embedding WHERE model_id = :model'
 TAGS = (
     "SELECT tag_id, 0, vector FROM tag_embedding WHERE model_id = :model"
     " AND EXISTS (SELECT 1 FROM tag_count WHERE tag_count.tag_id = tag_embedding.tag_id)"
@@ -118,7 +118,9 @@ class LiveIndex:
     def _follow(self, session: Session, version: int) -> None:
         """Take in what changed since the version that is held; read everything anew where the log is too short."""
         if not self._source.follows_changes and self._count(session) == self.size:
-            self._version = version  # a tag's key follows from its name: it is there or not, and never changes
+            self._version = (
+                version  # a tag's key follows from its name: it is there or not, and never changes
+            )
             return
         changed = self._changed(session, version) if self._source.follows_changes else None
         if changed is None or len(changed) > max(2_000, self.size // 5):

@@ -131,7 +131,9 @@ class Parts:
         return list(dict.fromkeys(gram for form in self.forms() for gram in grams(form)))
 
     def not_stems(self) -> list[str]:
-        return list(dict.fromkeys(stem(form[:LONGEST_FORM]) for word in self.not_words for form in forms(word)))
+        return list(
+            dict.fromkeys(stem(form[:LONGEST_FORM]) for word in self.not_words for form in forms(word))
+        )
 
     def exact(self) -> list[list[str]]:
         """Return the words of each phrase, folded, in order."""

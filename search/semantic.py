@@ -54,11 +54,21 @@ class Kept(OrderedDict[object, Value]):
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """A document's cosine to the query, the same less the means, and the window that is nearest (of the body)."""
+
+    cosine: float
+    centred: float = 1.0
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Meaning:
     """A query's embedding under one model; cosines to it become scores by the model's own range."""
 
     vector: Floats
-    offset: float  # the query's dot product with the passages' mean
+    means: Floats  # of passages and of queries, shape (2, dim)
     manifest: Manifest
 
     def score(self, cosine: float) -> float:
@@ -66,19 +76,21 @@ class Meaning:
         low, high = self.manifest.score_low, self.manifest.score_high
         return min(max((cosine - low) / (high - low), 0.0), 1.0)
 
-    @property
-    def floor(self) -> float:
-        """Return the score under which what is near is near by chance."""
-        return self.score(self.manifest.score_floor)
+    def is_relevant(self, near: Near) -> bool:
+        """Tell whether a document is near for what it says, not by chance: both of the model's floors are passed.
 
+        The cosine alone cannot tell random letters from a question; less the means it can.
+        """
+        return near.cosine >= self.manifest.score_floor and near.centred >= self.manifest.centred_floor
 
-@dataclass(frozen=True, slots=True)
-class Near:
-    """A document's cosine to the query, and the window of it that is nearest: a range of the body."""
-
-    cosine: float
-    start: int = 0
-    end: int = 0
+    def cosines(self, centred_rows: Floats) -> tuple[Floats, Floats]:
+        """Return the cosines of rows of (x - mean) to the query: of the embeddings, and less their means."""
+        mean, query_mean = self.means
+        direction = self.vector - query_mean
+        lengths = np.linalg.norm(centred_rows, axis=1) * np.linalg.norm(direction)
+        return centred_rows @ self.vector + self.vector @ mean, centred_rows @ direction / np.maximum(
+            lengths, 1e-12
+        )
 
 
 @dataclass(slots=True)
@@ -148,7 +160,7 @@ class Semantic:
         vector = loaded.queries.recall(words)
         if vector is None:
             vector = loaded.queries.keep(words, loaded.encoder.encode_queries([words])[0])
-        return Meaning(vector, float(vector @ loaded.means[0]), loaded.encoder.manifest)
+        return Meaning(vector, loaded.means, loaded.encoder.manifest)
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
         """Return the documents nearest in meaning that pass the filter, best first."""
@@ -192,9 +204,9 @@ class Semantic:
         loaded = self._current()
         if loaded is None or not documents:
             return {}
-        rows = select(
-            Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector
-        ).where(Embedding.model_id == loaded.model, Embedding.document_id.in_(documents))
+        rows = select(Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector).where(
+            Embedding.model_id == loaded.model, Embedding.document_id.in_(documents)
+        )
         return best_windows([tuple(row) for row in session.execute(rows)], meaning)
 
     def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
@@ -210,7 +222,7 @@ class Semantic:
             return None
         whole = centred(stored, loaded.encoder.dim).mean(axis=0) + loaded.means[0]
         vector = whole / np.linalg.norm(whole)
-        meaning = Meaning(vector, float(vector @ loaded.means[0]), loaded.encoder.manifest)
+        meaning = Meaning(vector, loaded.means, loaded.encoder.manifest)
         near = self.nearest(session, meaning, Filter())
         near.pop(document, None)
         return meaning, near
@@ -226,7 +238,9 @@ class Semantic:
             for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
                 best[tag] = max(best.get(tag, 0.0), cosine)
         manifest = loaded.encoder.manifest
-        close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
+        close = [
+            (tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high
+        ]
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
 
 
@@ -284,9 +298,11 @@ def best_windows(rows: Sequence[tuple[int, int, int, bytes]], meaning: Meaning) 
     if not rows:
         return {}
     stored = [bytes(row[3]) for row in rows]
-    cosines = (centred(stored, len(meaning.vector)) @ meaning.vector + meaning.offset).tolist()
+    cosines, less_means = meaning.cosines(centred(stored, len(meaning.vector)))
     best: dict[int, Near] = {}
-    for (document, start, end, _), cosine in zip(rows, cosines, strict=True):
+    for (document, start, end, _), cosine, other in zip(
+        rows, cosines.tolist(), less_means.tolist(), strict=True
+    ):
         if document not in best or cosine > best[document].cosine:
-            best[document] = Near(cosine, start, end)
+            best[document] = Near(cosine, other, start, end)
     return best

@@ -63,7 +63,11 @@ def near_tags(session: Session, query: Query, semantic: Semantic) -> tuple[TagSc
     if not asked or not semantic.ready(0):
         return ()
     known = {tag_number(name) for name in asked}
-    near = [pair for pair in semantic.near_tags(session, asked, MOST_NEAR_TAGS + len(known)) if pair[0] not in known]
+    near = [
+        pair
+        for pair in semantic.near_tags(session, asked, MOST_NEAR_TAGS + len(known))
+        if pair[0] not in known
+    ]
     names = tag_names(session, [tag for tag, _ in near])
     return tuple(TagScore(names[tag], score) for tag, score in near if tag in names)[:MOST_NEAR_TAGS]
 
@@ -80,7 +84,11 @@ def _documents_with(session: Session, matched: dict[int, TagScore], restriction:
     for document, tag in pairs:
         having.setdefault(document, []).append(matched[tag])
     ranked = [
-        Ranked(document, max(tag.score for tag in tags), tags=tuple(sorted(tags, key=lambda t: (-t.score, t.tag))))
+        Ranked(
+            document,
+            max(tag.score for tag in tags),
+            tags=tuple(sorted(tags, key=lambda t: (-t.score, t.tag))),
+        )
         for document, tags in having.items()
     ]
     ranked.sort(key=lambda one: (-one.score, -len(one.tags), one.document))

@@ -58,7 +58,10 @@ class TextQuery:
         self._session, self._parts = session, parts
         self._state = session.execute(select(State)).scalar_one()
         self._terms = self._known_terms()
-        fields = [Field(1.0, self._mean(self._state.stems)), Field(GRAM_WEIGHT, self._mean(self._state.grams))]
+        fields = [
+            Field(1.0, self._mean(self._state.stems)),
+            Field(GRAM_WEIGHT, self._mean(self._state.grams)),
+        ]
         counted = [QueryTerm(term.id, term.field, term.documents) for term in self._terms]
         self._bm25 = BM25(counted, fields, self._state.documents)
         excluded = [QueryTerm(stem_id(stem), STEM_FIELD, 0) for stem in parts.not_stems()]
@@ -106,7 +109,9 @@ class TextQuery:
         numbers, scores = self._scored([tuple(row) for row in found])
         return dict(zip(numbers.tolist(), scores.tolist(), strict=True))
 
-    def _scored(self, rows: Sequence[tuple[int, int, int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _scored(
+        self, rows: Sequence[tuple[int, int, int, bytes]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return documents, best first and then by key, with their scores; those with an excluded word left out."""
         packed = [row[3] for row in rows]
         lengths = np.array([[row[1] for row in rows], [row[2] for row in rows]], np.int64)
@@ -148,7 +153,9 @@ class TextQuery:
         statement += restriction.sql("w.document_id") + " ORDER BY w.document_id DESC LIMIT :most"
         match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
         values = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
-        return [(row[0], row[1], row[2], bytes(row[3])) for row in self._session.execute(text(statement), values)]
+        return [
+            (row[0], row[1], row[2], bytes(row[3])) for row in self._session.execute(text(statement), values)
+        ]
 
     def _with_phrases(
         self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool
