@@ -126,7 +126,11 @@ def _unlike_stored(
     session: Session, collection: str, documents: Sequence[NewDocument], written: Written
 ) -> list[NewDocument]:
     """Return the documents that are not stored just so: only they need analysis, and the writers' turn."""
-    keys = {document_number(collection, one.own_id): one for one in documents}
+    keys: dict[int, NewDocument] = {}
+    for one in documents:
+        other = keys.setdefault(document_number(collection, one.own_id), one)
+        if other.own_id != one.own_id:
+            raise KeysMeet(f"ids {other.own_id!r} and {one.own_id!r} have the same key: rename one of them")
     stored = _stored(session, list(keys))
     session.rollback()  # what was read is read again in the writers' turn
     fresh = [one for key, one in keys.items() if key not in stored or stored[key].row_hash != row_hash(one)]
