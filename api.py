@@ -243,7 +243,7 @@ def form_options() -> Options:
     pairs = [pair.split("=", 1) for pair in form.getlist("map") if "=" in pair]
     return Options(
         collection=form.get("collection", "")[:64] or "documents",
-        mapping={field: column for field, column in pairs},
+        mapping=dict(pairs),
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
+
+# Before numpy is imported: a second thread makes small products slower, and spins on the host's other processes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -128,9 +132,7 @@ def connect_database(app: Flask, settings: Settings) -> None:
     def encoder() -> Encoder | None:
         return side.lazy.encoder if side.ready(60) else None
 
-    app.extensions["matmon.start_job"] = lambda job, path: Running(
-        lambda: Session(engine), job, path, encoder
-    ).start()
+    app.extensions["matmon.start_job"] = lambda job, path: Running(lambda: Session(engine), job, path, encoder).start()
 
 
 def add_pages(app: Flask, settings: Settings) -> None:
@@ -149,14 +151,15 @@ def add_pages(app: Flask, settings: Settings) -> None:
 
 def limit_rates(app: Flask, settings: Settings) -> None:
     limiter = Limiter(get_remote_address, app=app, strategy="fixed-window")
+    views: dict[str, Any] = app.view_functions
     searches = limiter.shared_limit(settings.rate_limit, scope="searches", exempt_when=is_cheap)
     for name in (
         "pages.everything", "pages.text", "pages.by_meaning", "pages.tags", "pages.document",
         "api.api_search", "api.api_similar", "api.api_suggest",
     ):  # fmt: skip
-        app.view_functions[name] = searches(app.view_functions[name])
+        views[name] = searches(views[name])
     tries = limiter.limit("10/minute", methods=["POST"])
-    app.view_functions["pages.import_upload"] = tries(app.view_functions["pages.import_upload"])
+    views["pages.import_upload"] = tries(views["pages.import_upload"])
 
 
 def is_cheap() -> bool:

@@ -55,9 +55,7 @@ def progress_bar(**options: Any) -> Any:
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--collection", default="documents", show_default=True, help="The collection the documents join."
-)
+@click.option("--collection", default="documents", show_default=True, help="The collection the documents join.")
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="Which column is which field.")
 @click.option("--tag-separator", help="What parts the tags of one cell; else ; or | or a comma.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out.")
@@ -84,9 +82,7 @@ def summary(report: Report) -> str:
     written = report.written
     lines = [f"{written.new} new, {written.changed} changed, {written.unchanged} unchanged"]
     if report.duplicates:
-        lines.append(
-            f"{report.duplicates} earlier rows with an id that a later row has: the later one counts"
-        )
+        lines.append(f"{report.duplicates} earlier rows with an id that a later row has: the later one counts")
     if report.rejects:
         lines.append(f"{report.refused} rows refused: see {report.rejects}")
     return "\n".join(lines)
@@ -135,9 +131,7 @@ def shown_on(bar: Any) -> Callable[[Progress], None]:
 @click.option("--tag", multiple=True, help="A tag that must hold; may be given several times.")
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same answer as GET /api/search.")
-def search_command(
-    text: str, mode: str, collection: str, tag: tuple[str, ...], limit: int, as_json: bool
-) -> None:
+def search_command(text: str, mode: str, collection: str, tag: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Search for TEXT."""
     need_tables()
     query = of_mapping({"q": text, "collection": collection, "tag": list(tag), "limit": str(limit)}, mode)
@@ -166,22 +160,16 @@ def listed(results: Results) -> str:
 
 @click.command("evaluate")
 @click.option("--collection", required=True)
-@click.option(
-    "--queries", type=click.Path(exists=True, path_type=Path), required=True, help='{"id", "text"} a line.'
-)
+@click.option("--queries", type=click.Path(exists=True, path_type=Path), required=True, help='{"id", "text"} a line.')
 @click.option(
     "--qrels",
     type=click.Path(exists=True, path_type=Path),
     required=True,
     help="TSV: query, document, score.",
 )
-@click.option(
-    "--mode", "modes", type=click.Choice(MODES), multiple=True, default=("text", "semantic", "hybrid")
-)
+@click.option("--mode", "modes", type=click.Choice(MODES), multiple=True, default=("text", "semantic", "hybrid"))
 @click.option("--json", "as_json", is_flag=True)
-def evaluate_command(
-    collection: str, queries: Path, qrels: Path, modes: tuple[str, ...], as_json: bool
-) -> None:
+def evaluate_command(collection: str, queries: Path, qrels: Path, modes: tuple[str, ...], as_json: bool) -> None:
     """Measure how well searches find what was judged relevant."""
     need_tables()
     try:
@@ -213,7 +201,5 @@ def models_command() -> None:
     side = semantic()
     for row in model_figures(db.session()):
         mark = "*" if row["name"] == side.lazy.model else " "
-        click.echo(
-            f"{mark} {row['name']}  {row['dim']} wide  {row['embeddings']} embeddings  ({row['checksum']})"
-        )
+        click.echo(f"{mark} {row['name']}  {row['dim']} wide  {row['embeddings']} embeddings  ({row['checksum']})")
     click.echo(f"SEMANTIC_MODEL={side.lazy.model}")

@@ -11,13 +11,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from utils.sql import BigKey, BinaryText
 
-
 # Versions that a running process may be behind before it reads everything anew.
 KEPT_CHANGES = 50_000
 
 
 class Base(DeclarativeBase):
-    pass
+    """What all tables share."""
 
 
 db = SQLAlchemy(model_class=Base)

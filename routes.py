@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
 from flask_babel import gettext
@@ -275,8 +275,7 @@ def address(query: Query, **changes: object) -> str:
 
 def address_in(lang: str) -> str:
     """Return this page's address in another language."""
-    parts = request.args.to_dict(flat=False) | {"lang": [lang]}
-    return url_for(request.endpoint or "pages.everything", **(request.view_args or {}), **parts)
+    return f"{request.path}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
 
 
 def safe_link(url: str) -> str:

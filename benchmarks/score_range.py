@@ -106,9 +106,7 @@ def scores(encoder: Encoder, data: Path) -> None:
     passages = [row["body"] for row in _rows(data / "heq_corpus.jsonl")]
     places = {row["id"]: place for place, row in enumerate(_rows(data / "heq_corpus.jsonl"))}
     asked = {row["id"]: row["text"] for row in _rows(data / "heq_queries.jsonl")}
-    qrels = [
-        line.split("\t") for line in (data / "heq_qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    ]
+    qrels = [line.split("\t") for line in (data / "heq_qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]]
     wanted = np.array([places[passage] for query, passage, _ in qrels])
     queries = encoder.encode_queries([asked[query] for query, *_ in qrels])
     texts = [(place, window) for place, passage in enumerate(passages) for window in windows(passage)]

@@ -67,9 +67,7 @@ class LazyEncoder:
                 return
             self._state = "loading"
             self._settled.clear()
-            run = threading.Thread(
-                target=self._run, args=(self._load,), name=f"load-{self.model}", daemon=True
-            )
+            run = threading.Thread(target=self._run, args=(self._load,), name=f"load-{self.model}", daemon=True)
         run.start()
 
     def wait(self, timeout_s: float) -> bool:

@@ -14,7 +14,7 @@ FORMAT = 1
 FILE_NAME = "manifest.json"
 
 
-class ModelUnusable(Exception):  # noqa: N818 - it says what is the matter, as the message does
+class ModelUnusable(Exception):
     """A model folder that cannot be served; the message is one sentence that says what to do."""
 
 

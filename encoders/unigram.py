@@ -72,9 +72,7 @@ class Unigram:
         found = np.flatnonzero(self._hashes[rows] == hashes)
         found = found[np.argsort(starts[found], kind="stable")]
         rows = rows[found]
-        triples = list(
-            zip(ends[found].tolist(), self._ids[rows].tolist(), self._scores[rows].tolist(), strict=True)
-        )
+        triples = list(zip(ends[found].tolist(), self._ids[rows].tolist(), self._scores[rows].tolist(), strict=True))
         bounds = np.searchsorted(starts[found], np.arange(len(codes) + 1)).tolist()
         for begin, end in pairwise(bounds):
             yield triples[begin:end]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, func, select, update
+from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from indexing.full_text import index_words, unindex_words
@@ -179,7 +179,7 @@ def guessed_language(text: str) -> str:
     return "en" if sum("a" <= c <= "z" for c in text.lower()) > len(text) / 3 else ""
 
 
-def _stored(session: Session, numbers: Sequence[int]) -> dict[int, Row[Any]]:
+def _stored(session: Session, numbers: Sequence[int]) -> dict[int, Any]:
     columns = (
         Document.id, Document.own_id, Document.collection_id, Document.row_hash, Document.content_hash,
         Document.added_at,
@@ -187,7 +187,7 @@ def _stored(session: Session, numbers: Sequence[int]) -> dict[int, Row[Any]]:
     return {row.id: row for row in session.execute(select(*columns).where(Document.id.in_(numbers)))}
 
 
-def _forget(session: Session, stored: Sequence[Row[Any]]) -> None:
+def _forget(session: Session, stored: Sequence[Any]) -> None:
     """Take documents out of every count and index; their own rows stay."""
     if not stored:
         return
@@ -232,7 +232,7 @@ def _write_tags(session: Session, tags: dict[int, tuple[str, ...]]) -> None:
     named = {tag_number(name): name for names in tags.values() for name in names}
     rows = [{"id": tag, "name": name, "key": tag_key(name)} for tag, name in sorted(named.items())]
     upsert(session, _table(Tag), rows)
-    pairs = {}
+    pairs: dict[tuple[int, int], int] = {}
     for document, names in tags.items():
         for place, name in enumerate(names):
             pairs.setdefault((document, tag_number(name)), min(place, 32_767))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, and_, delete, exists, func, select
+from sqlalchemy import and_, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
@@ -46,9 +46,7 @@ def register_model(session: Session, encoder: Encoder) -> int:
 
 def waiting_documents(session: Session, model: int, collection: str = "") -> int:
     """Return how many documents have no embedding of their present text under the model."""
-    return session.execute(
-        select(func.count()).select_from(Document).where(*_wanting(model, collection))
-    ).scalar_one()
+    return session.execute(select(func.count()).select_from(Document).where(*_wanting(model, collection))).scalar_one()
 
 
 def waiting_tags(session: Session, model: int) -> int:
@@ -106,8 +104,7 @@ def _embed_tags(
         session.rollback()  # no transaction stays open while the model works
         vectors = compact(encoder.encode_tags([tag.name for tag in tags]), mean)
         rows = [
-            {"model_id": model, "tag_id": tag.id, "vector": vector}
-            for tag, vector in zip(tags, vectors, strict=True)
+            {"model_id": model, "tag_id": tag.id, "vector": vector} for tag, vector in zip(tags, vectors, strict=True)
         ]
         upsert(session, TagEmbedding.__table__, rows, replace=("vector",))  # type: ignore[arg-type]
         bump(session)
@@ -139,12 +136,10 @@ def _embed_documents(
             on_progress(progress)
 
 
-def _next_documents(session: Session, model: int, collection: str, after: int, last: int) -> Sequence[Row[Any]]:
+def _next_documents(session: Session, model: int, collection: str, after: int, last: int) -> Sequence[Any]:
     columns = select(Document.id, Document.title, Document.body, Document.content_hash)
     here = (Document.id > after, Document.id <= last)
-    return session.execute(
-        columns.where(*_wanting(model, collection), *here).order_by(Document.id).limit(BATCH)
-    ).all()
+    return session.execute(columns.where(*_wanting(model, collection), *here).order_by(Document.id).limit(BATCH)).all()
 
 
 def passages(title: str, body: str) -> list[tuple[int, int, str]]:
@@ -157,7 +152,7 @@ def passages(title: str, body: str) -> list[tuple[int, int, str]]:
     return [(start, end, stripped(text)) for start, end, text in [(0, 0, title), *parts]]
 
 
-def _store(session: Session, model: int, found: Sequence[Row[Any]], encoder: Encoder, mean: np.ndarray) -> None:
+def _store(session: Session, model: int, found: Sequence[Any], encoder: Encoder, mean: np.ndarray) -> None:
     parts = [(row, place, *part) for row in found for place, part in enumerate(passages(row.title, row.body))]
     vectors = compact(encoder.encode_passages([text for *_, text in parts]), mean)
     rows = [

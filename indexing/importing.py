@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -246,7 +246,7 @@ class Rejects:
         self._path, self._report, self._open = path, report, ExitStack()
         self._writer: Any = None
 
-    def __enter__(self) -> Rejects:
+    def __enter__(self) -> Self:
         self._path.unlink(missing_ok=True)
         return self
 

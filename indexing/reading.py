@@ -89,7 +89,9 @@ def rows(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Iterat
 def check_file(path: Path) -> None:
     if not path.is_file():
         raise FileUnusable("missing", f"{path}: there is no such file")
-    if path.stat().st_size == 0 or not path.open("rb").read(4096).strip(codecs.BOM_UTF8 + b" \r\n\t"):
+    with path.open("rb") as file:
+        start = file.read(4096)
+    if not start.strip(codecs.BOM_UTF8 + b" \r\n\t"):
         raise FileUnusable("empty", f"{path.name}: the file is empty")
 
 

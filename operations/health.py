@@ -154,5 +154,3 @@ def is_alive(session: Session) -> bool:
         session.rollback()
         return False
     return True
-
-

@@ -14,7 +14,7 @@ MOST_CLIENTS = 10_000  # some 2 MB; beyond it the clients that were seen first a
 class BoundedStorage(Storage):
     """Fixed windows of counts by client, for Flask-Limiter; its address is `bounded://`."""
 
-    STORAGE_SCHEME = ["bounded"]
+    STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 - the base class has it so
 
     def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: str) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)

@@ -46,9 +46,7 @@ class Page:
 def collections(session: Session) -> list[str]:
     """Return the names of the collections that hold documents, the largest first."""
     rows = (
-        select(Collection.name)
-        .where(Collection.documents > 0)
-        .order_by(Collection.documents.desc(), Collection.name)
+        select(Collection.name).where(Collection.documents > 0).order_by(Collection.documents.desc(), Collection.name)
     )
     return list(session.execute(rows).scalars())
 
@@ -58,10 +56,7 @@ def document_page(session: Session, own_id: str, collection: str = "") -> Page |
     names = [collection] if collection else collections(session)
     numbers = [document_number(name, own_id) for name in names]
     rows = select(Document, Collection.name).join(Collection, Collection.id == Document.collection_id)
-    found = {
-        document.id: (document, name)
-        for document, name in session.execute(rows.where(Document.id.in_(numbers)))
-    }
+    found = {document.id: (document, name) for document, name in session.execute(rows.where(Document.id.in_(numbers)))}
     for number in numbers:
         if number in found:
             return _page(session, *found[number])
@@ -75,9 +70,7 @@ def _page(session: Session, document: Document, collection: str) -> Page:
     return Page(number=document.id, id=document.own_id, collection=collection, tags=tags, **values)
 
 
-def similar(
-    session: Session, number: int, semantic: Semantic, limit: int, wait_s: float = 0
-) -> tuple[Hit, ...]:
+def similar(session: Session, number: int, semantic: Semantic, limit: int, wait_s: float = 0) -> tuple[Hit, ...]:
     """Return the documents nearest in meaning to a stored one; none while no model is ready."""
     if not semantic.ready(wait_s):
         return ()

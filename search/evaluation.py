@@ -108,9 +108,7 @@ def measures(found: Sequence[str], relevant: Mapping[str, float]) -> list[float]
 
 def ndcg(found: Sequence[str], relevant: Mapping[str, float]) -> float:
     """Return the discounted gain of a ranking against the best one possible (Järvelin and Kekäläinen, 2002)."""
-    gain = sum(
-        (2 ** relevant.get(document, 0) - 1) / np.log2(place + 2) for place, document in enumerate(found)
-    )
+    gain = sum((2 ** relevant.get(document, 0) - 1) / np.log2(place + 2) for place, document in enumerate(found))
     best = sorted(relevant.values(), reverse=True)[: max(len(found), 10)]
     ideal = sum((2**score - 1) / np.log2(place + 2) for place, score in enumerate(best))
     return float(gain / ideal) if ideal else 0.0

@@ -33,9 +33,7 @@ class Filter:
     def of(cls, query: Query) -> Filter:
         having = "{column} IN (SELECT document_id FROM document_tag WHERE tag_id = %d)"
         conditions = [having % tag_number(tag) for tag in query.all_tags()]
-        conditions += [
-            (having % tag_number(tag)).replace(" IN ", " NOT IN ", 1) for tag in query.all_not_tags()
-        ]
+        conditions += [(having % tag_number(tag)).replace(" IN ", " NOT IN ", 1) for tag in query.all_not_tags()]
         values: dict[str, object] = {}
         if query.collection:
             conditions.append("{column} IN (SELECT id FROM document WHERE collection_id = :collection_id)")
@@ -58,9 +56,7 @@ class Filter:
 
     def count(self, session: Session, most: int) -> int:
         """Return how many documents hold, counted up to `most`."""
-        statement = (
-            f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('id')} LIMIT :most) found"
-        )
+        statement = f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('id')} LIMIT :most) found"
         return int(session.execute(text(statement), {**self.values, "most": most}).scalar_one())
 
     def documents(self, session: Session, most: int) -> list[int]:

@@ -34,9 +34,7 @@ def semantic_ranking(session: Session, query: Query, restriction: Filter, semant
     near = semantic.nearest(session, meaning, restriction)
     allowed = _allowed(session, query, list(near))
     ranked = [
-        Ranked(
-            document, score := meaning.score(found.cosine), semantic=score, start=found.start, end=found.end
-        )
+        Ranked(document, score := meaning.score(found.cosine), semantic=score, start=found.start, end=found.end)
         for document, found in near.items()
         if document in allowed and meaning.is_relevant(found)
     ]
@@ -71,9 +69,7 @@ def _joined(document: int, text: float, near: Near | None, meaning: Meaning) -> 
     return Ranked(document, score, text or None, close, *window)
 
 
-def _allowed(
-    session: Session, query: Query, documents: list[int], asked: TextQuery | None = None
-) -> dict[int, float]:
+def _allowed(session: Session, query: Query, documents: list[int], asked: TextQuery | None = None) -> dict[int, float]:
     """Return those of the documents that phrases and excluded words let through, with their text score."""
     asked = asked or TextQuery(session, query.parts())
     scores = asked.scores(documents)

@@ -118,9 +118,7 @@ class LiveIndex:
     def _follow(self, session: Session, version: int) -> None:
         """Take in what changed since the version that is held; read everything anew where the log is too short."""
         if not self._source.follows_changes and self._count(session) == self.size:
-            self._version = (
-                version  # a tag's key follows from its name: it is there or not, and never changes
-            )
+            self._version = version  # a tag's key follows from its name: it is there or not, and never changes
             return
         changed = self._changed(session, version) if self._source.follows_changes else None
         if changed is None or len(changed) > max(2_000, self.size // 5):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ MOST_TAGS = 20
 PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 10, 100, 10_000
 
 _QUOTES = str.maketrans("“”„‟«»״＂", '""""""""')
-_PART = re.compile(r"""(?<!\S)(-?)(tag:|תגית:|תג:)?(?:"([^"]*(?:"\S[^"]*)*)"(?!\S)|(\S+))""", re.I)
+_PART = re.compile(r"""(?<!\S)(-?)(tag:|תגית:|תג:)?(?:"([^"]*(?:"\S[^"]*)*)"(?!\S)|(\S+))""", re.IGNORECASE)
 
 
 class Args(Protocol):
@@ -131,9 +131,7 @@ class Parts:
         return list(dict.fromkeys(gram for form in self.forms() for gram in grams(form)))
 
     def not_stems(self) -> list[str]:
-        return list(
-            dict.fromkeys(stem(form[:LONGEST_FORM]) for word in self.not_words for form in forms(word))
-        )
+        return list(dict.fromkeys(stem(form[:LONGEST_FORM]) for word in self.not_words for form in forms(word)))
 
     def exact(self) -> list[list[str]]:
         """Return the words of each phrase, folded, in order."""
@@ -171,7 +169,7 @@ def within(given: str | None, low: int, high: int, default: int) -> int:
         return default
 
 
-def of_mapping(values: Mapping[str, str | Iterable[str]], mode: str = "hybrid") -> Query:
+def of_mapping(values: Mapping[str, str | list[str]], mode: str = "hybrid") -> Query:
     """Return the query of a plain mapping, lists for what repeats."""
     from werkzeug.datastructures import MultiDict
 

@@ -81,11 +81,7 @@ def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, .
         Document.id, Document.own_id, Document.title, Document.language, Document.url, Document.source,
         func.substr(Document.body, begin + 1, EXCERPT).label("excerpt"), Collection.name.label("collection"),
     )  # fmt: skip
-    rows = (
-        select(*columns)
-        .join(Collection, Collection.id == Document.collection_id)
-        .where(Document.id.in_(numbers))
-    )
+    rows = select(*columns).join(Collection, Collection.id == Document.collection_id).where(Document.id.in_(numbers))
     found = {row.id: row for row in session.execute(rows)}
     tags = tags_of(session, numbers)
     wanted = Wanted.of(query.parts())

@@ -88,9 +88,7 @@ class Meaning:
         mean, query_mean = self.means
         direction = self.vector - query_mean
         lengths = np.linalg.norm(centred_rows, axis=1) * np.linalg.norm(direction)
-        return centred_rows @ self.vector + self.vector @ mean, centred_rows @ direction / np.maximum(
-            lengths, 1e-12
-        )
+        return centred_rows @ self.vector + self.vector @ mean, centred_rows @ direction / np.maximum(lengths, 1e-12)
 
 
 @dataclass(slots=True)
@@ -207,16 +205,14 @@ class Semantic:
         rows = select(Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector).where(
             Embedding.model_id == loaded.model, Embedding.document_id.in_(documents)
         )
-        return best_windows([tuple(row) for row in session.execute(rows)], meaning)
+        return best_windows([(r[0], r[1], r[2], r[3]) for r in session.execute(rows)], meaning)
 
     def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
         """Return the documents nearest to a stored one, itself left out; None where it has no embedding."""
         loaded = self._current()
         if loaded is None:
             return None
-        rows = select(Embedding.vector).where(
-            Embedding.document_id == document, Embedding.model_id == loaded.model
-        )
+        rows = select(Embedding.vector).where(Embedding.document_id == document, Embedding.model_id == loaded.model)
         stored = list(session.execute(rows.order_by(Embedding.window)).scalars())
         if not stored:
             return None
@@ -238,9 +234,7 @@ class Semantic:
             for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
                 best[tag] = max(best.get(tag, 0.0), cosine)
         manifest = loaded.encoder.manifest
-        close = [
-            (tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high
-        ]
+        close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
 
 
@@ -279,9 +273,7 @@ def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> 
     return set(session.execute(text(statement), dict(restriction.values)).scalars())
 
 
-def rescored(
-    session: Session, loaded: _Loaded, meaning: Meaning, found: Sequence[tuple[int, int]]
-) -> dict[int, Near]:
+def rescored(session: Session, loaded: _Loaded, meaning: Meaning, found: Sequence[tuple[int, int]]) -> dict[int, Near]:
     """Return the exact cosines of windows, the best one of each document."""
     if not found:
         return {}
@@ -300,9 +292,7 @@ def best_windows(rows: Sequence[tuple[int, int, int, bytes]], meaning: Meaning) 
     stored = [bytes(row[3]) for row in rows]
     cosines, less_means = meaning.cosines(centred(stored, len(meaning.vector)))
     best: dict[int, Near] = {}
-    for (document, start, end, _), cosine, other in zip(
-        rows, cosines.tolist(), less_means.tolist(), strict=True
-    ):
+    for (document, start, end, _), cosine, other in zip(rows, cosines.tolist(), less_means.tolist(), strict=True):
         if document not in best or cosine > best[document].cosine:
             best[document] = Near(cosine, other, start, end)
     return best

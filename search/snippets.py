@@ -29,7 +29,10 @@ class Wanted:
     def holds(self, form: str) -> bool:
         if stem(form) in self.stems:
             return True
-        return len(form) > 3 and any(alike(frozenset(grams(form)), runs) >= ALIKE for runs in self.runs)
+        if len(form) < 4:
+            return False
+        here = grams(form)
+        return any(abs(len(runs) - len(here)) < 4 and alike(frozenset(here), runs) >= ALIKE for runs in self.runs)
 
 
 def alike(left: frozenset[str], right: frozenset[str]) -> float:

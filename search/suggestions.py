@@ -31,15 +31,10 @@ def suggestions(session: Session, typed: str) -> list[Suggestion]:
     typed = typed.strip()[:LONGEST_PREFIX]
     if len(normalise(typed).strip()) < 2:
         return []
-    tags = [
-        Suggestion(facet.tag, "tag") for facet in tag_page(session, typed, limit=MOST_SUGGESTIONS // 2).tags
-    ]
+    tags = [Suggestion(facet.tag, "tag") for facet in tag_page(session, typed, limit=MOST_SUGGESTIONS // 2).tags]
     found = TextQuery(session, Query(text=typed).parts()).matches(Filter()).documents[:20].tolist()
     rows = {
-        row.id: row.title
-        for row in session.execute(select(Document.id, Document.title).where(Document.id.in_(found)))
+        row.id: row.title for row in session.execute(select(Document.id, Document.title).where(Document.id.in_(found)))
     }
-    titles = [
-        Suggestion(rows[number], "title") for number in found if number in rows and len(rows[number]) <= 100
-    ]
+    titles = [Suggestion(rows[number], "title") for number in found if number in rows and len(rows[number]) <= 100]
     return [*tags, *dict.fromkeys(titles)][:MOST_SUGGESTIONS]

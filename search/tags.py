@@ -20,7 +20,8 @@ PREFIX_SCORE = 0.9
 
 def listing(session: Session, restriction: Filter) -> Ranking:
     """Return the newest documents that pass a filter, all of the same score."""
-    statement = f"SELECT id FROM document WHERE 1 = 1{restriction.sql('id')} ORDER BY added_at DESC, id DESC LIMIT :most"
+    held = f"SELECT id FROM document WHERE 1 = 1{restriction.sql('id')}"
+    statement = f"{held} ORDER BY added_at DESC, id DESC LIMIT :most"
     values = {**restriction.values, "most": MOST_DOCUMENTS + 1}
     found = list(session.execute(text(statement), values).scalars())
     return Ranking([Ranked(one, 1.0) for one in found[:MOST_DOCUMENTS]], len(found) <= MOST_DOCUMENTS)
@@ -63,11 +64,7 @@ def near_tags(session: Session, query: Query, semantic: Semantic) -> tuple[TagSc
     if not asked or not semantic.ready(0):
         return ()
     known = {tag_number(name) for name in asked}
-    near = [
-        pair
-        for pair in semantic.near_tags(session, asked, MOST_NEAR_TAGS + len(known))
-        if pair[0] not in known
-    ]
+    near = [pair for pair in semantic.near_tags(session, asked, MOST_NEAR_TAGS + len(known)) if pair[0] not in known]
     names = tag_names(session, [tag for tag, _ in near])
     return tuple(TagScore(names[tag], score) for tag, score in near if tag in names)[:MOST_NEAR_TAGS]
 

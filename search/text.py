@@ -106,18 +106,16 @@ class TextQuery:
         """Return the scores of given documents, 0 for those without a word of the query, none for excluded ones."""
         rows = select(Words.document_id, Words.stems, Words.grams, Words.terms)
         found = self._session.execute(rows.where(Words.document_id.in_(documents))).all()
-        numbers, scores = self._scored([tuple(row) for row in found])
+        numbers, scores = self._scored([(row[0], row[1], row[2], row[3]) for row in found])
         return dict(zip(numbers.tolist(), scores.tolist(), strict=True))
 
-    def _scored(
-        self, rows: Sequence[tuple[int, int, int, bytes]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _scored(self, rows: Sequence[tuple[int, int, int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return documents, best first and then by key, with their scores; those with an excluded word left out."""
         packed = [row[3] for row in rows]
         lengths = np.array([[row[1] for row in rows], [row[2] for row in rows]], np.int64)
         scores = self._bm25.scores(packed, lengths)
         documents = np.array([row[0] for row in rows], np.int64)
-        if self._excluded and len(packed):
+        if self._excluded and packed:
             kept = ~self._excluded.contains(packed)
             documents, scores = documents[kept], scores[kept]
         order = np.lexsort((documents, -scores))
@@ -131,7 +129,8 @@ class TextQuery:
     def _rarest(self, share: float) -> tuple[list[list[_Term]], bool]:
         """Return the rarest terms, as many as bring about MOST_CANDIDATES documents, and whether that is all."""
         known = sorted((t for t in self._terms if t.documents), key=lambda term: (term.documents, term.id))
-        room, chosen = float(MOST_CANDIDATES), []
+        room = float(MOST_CANDIDATES)
+        chosen: list[_Term] = []
         for term in known:
             if chosen and term.documents * share > room:
                 break
@@ -153,13 +152,9 @@ class TextQuery:
         statement += restriction.sql("w.document_id") + " ORDER BY w.document_id DESC LIMIT :most"
         match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
         values = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
-        return [
-            (row[0], row[1], row[2], bytes(row[3])) for row in self._session.execute(text(statement), values)
-        ]
+        return [(row[0], row[1], row[2], bytes(row[3])) for row in self._session.execute(text(statement), values)]
 
-    def _with_phrases(
-        self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool
-    ) -> TextMatches:
+    def _with_phrases(self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool) -> TextMatches:
         wanted, unwanted = self._parts.exact(), self._parts.not_exact()
         if not wanted and not unwanted:
             return TextMatches(documents, scores, complete)

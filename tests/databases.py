@@ -24,7 +24,7 @@ START_S = 30.0
 SETTINGS = ("listen_addresses=", "shared_buffers=32MB", "fsync=off", "synchronous_commit=off")
 
 
-class NotToBeHad(Exception):  # noqa: N818 - it says what is the matter, as the message does
+class NotToBeHad(Exception):
     """A database that this machine does not have, and why."""
 
 

@@ -22,8 +22,7 @@ class Collection:
     def __init__(self, seed: int, size: int) -> None:
         chance = random.Random(seed)
         self.documents = [
-            tuple(Counter(chance.choices(VOCABULARY, k=chance.randrange(1, 40))) for _ in FIELDS)
-            for _ in range(size)
+            tuple(Counter(chance.choices(VOCABULARY, k=chance.randrange(1, 40))) for _ in FIELDS) for _ in range(size)
         ]
         self.lengths = [[sum(document[field].values()) for document in self.documents] for field in (0, 1)]
         self.means = [sum(lengths) / size for lengths in self.lengths]
@@ -38,9 +37,7 @@ class Collection:
         ]
 
     def bm25(self, words: list[str]) -> BM25:
-        query = [
-            QueryTerm(term_id(FIELDS[f], word), f, self.having(f, word)) for f in (0, 1) for word in words
-        ]
+        query = [QueryTerm(term_id(FIELDS[f], word), f, self.having(f, word)) for f in (0, 1) for word in words]
         fields = [Field(weight, mean) for weight, mean in zip(WEIGHTS, self.means, strict=True)]
         return BM25(query, fields, len(self.documents))
 

@@ -102,15 +102,11 @@ def test_counts_are_right_after_any_sequence_of_writes(session: Session) -> None
 
 
 def test_tags_meet_in_every_spelling_and_keep_their_order(session: Session) -> None:
-    write(
-        session, document("1", "א", "", "צה״ל", "חוק"), document("2", "ב", "", "חוק", 'צה"ל', "צהל", "צַהַ״ל")
-    )
+    write(session, document("1", "א", "", "צה״ל", "חוק"), document("2", "ב", "", "חוק", 'צה"ל', "צהל", "צַהַ״ל"))
     assert count(session, Tag) == 2
     assert session.execute(select(TagCount.documents)).scalars().all() == [2, 2]
     places = select(DocumentTag.tag_id).join(Document, Document.id == DocumentTag.document_id)
-    in_order = (
-        session.execute(places.where(Document.own_id == "2").order_by(DocumentTag.place)).scalars().all()
-    )
+    in_order = session.execute(places.where(Document.own_id == "2").order_by(DocumentTag.place)).scalars().all()
     assert in_order == [tag_number("חוק"), tag_number("צהל")]
 
 
@@ -130,9 +126,7 @@ def test_collections_have_documents_of_the_same_id(session: Session) -> None:
     stands_right(session)
 
 
-def test_ids_that_meet_are_refused_and_nothing_is_written(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ids_that_meet_are_refused_and_nothing_is_written(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     write(session, document("1", "שלום"))
     key = session.execute(select(Document.id)).scalar_one()
     real = writing.document_number
@@ -178,13 +172,11 @@ def test_changes_and_deletions_are_logged_under_their_version(session: Session) 
     assert logged == {(changed, "1"), (changed + 1, None)}
 
 
-class Broken(Exception):  # noqa: N818 - it is one
+class Broken(Exception):
     """What the test throws into the middle of a write."""
 
 
-@pytest.mark.parametrize(
-    "statement", ["INTO words", "INTO tag_count", "INTO term", "UPDATE state", "INTO change"]
-)
+@pytest.mark.parametrize("statement", ["INTO words", "INTO tag_count", "INTO term", "UPDATE state", "INTO change"])
 def test_an_error_in_the_middle_leaves_nothing(session: Session, statement: str) -> None:
     write(session, document("1", "שלום", "עולם", "חוק"))
     before = version(session)
@@ -226,8 +218,6 @@ def test_writers_take_turns(session: Session) -> None:
     ("title", "body", "language"),
     [("שלום", "עולם", "he"), ("Hello", "world", "en"), ("2020", "1 2 3", ""), ("Привет", "мир", "")],
 )
-def test_a_language_that_is_not_given_is_guessed(
-    session: Session, title: str, body: str, language: str
-) -> None:
+def test_a_language_that_is_not_given_is_guessed(session: Session, title: str, body: str, language: str) -> None:
     write(session, document("1", title, body))
     assert session.execute(select(Document.language)).scalar_one() == language

@@ -107,9 +107,7 @@ def test_tags_are_encoded_as_queries_are(encoder: OnnxEncoder) -> None:
 def test_many_threads_share_one_encoder(encoder: OnnxEncoder) -> None:
     expected = encoder.encode_queries(HEBREW)
     found: list[np.ndarray] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(encoder.encode_queries(HEBREW))) for _ in range(8)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(encoder.encode_queries(HEBREW))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -132,9 +130,7 @@ def test_letters_without_sense_stay_under_the_centred_floor(encoder: OnnxEncoder
     passage_mean, query_mean = load_means(encoder.manifest)
     passages = encoder.encode_passages(HEBREW) - passage_mean
     queries = encoder.encode_queries(["גכדשק חלצנ", "xqzvk wjfp", "זכויות עובדים בישראל"]) - query_mean
-    cosines = (queries @ passages.T) / np.outer(
-        np.linalg.norm(queries, axis=1), np.linalg.norm(passages, axis=1)
-    )
+    cosines = (queries @ passages.T) / np.outer(np.linalg.norm(queries, axis=1), np.linalg.norm(passages, axis=1))
     best = cosines.max(axis=1)
     assert (best[:2] < encoder.manifest.centred_floor).all()
     assert best[2] > encoder.manifest.centred_floor

@@ -125,9 +125,7 @@ def test_a_failure_is_told_once_and_tried_again_only_later(caplog: pytest.LogCap
         lazy.start()
         assert not lazy.wait(10)
     assert (lazy.state, lazy.error, lazy.encoder) == ("unavailable", "no such model", None)
-    assert [record.getMessage() for record in caplog.records] == [
-        "Loading e5-small model failed: no such model"
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["Loading e5-small model failed: no such model"]
     clock.now += 59
     lazy.start()
     assert (lazy.state, gate.calls) == ("unavailable", 1)

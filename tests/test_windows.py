@@ -50,9 +50,7 @@ def test_nothing_of_a_real_text_is_left_out() -> None:
         holds_what_windows_promise(row["body"], 300, 64)
 
 
-@pytest.mark.parametrize(
-    "text", ["א" * 200_000, "מילה " * 40_000, "כן. " * 50_000, "\n\n" * 9 + "א. ב" * 99_999]
-)
+@pytest.mark.parametrize("text", ["א" * 200_000, "מילה " * 40_000, "כן. " * 50_000, "\n\n" * 9 + "א. ב" * 99_999])
 def test_a_very_long_text_has_longer_windows_and_not_more(text: str) -> None:
     holds_what_windows_promise(text, 300, 64)
 

@@ -66,6 +66,17 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFKD", text.replace("\u00b4", "'")).lower().translate(_FOLDS)
 
 
+class _CharacterFolds(dict[str, str]):
+    """The same for one character, NFKD and lower case included."""
+
+    def __missing__(self, character: str) -> str:
+        self[character] = made = _fold(character)
+        return made
+
+
+_CHARACTER_FOLDS = _CharacterFolds()
+
+
 def normalise(text: str) -> str:
     """Return the text with points, quotes, dashes, case and final letters folded; the same for every spelling."""
     return _REMOVED.sub("", _fold(text))
@@ -76,9 +87,13 @@ def normalise_with_offsets(text: str) -> tuple[str, list[int]]:
     folded: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
-        for made in _fold(character):
+        made = _CHARACTER_FOLDS[character]
+        if len(made) == 1:
             folded.append(made)
             places.append(place)
+        else:
+            folded.extend(made)
+            places.extend([place] * len(made))
     joined = "".join(folded)
     for match in reversed(list(_REMOVED.finditer(joined))):
         del folded[match.start() : match.end()], places[match.start() : match.end()]
@@ -96,7 +111,7 @@ def words(text: str) -> Iterator[Word]:
     for match in _WORD.finditer(folded):
         start = places[match.start()]
         end = places[match.end() - 1] + 1
-        while end < len(text) and not _FOLDS[ord(text[end])] and _fold(text[end]) == "":
+        while end < len(text) and _CHARACTER_FOLDS[text[end]] == "":
             end += 1  # the points of a word's last letter are highlighted with it
         yield Word(match.group(), start, end)
 

@@ -29,7 +29,7 @@ def group_memory(root: Path = Path("/")) -> GroupMemory | None:
         used = number_in(group / used_file)
         if used is None:
             continue
-        idle = re.search(rf"^{idle_key} (\d+)", read(group / "memory.stat"), re.M)
+        idle = re.search(rf"^{idle_key} (\d+)", read(group / "memory.stat"), re.MULTILINE)
         limit = number_in(group / limit_file)
         return GroupMemory(max(used - int(idle[1] if idle else 0), 0), limit if limit and limit < ABSURD else None)
     return None
@@ -77,7 +77,7 @@ class ProcessMemory:
 
 def process_memory(pid: int) -> ProcessMemory | None:
     """Return a process's memory from /proc; None where it is gone or the system has no such file."""
-    found = dict(re.findall(r"^(\w+):\s+(\d+) kB", read(Path(f"/proc/{pid}/smaps_rollup")), re.M))
+    found = dict(re.findall(r"^(\w+):\s+(\d+) kB", read(Path(f"/proc/{pid}/smaps_rollup")), re.MULTILINE))
     if "Rss" not in found:
         return None
     return ProcessMemory(pid, *(int(found[name]) * 1024 for name in ("Rss", "Pss", "Anonymous")))

@@ -15,9 +15,7 @@ def compact(embeddings: Floats, mean: Floats) -> list[bytes]:
     centred = embeddings - mean
     scales = np.maximum(np.abs(centred).max(axis=1, initial=0.0), 1e-12) / 127.0
     values = np.rint(centred / scales[:, None]).astype(np.int8)
-    return [
-        scale.tobytes() + row.tobytes() for scale, row in zip(scales.astype("<f4"), values, strict=True)
-    ]
+    return [scale.tobytes() + row.tobytes() for scale, row in zip(scales.astype("<f4"), values, strict=True)]
 
 
 def centred(stored: Sequence[bytes], dim: int) -> Floats:

@@ -13,7 +13,7 @@ from typing import Any
 from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, file_checksum, read_manifest
 
 
-class NotPrepared(Exception):  # noqa: N818 - it says what is the matter, as the message does
+class NotPrepared(Exception):
     """A model folder could not be made; the message is one sentence."""
 
 

@@ -1,5 +1,7 @@
 """Documents with tags, their words, and the embeddings of both."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +16,7 @@ depends_on = None
 BIG, BYTES = sa.BigInteger(), sa.LargeBinary()
 
 
-def column(name: str, kind: sa.types.TypeEngine | type, *more: sa.ForeignKey, **options: object) -> sa.Column:
+def column(name: str, kind: sa.types.TypeEngine | type, *more: sa.ForeignKey, **options: Any) -> sa.Column:
     return sa.Column(name, kind, *more, nullable=False, **options)
 
 
@@ -154,7 +156,6 @@ def create_jobs() -> None:
 def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TABLE words_fts")
-    for table in (
-        "job tag_embedding embedding model change state term words tag_count document_tag tag document collection"
-    ).split():
+    tables = "job tag_embedding embedding model change state term words tag_count document_tag tag document collection"
+    for table in tables.split():
         op.drop_table(table)

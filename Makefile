@@ -1,0 +1,59 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FLASK := $(BIN)/flask --app app
+INSTANCE ?= $(or $(INSTANCE_DIR),instance)
+export PORT ?= 5000
+
+.DEFAULT_GOAL := help
+.PHONY: help install model run test check bench clean chromium
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-run: requirements.txt requirements-e5.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-e5.txt
+	@touch $@
+
+$(VENV)/installed-test: requirements-test.txt requirements.txt requirements-e5.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@ $(VENV)/installed-run
+
+install: $(VENV)/installed-run ## Install what the site needs into .venv
+
+models/e5-small/manifest.json: | $(VENV)/installed-run
+	$(BIN)/python scripts/prepare_model.py e5-small
+
+model: models/e5-small/manifest.json ## Prepare the embedded model (Hebrew and English, 72 MB)
+
+run: $(VENV)/installed-run models/e5-small/manifest.json ## Start the site on http://localhost:5000 with the sample collection
+	@$(FLASK) db upgrade 2>/dev/null || $(FLASK) db upgrade
+	@if [ ! -f $(INSTANCE)/sample-loaded ]; then \
+		$(FLASK) import data/sample-he.jsonl --collection sample && \
+		$(FLASK) import data/sample-en.jsonl --collection sample && \
+		$(FLASK) embed && mkdir -p $(INSTANCE) && touch $(INSTANCE)/sample-loaded; fi
+	@exec $(BIN)/gunicorn -c gunicorn.conf.py app:app
+
+chromium:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		{ command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && \
+		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+		echo "Chromium is not here and cannot be installed: the browser's tests will be skipped"
+
+test: $(VENV)/installed-test chromium ## Run all tests; with CI=true a skip is a failure
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-test ## Lint and check types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+bench: $(VENV)/installed-test models/e5-small/manifest.json ## Measure, and write docs/BENCHMARKS.md
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what was installed and made; the database in instance/ stays
+	rm -rf $(VENV) models build .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
