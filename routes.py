@@ -8,12 +8,13 @@ import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
-from flask_babel import gettext
+from flask_babel import format_date, gettext
 from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -275,7 +276,13 @@ def address(query: Query, **changes: object) -> str:
 
 def address_in(lang: str) -> str:
     """Return this page's address in another language."""
-    return f"{request.path}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
+    return f"{quote(request.path)}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
+
+
+@pages.app_template_filter()
+def day(seconds: int) -> str:
+    """Return a day as the interface's language writes it, from seconds since 1970."""
+    return format_date(datetime.fromtimestamp(seconds, UTC), "long")
 
 
 def safe_link(url: str) -> str:
