@@ -20,6 +20,8 @@ from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
 BATCH = 1000
+# Terms take some 80 bytes a character: a thousand long documents at once would not fit into a small host.
+BATCH_CHARACTERS = 400_000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
 ALIASES = {
@@ -199,9 +201,23 @@ def import_file(
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
         repeated = repeats(path, options)
         accepted = _last_of_each(_documents(path, options, rejects, on_bytes), repeated, options, report)
-        while batch := list(islice(accepted, BATCH)):
+        for batch in batches(accepted):
             report.written.add(write_documents(session, options.collection, batch))
     return report
+
+
+def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:
+    """Yield at most BATCH documents at a time, and fewer where they are long."""
+    batch: list[NewDocument] = []
+    characters = 0
+    for one in documents:
+        batch.append(one)
+        characters += len(one.title) + len(one.body)
+        if len(batch) == BATCH or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def repeats(path: Path, options: Options) -> Counter[int]:
