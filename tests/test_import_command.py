@@ -1,0 +1,95 @@
+"""flask import as a process: its exit codes, its memory, and how it goes on after it was killed."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from config import Settings
+from models import Document
+from tests import commands
+from tests.conftest import Started, settings_for
+from tests.documents import stands_right
+
+KILL_WITHIN_S = 60.0
+WORDS = ["".join(random.Random(number).choices("אבגדהוזחטיכלמנסעפצקרשת", k=6)) for number in range(2_000)]
+
+
+def file_of(path: Path, size: int, different: int, length: int) -> Path:
+    """Write `size` rows of `length` words under `different` ids, which take turns."""
+    chance = random.Random(2)
+    with path.open("w", encoding="utf-8") as lines:
+        for number in range(size):
+            body = " ".join(chance.choices(WORDS, k=length))
+            row = {"id": f"d{number % different}", "title": f"מסמך {number}", "body": body, "tags": [body[:6]]}
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return path
+
+
+def documents(session: Session) -> int:
+    counted = session.execute(select(func.count()).select_from(Document)).scalar_one()
+    session.rollback()
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        ("title\nשלום\n", 0, "1 new, 0 changed, 0 unchanged"),
+        ("title,body\nשלום,\n,\n1,2,3\n", 1, "1 rows refused: see "),
+        ("title,body\n1,2,3\n", 2, "no row of it can be read"),
+        ("", 2, "x.csv: the file is empty"),
+    ],
+)
+def test_the_exit_code_tells_how_it_went(
+    settings: Settings, tmp_path: Path, content: str, code: int, said: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(content, encoding="utf-8")
+    ended = commands.run(settings, "import", path)
+    assert (ended.returncode, said in ended.stdout + ended.stderr) == (code, True), ended
+    assert "Traceback" not in ended.stderr
+
+
+def test_options_reach_the_import(settings: Settings, session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("name,labels,phone\nשלום,א/ב,050\n", encoding="utf-8")
+    mapping = ["--map", "title=name", "--map", "tags=labels", "--tag-separator", "/", "--drop", "phone"]
+    assert commands.run(settings, "import", path, "--collection", "people", *mapping).returncode == 0
+    one = session.execute(select(Document)).scalar_one()
+    assert (one.title, one.extra) == ("שלום", {})
+    assert commands.run(settings, "import", path, "--map", "title").returncode == 2
+    assert commands.run(settings, "import", tmp_path / "none.csv").returncode == 2
+
+
+def test_a_killed_import_goes_on_where_it_stopped(settings: Settings, session: Session, tmp_path: Path) -> None:
+    size = 2_500
+    path = file_of(tmp_path / "x.jsonl", size, size, 25)
+    running = commands.start(settings, "import", path)
+    until = time.monotonic() + KILL_WITHIN_S
+    while not documents(session):
+        assert running.poll() is None
+        assert time.monotonic() < until
+    running.kill()
+    running.wait()
+    kept = documents(session)
+    assert 0 < kept < size
+    stands_right(session)
+    ended = commands.run(settings, "import", path)
+    assert (ended.returncode, ended.stdout.strip()) == (0, f"{size - kept} new, 0 changed, {kept} unchanged")
+    stands_right(session)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process's peak")
+def test_a_large_file_is_never_in_memory(started: Started, tmp_path: Path) -> None:
+    path = file_of(tmp_path / "x.jsonl", 70_000, 2_000, 230)
+    assert path.stat().st_size > 200 * 2**20
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        assert commands.peak_rss_mb(settings_for(url, tmp_path), "import", path) < 150
