@@ -22,10 +22,12 @@ class ModelUnusable(Exception):
 class Manifest:
     """A model's name, limits and measured cosines.
 
-    score_low and score_high: query-to-passage cosines that count as 0 and as 1. score_floor: under it a
-    passage is noise. tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
-    centred_floor: as score_floor, for the cosine of query and passage each less its mean (load_means); it
-    tells senseless queries from others, which score_floor cannot; -1 where it was not measured.
+    The similarity of a query and a passage is their cosine + centred_weight x the cosine of both less their means
+    (load_means). score_low and score_high: similarities that count as 0 and as 1; under score_floor a passage is
+    noise. centred_floor: as score_floor, for the cosine less the means alone, which tells senseless queries from
+    others. A query whose tokens have fewer than letters_per_token letters each, and of which the collection knows no
+    word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not measured.
+    tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
     """
 
     name: str
@@ -43,6 +45,9 @@ class Manifest:
     passage_prefix: str = ""
     pooling: str = "mean"
     centred_floor: float = -1.0
+    strict_floor: float = -1.0
+    centred_weight: float = 0.0
+    letters_per_token: float = 0.0
     passage_batch_size: int = 4
     means: str = ""
     files: dict[str, str] = field(default_factory=dict)

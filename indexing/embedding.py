@@ -143,13 +143,15 @@ def _next_documents(session: Session, model: int, collection: str, after: int, l
 
 
 def passages(title: str, body: str) -> list[tuple[int, int, str]]:
-    """Return the texts to encode with their range in the body: the title by itself, then the body's windows.
+    """Return the texts to encode with their range in the body: its windows, the first also under the title.
 
-    Measured on questions over Hebrew passages, MRR@10: title in each window .863, in the first .886, none .901,
-    by itself .901; and a document is often looked for by its title.
+    Measured on questions over Hebrew passages, MRR@10: title over each window .863, over the first alone .886, none
+    .901, over a second copy of the first .898, by itself .901. By itself, a short text, it draws senseless queries
+    (they pass right ones in 46 of 100 cases, against 26); and a document is often looked for by its title.
     """
-    parts = [(start, end, body[start:end]) for start, end in windows(body, most=MOST_WINDOWS - 1)]
-    return [(start, end, stripped(text)) for start, end, text in [(0, 0, title), *parts]]
+    parts = [(start, end, stripped(body[start:end])) for start, end in windows(body, most=MOST_WINDOWS - 1)]
+    start, end, first = parts[0] if parts else (0, 0, "")
+    return [(start, end, f"{stripped(title)}\n{first}".strip()), *parts]
 
 
 def _store(session: Session, model: int, found: Sequence[Any], encoder: Encoder, mean: np.ndarray) -> None:

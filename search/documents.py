@@ -79,7 +79,7 @@ def similar(session: Session, number: int, semantic: Semantic, limit: int, wait_
         return ()
     meaning, near = found
     ranked: Sequence[Ranked] = [
-        Ranked(document, score := meaning.score(one.cosine), semantic=score, start=one.start, end=one.end)
+        Ranked(document, score := meaning.score(one), semantic=score, start=one.start, end=one.end)
         for document, one in near.items()
         if meaning.is_relevant(one)
     ]

@@ -28,13 +28,16 @@ def text_ranking(session: Session, query: Query, restriction: Filter) -> Ranking
 def semantic_ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
     """Return the documents nearest in meaning, none under the model's floor."""
     parts = query.parts()
-    meaning = semantic.meaning(parts.wanted())
+    if not parts.wanted():
+        return _without_excluded(session, query, restriction)
+    asked = TextQuery(session, parts)
+    meaning = semantic.meaning(parts.wanted(), asked.knows_a_word)
     if meaning is None:
-        return _without_excluded(session, query, restriction) if not parts.wanted() else Ranking([])
+        return Ranking([])
     near = semantic.nearest(session, meaning, restriction)
-    allowed = _allowed(session, query, list(near))
+    allowed = _allowed(session, query, list(near), asked)
     ranked = [
-        Ranked(document, score := meaning.score(found.cosine), semantic=score, start=found.start, end=found.end)
+        Ranked(document, score := meaning.score(found), semantic=score, start=found.start, end=found.end)
         for document, found in near.items()
         if document in allowed and meaning.is_relevant(found)
     ]
@@ -44,17 +47,17 @@ def semantic_ranking(session: Session, query: Query, restriction: Filter, semant
 def hybrid_ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
     """Return what words and meaning find together; words alone while no model is ready."""
     parts = query.parts()
-    meaning = semantic.meaning(parts.wanted()) if semantic.ready(0) else None
+    asked = TextQuery(session, parts)
+    meaning = semantic.meaning(parts.wanted(), asked.knows_a_word) if semantic.ready(0) else None
     if meaning is None:
         return text_ranking(session, query, restriction)
-    asked = TextQuery(session, parts)
     found = asked.matches(restriction)
     by_text = dict(zip(found.documents.tolist(), found.scores.tolist(), strict=True))
     near = semantic.nearest(session, meaning, restriction)
     allowed = _allowed(session, query, [document for document in near if document not in by_text], asked)
     near = {document: one for document, one in near.items() if document in by_text or document in allowed}
     compared = [document for document in list(by_text)[:COMPARED] if document not in near]
-    near |= semantic.cosines(session, meaning, compared)
+    near |= semantic.nearness(session, meaning, compared)
     text_scores = by_text | {document: allowed[document] for document in near if document not in by_text}
     ranked = [_joined(document, text, near.get(document), meaning) for document, text in text_scores.items()]
     kept = [one for one in ranked if one.document in by_text or meaning.is_relevant(near[one.document])]
@@ -63,7 +66,7 @@ def hybrid_ranking(session: Session, query: Query, restriction: Filter, semantic
 
 
 def _joined(document: int, text: float, near: Near | None, meaning: Meaning) -> Ranked:
-    close = meaning.score(near.cosine) if near else None
+    close = meaning.score(near) if near else None
     score = TEXT_SHARE * text + (1 - TEXT_SHARE) * (close or 0.0)
     window = (near.start, near.end) if near else (0, 0)
     return Ranked(document, score, text or None, close, *window)

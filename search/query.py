@@ -85,7 +85,7 @@ class Query:
             "page": "" if self.page == 1 else self.page,
             "limit": "" if self.limit == PAGE_LIMIT else self.limit,
         }
-        return {name: value for name, value in (values | changes).items() if value not in ("", None, [], 1)}
+        return {k: v for k, v in (values | changes).items() if v not in ("", None, []) and (k, v) != ("page", 1)}
 
     def address(self, **changes: object) -> str:
         return urlencode(self.args(**changes), doseq=True)

@@ -19,6 +19,7 @@ from encoders.manifest import Manifest, load_means
 from models import Embedding, TagEmbedding, model_number
 from search.filters import Filter
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from utils.hebrew import stripped
 from utils.sql import int_list
 from utils.vectors import Floats, centred
 
@@ -55,9 +56,12 @@ class Kept(OrderedDict[object, Value]):
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A document's cosine to the query, the same less the means, and the window that is nearest (of the body)."""
+    """How near a document is to the query, and the window of it that is nearest (a range of the body).
 
-    cosine: float
+    `similarity` ranks; `centred` is the cosine of both less their means.
+    """
+
+    similarity: float
     centred: float = 1.0
     start: int = 0
     end: int = 0
@@ -65,30 +69,33 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A query's embedding under one model; cosines to it become scores by the model's own range."""
+    """A query's embedding under one model; nearness to it becomes a score by the model's own range."""
 
     vector: Floats
     means: Floats  # of passages and of queries, shape (2, dim)
     manifest: Manifest
+    floor: float  # for the cosine less the means
 
-    def score(self, cosine: float) -> float:
-        """Return 0 to 1: where the cosine lies in the model's range from unrelated to sure."""
+    def score(self, near: Near) -> float:
+        """Return 0 to 1: where the document lies in the model's range from unrelated to sure."""
         low, high = self.manifest.score_low, self.manifest.score_high
-        return min(max((cosine - low) / (high - low), 0.0), 1.0)
+        return min(max((near.similarity - low) / (high - low), 0.0), 1.0)
 
     def is_relevant(self, near: Near) -> bool:
         """Tell whether a document is near for what it says, not by chance: both of the model's floors are passed.
 
         The cosine alone cannot tell random letters from a question; less the means it can.
         """
-        return near.cosine >= self.manifest.score_floor and near.centred >= self.manifest.centred_floor
+        return near.similarity >= self.manifest.score_floor and near.centred >= self.floor
 
-    def cosines(self, centred_rows: Floats) -> tuple[Floats, Floats]:
-        """Return the cosines of rows of (x - mean) to the query: of the embeddings, and less their means."""
+    def similarities(self, centred_rows: Floats) -> tuple[Floats, Floats]:
+        """Return the similarity of rows of (x - mean) to the query, and their cosine less the means."""
         mean, query_mean = self.means
         direction = self.vector - query_mean
         lengths = np.linalg.norm(centred_rows, axis=1) * np.linalg.norm(direction)
-        return centred_rows @ self.vector + self.vector @ mean, centred_rows @ direction / np.maximum(lengths, 1e-12)
+        less_means = centred_rows @ direction / np.maximum(lengths, 1e-12)
+        cosines = centred_rows @ self.vector + self.vector @ mean
+        return cosines + self.manifest.centred_weight * less_means, less_means
 
 
 @dataclass(slots=True)
@@ -150,15 +157,20 @@ class Semantic:
             self._loaded.encoder = encoder
             return self._loaded
 
-    def meaning(self, words: str) -> Meaning | None:
-        """Return what the words mean; None where there are none, or no model is ready."""
+    def meaning(self, words: str, known: bool = True) -> Meaning | None:
+        """Return what the words mean; None where there are none, or no model is ready.
+
+        `known` tells whether the collection has any of the words: where it has none they may be senseless.
+        """
         loaded = self._current()
         if loaded is None or not words.strip():
             return None
         vector = loaded.queries.recall(words)
         if vector is None:
             vector = loaded.queries.keep(words, loaded.encoder.encode_queries([words])[0])
-        return Meaning(vector, loaded.means, loaded.encoder.manifest)
+        strict = not known and is_senseless(words, loaded.encoder)
+        manifest = loaded.encoder.manifest
+        return Meaning(vector, loaded.means, manifest, manifest.strict_floor if strict else manifest.centred_floor)
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
         """Return the documents nearest in meaning that pass the filter, best first."""
@@ -170,7 +182,7 @@ class Semantic:
         else:
             found = self._filtered(session, loaded, meaning, restriction)
         near = rescored(session, loaded, meaning, found)
-        best = sorted(near.items(), key=lambda pair: (-pair[1].cosine, pair[0]))
+        best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
         return dict(best[:MOST_NEAREST])
 
     def _filtered(
@@ -197,7 +209,7 @@ class Semantic:
             keys = loaded.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
         return keys
 
-    def cosines(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
+    def nearness(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
         """Return the best window of each given document that has embeddings; one statement."""
         loaded = self._current()
         if loaded is None or not documents:
@@ -218,7 +230,7 @@ class Semantic:
             return None
         whole = centred(stored, loaded.encoder.dim).mean(axis=0) + loaded.means[0]
         vector = whole / np.linalg.norm(whole)
-        meaning = Meaning(vector, loaded.means, loaded.encoder.manifest)
+        meaning = Meaning(vector, loaded.means, loaded.encoder.manifest, loaded.encoder.manifest.centred_floor)
         near = self.nearest(session, meaning, Filter())
         near.pop(document, None)
         return meaning, near
@@ -236,6 +248,13 @@ class Semantic:
         manifest = loaded.encoder.manifest
         close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
+
+
+def is_senseless(words: str, encoder: Encoder) -> bool:
+    """Tell whether the model takes a text apart nearly letter by letter, as it does with what is no word to it."""
+    letters = sum(not character.isspace() for character in stripped(words))
+    tokens = encoder.count_tokens(words) - encoder.count_tokens("")
+    return letters < encoder.manifest.letters_per_token * tokens
 
 
 def model_of(encoder: Encoder) -> int:
@@ -290,9 +309,11 @@ def best_windows(rows: Sequence[tuple[int, int, int, bytes]], meaning: Meaning) 
     if not rows:
         return {}
     stored = [bytes(row[3]) for row in rows]
-    cosines, less_means = meaning.cosines(centred(stored, len(meaning.vector)))
+    similarities, less_means = meaning.similarities(centred(stored, len(meaning.vector)))
     best: dict[int, Near] = {}
-    for (document, start, end, _), cosine, other in zip(rows, cosines.tolist(), less_means.tolist(), strict=True):
-        if document not in best or cosine > best[document].cosine:
-            best[document] = Near(cosine, other, start, end)
+    for (document, start, end, _), similarity, other in zip(
+        rows, similarities.tolist(), less_means.tolist(), strict=True
+    ):
+        if document not in best or similarity > best[document].similarity:
+            best[document] = Near(similarity, other, start, end)
     return best

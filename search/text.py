@@ -72,6 +72,11 @@ class TextQuery:
         """True where nothing is looked for: no word that is not excluded."""
         return not self._terms
 
+    @property
+    def knows_a_word(self) -> bool:
+        """True where any of the words, by its stem, stands in any document."""
+        return any(term.documents for term in self._terms if term.field == STEM_FIELD)
+
     def _mean(self, total: int) -> float:
         return total / max(self._state.documents, 1)
 
