@@ -74,7 +74,8 @@ def test_hybrid_joins_words_and_meaning_and_says_why(session: Session) -> None:
     results = search(session, Query("זכויות העובדים"), fill(session))
     first = results.hits[0]
     assert first.id == "union"
-    assert first.why.text and first.why.semantic
+    assert first.why.text
+    assert first.why.semantic
     assert "זכויות" in first.why.words
     assert first.direction == "rtl"
     assert any(segment.found and segment.text == "זכויות" for segment in first.title)
