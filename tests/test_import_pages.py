@@ -1,0 +1,137 @@
+"""Importing through the pages: the token, the preview, the run, what was refused."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from models import Job, db
+from tests.conftest import Started
+from tests.markup import Page
+
+TOKEN = "a token of the tests"
+ROWS = "title,body,labels\nארנק,נמצא ברחוב,אבדות;רחוב\n,,אבדות\nמפתח,<b>מתחת</b> לשטיח,אבדות\n"
+
+
+@pytest.fixture
+def database(started: Started, tmp_path: Path) -> Iterator[str]:
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        yield url
+
+
+def send(client: FlaskClient, text: str = ROWS, name: str = "found.csv", **fields: str) -> TestResponse:
+    form = Page(client.get("/import?lang=en").get_data(as_text=True))
+    token = form.one("input", name="csrf_token")["value"]
+    file = (io.BytesIO(text.encode()), name)
+    data = {"csrf_token": token, "token": TOKEN, "collection": "lost", "file": file, **fields}
+    return client.post("/import", data=data, content_type="multipart/form-data")
+
+
+def read(answer: TestResponse) -> Page:
+    return Page(answer.get_data(as_text=True))
+
+
+def joined() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("import-"):
+            thread.join(30)
+
+
+def test_a_wrong_token_is_refused_and_what_was_filled_in_is_kept(client: FlaskClient) -> None:
+    answer = send(client, token="wrong", map_tags="labels", tag_separator="|", drop="a, b")
+    found = read(answer)
+    assert answer.status_code == 401
+    assert "The admin token is not right" in found.text
+    assert found.all("p", role="alert")
+    kept = {one["name"]: one.get("value", "") for one in found.all("input") if "name" in one}
+    assert (kept["collection"], kept["map_tags"], kept["tag_separator"], kept["drop"]) == (
+        "lost",
+        "labels",
+        "|",
+        "a, b",
+    )
+    assert "token" in kept
+
+
+def test_a_post_without_the_forms_token_is_refused(client: FlaskClient) -> None:
+    answer = client.post("/import?lang=en", data={"token": TOKEN})
+    assert answer.status_code == 400
+    assert "The form could not be taken" in read(answer).text
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ("", "a.csv", "The file is empty"),
+        ("x", "a.pdf", "not a file of documents"),
+        ("a,b\n1,2\n", "a.csv", "No column"),
+    ],
+)
+def test_a_file_of_nothing_is_refused_in_words(client: FlaskClient, text: str, name: str, said: str) -> None:
+    answer = send(client, text, name)
+    assert answer.status_code == 422
+    assert said in read(answer).text
+
+
+def test_a_file_is_shown_then_imported_then_found(client: FlaskClient) -> None:
+    sent = send(client, map_tags="labels")
+    assert sent.status_code == 302
+    shown = read(client.get(sent.location))
+    assert "labels tags" in shown.text
+    assert "neither a title nor a text" in shown.text
+    assert "<b>מתחת</b>" in shown.text
+    assert client.get("/text?q=מפתח").status_code == 200
+    assert not read(client.get("/text?q=מפתח")).all("li", class_="hit")
+    token = shown.one("input", name="csrf_token")["value"]
+    assert client.post(sent.location, data={"csrf_token": token}).status_code == 302
+    joined()
+    done = read(client.get(sent.location))
+    assert "Done." in done.text
+    assert "2 new" in " ".join(done.text.split()) or "new 2" in done.text
+    assert "neither a title nor a text" in done.text
+    assert not done.all("meta", **{"http-equiv": "refresh"})
+    assert len(read(client.get("/text?q=מפתח")).all("li", class_="hit")) == 1
+    assert len(read(client.get("/tags?tag=אבדות")).all("li", class_="hit")) == 2
+
+
+def test_once_given_the_token_is_not_asked_again(client: FlaskClient) -> None:
+    send(client)
+    assert not read(client.get("/import")).all("input", name="token")
+
+
+def test_a_job_is_nobodys_business_without_the_token(app: Flask, client: FlaskClient) -> None:
+    sent = send(client)
+    assert app.test_client().get(sent.location).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("state", "age_s", "said"),
+    [
+        ("running", 0, "Reading the file"),
+        ("embedding", 0, "their meaning is being worked out"),
+        ("running", 3_600, "was cut off"),
+        ("failed", 0, "The import failed"),
+    ],
+)
+def test_a_job_says_where_it_is(app: Flask, client: FlaskClient, state: str, age_s: int, said: str) -> None:
+    sent = send(client)
+    with app.app_context():
+        job = db.session.get_one(Job, int(sent.location.rsplit("/", 1)[1]))
+        job.state, job.done, job.total, job.updated_at = state, 5, 10, job.updated_at - age_s
+        job.report = {"message": "RuntimeError: no room", "code": "broken"} if state == "failed" else {}
+        db.session.commit()
+    found = read(client.get(sent.location))
+    runs = age_s == 0 and state != "failed"
+    assert said in found.text
+    assert bool(found.all("meta", **{"http-equiv": "refresh"})) == runs
+    assert bool(found.all("progress", max="10", value="5")) == runs
+    assert bool(found.all("button", type="submit")) != runs
+    if not runs:
+        assert found.one("form", action=sent.location)

@@ -1,0 +1,276 @@
+"""The pages as a browser gets them: in both languages, safe, light, and honest about what works."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from config import ROOT
+from indexing.documents import NewDocument, write_documents
+from indexing.importing import Options, import_file
+from models import db
+from tests.conftest import Started, closed, settings_for
+from tests.markup import Page
+
+EVIL = '<script>alert("1")</script> & <b onclick=x>'
+TAGS = tuple(f"תגית מספר {number}" for number in range(20))
+LONG = NewDocument(
+    own_id="a/b c?d%", title="כותרת ארוכה מאוד " * 12, body=f"שורה.\n\n  {EVIL}\nPuddle (בסוגריים) 3.5%", tags=TAGS,
+    extra={"שנה": 1999, "list": ["a", "<i>"], "deep": {"x": EVIL}}, source=EVIL, url="javascript:alert(1)",
+    language="he", licence="MIT",
+)  # fmt: skip
+MANY = [NewDocument(own_id=f"{n}", title=f"ארנק מספר {n}", body="נמצא ברחוב", tags=("אבדות",)) for n in range(25)]
+ADDRESSES = {
+    "home": "/",
+    "results": "/?q=" + quote("מים"),
+    "text": "/text?q=water&sort=title",
+    "meaning": "/semantic?q=water",
+    "tag": "/tags?tag=energy",
+    "excluded": "/text?q=water&not_tag=energy&collection=sample&language=en",
+    "nothing": "/text?q=zzzqqq+yyyqq&tag=energy",
+    "beyond": "/text?q=water&page=99",
+    "evil": "/?q=" + quote(EVIL) + "&tag=" + quote(EVIL) + "&collection=" + quote(EVIL),
+    "tags": "/tags",
+    "tags by prefix": "/tags?prefix=e&sort=name",
+    "no such tags": "/tags?prefix=zzzqq",
+    "document": "/documents/" + quote("a/b c?d%", safe="/"),
+    "status": "/status",
+    "import": "/import",
+    "no such page": "/nothing/here",
+}
+
+
+@pytest.fixture(scope="module")
+def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """A site with the sample collection and a few difficult documents, meaning turned off; only read."""
+    folder = tmp_path_factory.mktemp("pages")
+    with started.maker("sqlite").fresh(folder) as url:
+        app = create_app(settings_for(url, folder, rate_limit="10000/minute"))
+        with app.app_context():
+            for name in ("sample-he.jsonl", "sample-en.jsonl"):
+                # A copy: an import writes the rows it refuses beside its file.
+                copy = folder / name
+                copy.write_bytes((ROOT / "data" / name).read_bytes())
+                import_file(db.session(), copy, Options("sample"))
+            write_documents(db.session(), "odd", [LONG])
+            write_documents(db.session(), "lost", MANY)
+        yield app
+        closed(app)
+
+
+@pytest.fixture
+def reader(site: Flask) -> FlaskClient:
+    return site.test_client()
+
+
+def page(client: FlaskClient, address: str) -> Page:
+    return Page(client.get(address).get_data(as_text=True))
+
+
+def in_language(address: str, lang: str) -> str:
+    return f"{address}{'&' if '?' in address else '?'}lang={lang}"
+
+
+@pytest.mark.parametrize("lang", ["he", "en"])
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_every_page_says_its_language_and_direction(reader: FlaskClient, name: str, lang: str) -> None:
+    html = page(reader, in_language(ADDRESSES[name], lang)).one("html")
+    assert (html["lang"], html["dir"]) == (lang, "rtl" if lang == "he" else "ltr")
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_no_page_has_a_script_a_style_or_a_handler_written_into_it(reader: FlaskClient, name: str) -> None:
+    found = page(reader, ADDRESSES[name])
+    assert all(script["src"].startswith("/static/") for script in found.all("script"))
+    assert not found.all("style")
+    names = {attribute for _, attrs in found.elements for attribute in attrs}
+    assert not [one for one in names if one == "style" or one.startswith("on")]
+    links = [attrs.get("href", "") for _, attrs in found.elements]
+    assert not [link for link in links if link.startswith("javascript:")]
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_every_page_weighs_less_than_100_kb_with_all_that_belongs_to_it(reader: FlaskClient, name: str) -> None:
+    own = reader.get(ADDRESSES[name]).get_data()
+    parts = [path for path in (ROOT / "static").iterdir() if path.suffix in (".css", ".js", ".svg")]
+    assert len(own) + sum(path.stat().st_size for path in parts) < 100_000
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_every_page_has_its_landmarks_one_heading_and_a_way_past_them(reader: FlaskClient, name: str) -> None:
+    found = page(reader, ADDRESSES[name])
+    assert found.one("main")["id"] == "main"
+    assert found.one("a", class_="skip")["href"] == "#main"
+    assert len(found.all("h1")) == 1
+    assert found.all("header")
+    assert found.all("footer")
+    ids = [attrs["id"] for _, attrs in found.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("name", ["home", "results", "nothing", "document", "status", "import", "no such page"])
+def test_a_hebrew_page_has_no_english_sentence(reader: FlaskClient, name: str) -> None:
+    text = page(reader, in_language(ADDRESSES[name], "he")).text
+    for english in (r"\bthe\b", r"\bSearch\b", r"\bdocuments?\b(?! or)", r"\bmeaning\b"):
+        own = re.sub(r"mould on a bedroom wall|gold coins found by divers|data/\S+", "", text)
+        assert not re.search(english, own), english
+
+
+def test_what_was_typed_and_what_is_stored_is_shown_as_text(reader: FlaskClient) -> None:
+    for address in (ADDRESSES["evil"], ADDRESSES["document"], "/text?q=puddle&collection=odd"):
+        raw = reader.get(address).get_data(as_text=True)
+        assert "<script>alert" not in raw
+        assert "<b onclick" not in raw
+    typed = page(reader, ADDRESSES["evil"]).one("input", id="q")
+    assert typed["value"] == EVIL
+    assert EVIL in page(reader, ADDRESSES["document"]).text
+
+
+def test_a_document_keeps_its_white_space_its_extra_fields_and_its_own_direction(reader: FlaskClient) -> None:
+    raw = reader.get(ADDRESSES["document"]).get_data(as_text=True)
+    assert "שורה.\n\n  &lt;script&gt;" in raw
+    found = Page(raw)
+    assert found.one("div", class_="body")["dir"] == "rtl"
+    assert "שנה 1999" in found.text
+    assert len(found.all("a", class_="tag")) == len(TAGS)
+    english = page(reader, "/documents/en-awake-at-night?lang=he")
+    assert english.one("div", class_="body")["dir"] == "ltr"
+    assert english.one("article")["lang"] == "en"
+
+
+def test_a_facet_narrows_and_its_neighbour_excludes(reader: FlaskClient) -> None:
+    found = page(reader, "/text?q=water&page=2&lang=en")
+    narrow, exclude = found.all("a", class_="facet")[0]["href"], found.all("a", class_="exclude")[0]["href"]
+    tag = parse_qs(urlsplit(narrow).query)["tag"]
+    assert parse_qs(urlsplit(exclude).query)["not_tag"] == tag
+    assert "page" not in parse_qs(urlsplit(narrow).query)
+    assert tags_of_hits(reader, narrow)
+    assert all(tag[0] in tags for tags in tags_of_hits(reader, narrow))
+    assert tags_of_hits(reader, exclude)
+    assert not any(tag[0] in tags for tags in tags_of_hits(reader, exclude))
+    chip = page(reader, narrow).one("a", class_="chip")
+    assert chip["href"] == "/text?q=water"
+
+
+def tags_of_hits(client: FlaskClient, address: str) -> list[set[str]]:
+    """Return the tags of each hit by what its labels lead to."""
+    hits = client.get(address).get_data(as_text=True).split('<li class="card hit"')[1:]
+    return [
+        set(parse_qs(urlsplit(link).query)["tag"][0] for link in re.findall(r'/tags\?tag=[^"]+', hit)) for hit in hits
+    ]
+
+
+def test_the_modes_keep_the_query_and_say_which_is_current(reader: FlaskClient) -> None:
+    modes = page(reader, "/text?q=water&tag=energy&page=3").all("a", class_="mode")
+    assert [urlsplit(one["href"]).path for one in modes] == ["/", "/text", "/tags", "/semantic"]
+    assert {urlsplit(one["href"]).query for one in modes} == {"q=water&tag=energy"}
+    assert [one.get("aria-current") for one in modes] == [None, "page", None, None]
+
+
+def test_the_form_keeps_the_filters_that_it_does_not_show(reader: FlaskClient) -> None:
+    found = page(reader, "/text?q=water&tag=home&not_tag=energy&sort=title&collection=sample&language=en")
+    assert found.one("form", role="search")["action"] == "/text"
+    hidden = {one["name"]: one["value"] for one in found.all("input", type="hidden")}
+    assert hidden == {"tag": "home", "not_tag": "energy", "sort": "title"}
+    assert {one["value"] for one in found.all("option") if "selected" in one} == {"sample", "en"}
+
+
+def test_pages_have_numbers_and_one_beyond_the_end_leads_back(reader: FlaskClient) -> None:
+    found = page(reader, "/text?q=" + quote("ארנק") + "&collection=lost&lang=en")
+    assert "25 documents" in found.text
+    assert found.one("a", rel="next")["href"].endswith("page=2")
+    assert not found.all("a", rel="prev")
+    beyond = page(reader, "/text?q=" + quote("ארנק") + "&collection=lost&page=9&lang=en")
+    assert "end before this page" in beyond.text
+    assert any(
+        one["href"].startswith("/text?") and "page" not in one["href"] for one in beyond.all("a", class_="button")
+    )
+
+
+def test_nothing_found_offers_what_else_to_try(reader: FlaskClient) -> None:
+    found = page(reader, in_language(ADDRESSES["nothing"], "en"))
+    assert "0 documents" in found.text
+    assert "without the filter energy" in found.text
+    assert "fewer words" in found.text
+
+
+def test_a_hit_says_why_in_plain_words(reader: FlaskClient) -> None:
+    text = page(reader, "/text?q=" + quote('צה"ל') + "&lang=en").text
+    assert re.search(r'found: \S*צה["״]ל', text)
+
+
+def test_a_hit_has_its_own_direction_in_a_page_of_the_other(reader: FlaskClient) -> None:
+    found = page(reader, "/text?q=water&language=en&lang=he")
+    assert {one["dir"] for one in found.all("p", class_="snippet")} == {"ltr"}
+
+
+def test_results_lead_to_csv_and_json_of_the_same(reader: FlaskClient) -> None:
+    found = page(reader, "/text?q=water&tag=energy")
+    table = next(one["href"] for one in found.all("a") if "format=csv" in one.get("href", ""))
+    data = next(one["href"] for one in found.all("a") if one.get("href", "").startswith("/api/search"))
+    assert reader.get(table).mimetype == "text/csv"
+    answer = reader.get(data).get_json()
+    assert answer["total"] == len(found.all("li", class_="hit"))
+
+
+def test_the_part_is_the_results_alone(reader: FlaskClient) -> None:
+    raw = reader.get("/text?q=water&part=results").get_data(as_text=True)
+    assert raw.lstrip().startswith('<div id="results"')
+    assert "<html" not in raw
+
+
+def test_the_index_of_tags_counts_sorts_narrows_and_leads_to_the_documents(reader: FlaskClient) -> None:
+    found = page(reader, "/tags?prefix=" + quote("תגית") + "&sort=name&lang=en")
+    labels = found.all("a", class_="tag")
+    assert len(labels) == len(TAGS)
+    assert "LONG" not in page(reader, labels[0]["href"]).text
+    assert len(page(reader, labels[0]["href"]).all("li", class_="hit")) == 1
+    assert found.one("input", name="prefix")["value"] == "תגית"
+    assert "No tag begins like that" in page(reader, in_language(ADDRESSES["no such tags"], "en")).text
+
+
+def test_the_first_page_suggests_queries_tags_and_says_how_much_there_is(reader: FlaskClient) -> None:
+    found = page(reader, "/?lang=en")
+    assert "194 documents in the drawers" in found.text
+    assert len(found.all("a", class_="drawer")) == 24
+    assert "Finds the acronym" in found.text
+    samples = [one["href"] for one in found.all("a") if one.get("href", "").startswith("/go?")]
+    assert len(samples) == 10
+    assert {reader.get(one).status_code for one in samples} == {302}
+
+
+def test_an_empty_site_says_how_to_fill_it(started: Started, tmp_path: Path) -> None:
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        app = create_app(settings_for(url, tmp_path))
+        text = page(app.test_client(), "/?lang=en").text
+        closed(app)
+    assert "The drawers are still empty" in text
+    assert "flask --app app import" in text
+
+
+def test_the_language_switch_stays_on_the_page(reader: FlaskClient) -> None:
+    found = page(reader, "/text?q=water&tag=energy&lang=he")
+    switch = found.one("a", hreflang="en")["href"]
+    assert urlsplit(switch).path == "/text"
+    assert parse_qs(urlsplit(switch).query) == {"q": ["water"], "tag": ["energy"], "lang": ["en"]}
+    reader.get(switch)
+    assert page(reader, "/text?q=water").one("html")["lang"] == "en"
+    odd = page(reader, ADDRESSES["document"]).one("a", hreflang="he")["href"]
+    assert reader.get(odd).status_code == 200
+
+
+def test_status_shows_memory_and_settings_but_no_secret(reader: FlaskClient) -> None:
+    raw = reader.get("/status?lang=en").get_data(as_text=True)
+    assert "a token of the tests" not in raw
+    assert "a secret of the tests" not in raw
+    found = Page(raw)
+    assert re.search(r"[\d.]+ MB of [\d.,]+ MB ?, [\d.]+ %", found.text)
+    assert "RATE_LIMIT 10000/minute" in found.text
+    assert "turned off" in found.text
