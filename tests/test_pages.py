@@ -162,9 +162,7 @@ def test_a_facet_narrows_and_its_neighbour_excludes(reader: FlaskClient) -> None
 def tags_of_hits(client: FlaskClient, address: str) -> list[set[str]]:
     """Return the tags of each hit by what its labels lead to."""
     hits = client.get(address).get_data(as_text=True).split('<li class="card hit"')[1:]
-    return [
-        set(parse_qs(urlsplit(link).query)["tag"][0] for link in re.findall(r'/tags\?tag=[^"]+', hit)) for hit in hits
-    ]
+    return [{parse_qs(urlsplit(link).query)["tag"][0] for link in re.findall(r'/tags\?tag=[^"]+', hit)} for hit in hits]
 
 
 def test_the_modes_keep_the_query_and_say_which_is_current(reader: FlaskClient) -> None:
