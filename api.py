@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, url_for
 from werkzeug.exceptions import HTTPException
-from werkzeug.utils import secure_filename
 
 from indexing.documents import KeysMeet, delete_documents, write_documents
 from indexing.importing import Options, RowRefused, check_columns
@@ -19,16 +18,18 @@ from indexing.jobs import is_cut_off, new_job
 from indexing.reading import FileUnusable
 from models import Job, db
 from operations.health import health, stats
-from routes import is_token, semantic, settings, upload_path
+from routes import is_token, semantic, settings, upload_name, upload_path
 from search.documents import Page, document_page, similar
 from search.facets import tag_page
-from search.query import LAST_PAGE, MODES, MOST_LIMIT, Query
+from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query, clean
 from search.results import Hit, Results
 from search.search import search
 from search.suggestions import suggestions
 
 api = Blueprint("api", __name__)
 OPENAPI = Path(__file__).parent / "static" / "openapi.json"
+MOST_BODY_BYTES = 4 * 1024 * 1024  # a text of 1 MB may take three as JSON
+OURS = frozenset({"added_at", "changed_at"})  # in a document's answer: the answer can be sent back as it is
 
 
 class ApiError(Exception):
@@ -64,6 +65,7 @@ def api_search() -> Response:
     query = Query.from_args(request.args, checked("mode", MODES, "hybrid"))
     check_number("page", LAST_PAGE)
     check_number("limit", MOST_LIMIT)
+    checked("sort", SORTS, "score")
     return jsonify(results_json(search(db.session(), query, semantic())))
 
 
@@ -169,33 +171,39 @@ def need_admin() -> None:
 @api.post("/api/documents")
 def api_create() -> tuple[Response, int]:
     need_admin()
-    fields = body_fields()
-    return write(fields, request.args.get("collection") or fields.pop("collection", None) or "documents")
+    return write(body_fields())
 
 
 @api.put("/api/documents/<path:own_id>")
 def api_replace(own_id: str) -> tuple[Response, int]:
     need_admin()
-    fields = body_fields() | {"id": own_id}
-    return write(fields, request.args.get("collection") or fields.pop("collection", None) or "documents")
+    return write(body_fields() | {"id": own_id})
 
 
 def body_fields() -> dict[str, Any]:
     if not request.is_json:
         raise ApiError(415, "unsupported_media_type", "Send the document as application/json.")
-    fields = request.get_json(silent=True)
+    request.max_content_length = MOST_BODY_BYTES
+    try:
+        fields = request.get_json(silent=True)
+        # What Python reads and no database stores: NaN, infinities, half a surrogate pair.
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        fields = None
     if not isinstance(fields, dict):
-        raise ApiError(400, "bad_json", "The body is not a JSON object.")
+        raise ApiError(400, "bad_json", "The body is not a JSON object of text and finite numbers.")
     return fields
 
 
-def write(fields: dict[str, Any], collection: object) -> tuple[Response, int]:
-    name = str(collection)[:64]
+def write(fields: dict[str, Any]) -> tuple[Response, int]:
+    named = fields.pop("collection", None)
+    name = clean(request.args.get("collection") or str(named or ""))[:64] or "documents"
     extra = fields.pop("extra", None) or {}
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
     try:
-        document = as_document(extra | fields, Options(name))
+        document = as_document(fields, Options(name, drop=OURS))
+        document = replace(document, extra=extra | document.extra)
         written = write_documents(db.session(), name, [document])
     except (RowRefused, FileUnusable) as error:
         raise ApiError(413 if "over 1 MB" in str(error) else 422, "bad_document", str(error)) from None
@@ -221,7 +229,7 @@ def api_import() -> tuple[Response, int]:
     if upload is None or not upload.filename:
         raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
     options = form_options()
-    name = secure_filename(upload.filename) or "documents" + Path(upload.filename).suffix
+    name = upload_name(upload.filename)
     job = new_job(db.session(), name, options)
     path = upload_path(job.id, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,14 +250,14 @@ def form_options() -> Options:
     form = request.form
     pairs = [pair.split("=", 1) for pair in form.getlist("map") if "=" in pair]
     return Options(
-        collection=form.get("collection", "")[:64] or "documents",
+        collection=clean(form.get("collection", ""))[:64] or "documents",
         mapping=dict(pairs),
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),
     )
 
 
-@api.get("/api/import/<int:number>")
+@api.get("/api/import/<int(max=9007199254740991):number>")
 def api_import_state(number: int) -> Response:
     need_admin()
     job = db.session.get(Job, number)

@@ -26,7 +26,7 @@ from models import Job, db
 from operations.health import health, memory, processes, stats
 from search.documents import collections, document_page, similar
 from search.facets import tag_page
-from search.query import MODES, Query, of_mapping
+from search.query import MODES, Query, clean, of_mapping
 from search.results import Results
 from search.samples import sample_queries
 from search.search import search
@@ -163,7 +163,7 @@ def import_upload() -> AnyResponse | tuple[str, int]:
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         return refused(gettext("Choose a file first."), options, 422)
-    name = secure_filename(upload.filename) or "documents" + Path(upload.filename).suffix
+    name = upload_name(upload.filename)
     job = new_job(db.session(), name, options)
     path = upload_path(job.id, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def asked_options() -> Options:
     pairs = [form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")]
     mapping = {name: column for name, column in zip(("title", "body", "tags", "id"), pairs, strict=True) if column}
     return Options(
-        collection=form.get("collection", "").strip()[:64] or "documents",
+        collection=clean(form.get("collection", ""))[:64] or "documents",
         mapping=mapping,
         tag_separator=form.get("tag_separator", "").strip()[:4] or None,
         drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
@@ -207,11 +207,17 @@ def unusable(error: FileUnusable) -> str:
     return said.get(error.code, str(error))
 
 
+def upload_name(given: str) -> str:
+    """Return a file's name as it is safe on the disk; its kind is kept whatever alphabet the rest is in."""
+    path = Path(given)
+    return secure_filename(f"{secure_filename(path.stem)[:80] or 'documents'}{path.suffix[:10]}")
+
+
 def upload_path(job: int, name: str) -> Path:
     return settings().instance_dir / "uploads" / f"{job}-{name}"
 
 
-@pages.get("/import/<int:number>")
+@pages.get("/import/<int(max=9007199254740991):number>")
 def import_job(number: int) -> str:
     job = db.session.get(Job, number)
     if job is None or not is_admin():
@@ -223,7 +229,7 @@ def import_job(number: int) -> str:
     )
 
 
-@pages.post("/import/<int:number>")
+@pages.post("/import/<int(max=9007199254740991):number>")
 def import_start(number: int) -> AnyResponse:
     """Start a job that waits, or one that was cut off."""
     job = db.session.get(Job, number)
