@@ -57,6 +57,12 @@ def locale() -> str:
     return kept if kept in LOCALES else settings().default_locale
 
 
+@pages.app_context_processor
+def meaning_state() -> dict[str, str]:
+    """Tell every template whether meaning can be searched: the search box says so where it cannot."""
+    return {"meaning_state": semantic().state}
+
+
 @pages.get("/")
 def everything() -> AnyResponse | str:
     return search_page("hybrid")
