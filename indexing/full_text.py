@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models import Document, Words
 from utils.sql import by_dialect, dialect, upsert
-from utils.terms import Terms, terms
+from utils.terms import terms
 
 # A gram's mark in a tsvector, which has one field where FTS5 has two columns.
 GRAM_MARK = "~"
+INSERT_SQLITE = (
+    "INSERT INTO words_fts(rowid, stem, gram) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+    " json_extract(value, '$[2]') FROM json_each(:rows)"
+)
 
 
-def index_words(session: Session, found: Mapping[int, Terms]) -> None:
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What the index takes of a document: a few kilobytes, where the counts it comes from are fifty."""
+
+    stems: int
+    grams: int
+    packed: bytes
+    stem_text: str
+    gram_text: str
+
+    @classmethod
+    def of(cls, title: str, body: str) -> Indexed:
+        found = terms(title, body)
+        texts = " ".join(found.stems), " ".join(found.grams)
+        return cls(found.stem_count, found.gram_count, found.packed(), *texts)
+
+
+def index_words(session: Session, found: Mapping[int, Indexed]) -> None:
     """Index documents that are not in the index now."""
     rows = [
-        {"document_id": number, "stems": t.stem_count, "grams": t.gram_count, "terms": t.packed()}
-        for number, t in found.items()
+        {"document_id": number, "stems": one.stems, "grams": one.grams, "terms": one.packed}
+        for number, one in found.items()
     ]
     upsert(session, Words.__table__, rows)  # type: ignore[arg-type]
     if dialect(session) == "postgresql":
         _write_vectors(session, found)
     else:
-        session.execute(
-            text("INSERT INTO words_fts(rowid, stem, gram) VALUES (:id, :stem, :gram)"),
-            [_columns(number, one) for number, one in found.items()],
-        )
+        # One statement, not one a row: SQLite works through it without the interpreter's lock, and the next batch
+        # is analysed meanwhile.
+        rows = [(number, one.stem_text, one.gram_text) for number, one in found.items()]
+        session.execute(text(INSERT_SQLITE), {"rows": json.dumps(rows, ensure_ascii=False)})
 
 
 def unindex_words(session: Session, numbers: Sequence[int]) -> None:
@@ -41,20 +64,22 @@ def unindex_words(session: Session, numbers: Sequence[int]) -> None:
     if not statement:
         return  # the vector goes with its row in `words`
     stored = session.execute(select(Document.id, Document.title, Document.body).where(Document.id.in_(numbers)))
-    session.execute(text(statement), [_columns(row.id, terms(row.title, row.body)) for row in stored])
+    said = [(row.id, Indexed.of(row.title, row.body)) for row in stored]
+    columns = [{"id": number, "stem": one.stem_text, "gram": one.gram_text} for number, one in said]
+    session.execute(text(statement), columns)
 
 
-def _columns(number: int, found: Terms) -> dict[str, object]:
-    return {"id": number, "stem": " ".join(found.stems), "gram": " ".join(found.grams)}
-
-
-def _write_vectors(session: Session, found: Mapping[int, Terms]) -> None:
-    tokens = [" ".join([*t.stems, *(GRAM_MARK + gram for gram in t.grams)]) for t in found.values()]
+def _write_vectors(session: Session, found: Mapping[int, Indexed]) -> None:
+    tokens = [f"{one.stem_text} {marked(one.gram_text)}".strip() for one in found.values()]
     session.execute(
         text(
-            "UPDATE words SET tsv = array_to_tsvector(string_to_array(given.tokens, ' '))"
+            "UPDATE words SET tsv = array_to_tsvector(array_remove(string_to_array(given.tokens, ' '), ''))"
             " FROM unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS given(id, tokens)"
             " WHERE words.document_id = given.id"
         ),
         {"ids": list(found), "tokens": tokens},
     )
+
+
+def marked(gram_text: str) -> str:
+    return GRAM_MARK + gram_text.replace(" ", " " + GRAM_MARK) if gram_text else ""

@@ -15,13 +15,13 @@ from typing import Any, Self
 import numpy as np
 from sqlalchemy.orm import Session
 
-from indexing.documents import NewDocument, Written, digest, write_documents
+from indexing.documents import NewDocument, Written, digest, write_documents_ahead
 from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
-BATCH = 1000
+BATCH = 500
 # Terms take some 80 bytes a character: a thousand long documents at once would not fit into a small host.
-BATCH_CHARACTERS = 400_000
+BATCH_CHARACTERS = 500_000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
 ALIASES = {
@@ -201,8 +201,7 @@ def import_file(
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
         repeated = repeats(path, options)
         accepted = _last_of_each(_documents(path, options, rejects, on_bytes), repeated, options, report)
-        for batch in batches(accepted):
-            report.written.add(write_documents(session, options.collection, batch))
+        write_documents_ahead(session, options.collection, batches(accepted), report.written.add)
     return report
 
 

@@ -23,11 +23,22 @@ def term_id(field: str, term: str) -> int:
 
 
 def pack(counts: Mapping[int, int]) -> bytes:
-    """Return `{term id: count}` as five bytes a term, counts above 255 cut."""
-    packed = np.empty(len(counts), PACKED)
-    packed["term"] = np.fromiter(counts.keys(), "<u4", len(counts))
-    packed["count"] = np.minimum(np.fromiter(counts.values(), "<i8", len(counts)), 255)
+    """Return `{term number: count}` as five bytes a term, counts above 255 cut."""
+    return pack_columns(list(counts.keys()), list(counts.values()))
+
+
+def pack_columns(numbers: Sequence[int], counts: Sequence[int]) -> bytes:
+    """Return the same for term numbers and their counts side by side."""
+    packed = np.empty(len(numbers), PACKED)
+    packed["term"] = numbers
+    packed["count"] = np.minimum(counts, 255)
     return packed.tobytes()
+
+
+def packed_terms(packed: Sequence[bytes]) -> NDArray[np.uint32]:
+    """Return the term numbers of several packed documents, one after the other."""
+    terms: NDArray[np.uint32] = np.frombuffer(b"".join(packed), PACKED)["term"]
+    return terms
 
 
 def unpack(packed: bytes) -> dict[int, int]:

@@ -156,10 +156,14 @@ def stripped(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or not _deleted(ord(c)))
 
 
+_HEBREW_LETTER = re.compile("[\u05d0-\u05ea\ufb1d-\ufb4f]")
+_OTHER_LETTER = re.compile("[^\\W\\d_\u0590-\u05ff\ufb1d-\ufb4f]")
+
+
 def is_hebrew(text: str) -> bool:
-    """True where the first strong letters of a text are mostly Hebrew: its direction is right to left."""
-    letters = [c for c in text[:400] if c.isalpha()]
-    return sum("\u0590" <= c <= "\u05ff" or "\ufb1d" <= c <= "\ufb4f" for c in letters) * 2 > len(letters)
+    """True where most letters of a text's beginning are Hebrew: its direction is right to left."""
+    beginning = text[:400]
+    return len(_HEBREW_LETTER.findall(beginning)) > len(_OTHER_LETTER.findall(beginning))
 
 
 _FOLDED_STOPS = frozenset(normalise(word) for word in HEBREW | ENGLISH)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from utils.bm25 import pack, term_id
+from utils.bm25 import pack_columns, term_id
 from utils.hebrew import content_forms, forms, grams, stem
 
 STEM, GRAM = "s", "g"
@@ -22,7 +21,11 @@ class Terms:
 
     stems: Mapping[str, int]
     grams: Mapping[str, int]
-    ids: Mapping[int, int]  # counts by term number, both fields together
+
+    @property
+    def ids(self) -> dict[int, int]:
+        """Return counts by term number, both fields together."""
+        return dict(zip(self._numbers(), self._counts(), strict=True))
 
     @property
     def stem_count(self) -> int:
@@ -33,17 +36,40 @@ class Terms:
         return sum(self.grams.values())
 
     def packed(self) -> bytes:
-        return pack(self.ids)
+        return pack_columns(self._numbers(), self._counts())
+
+    def _numbers(self) -> list[int]:
+        return [*map(_STEM_NUMBERS.__getitem__, self.stems), *map(_GRAM_NUMBERS.__getitem__, self.grams)]
+
+    def _counts(self) -> list[int]:
+        return [*self.stems.values(), *self.grams.values()]
 
 
-@lru_cache(maxsize=32_768)
+class _Numbers(dict[str, int]):
+    """Term numbers by term; begun anew when it holds MOST, which costs less than knowing which were used last."""
+
+    MOST = 65_536
+
+    def __init__(self, field: str) -> None:
+        super().__init__()
+        self._field = field
+
+    def __missing__(self, term: str) -> int:
+        if len(self) >= self.MOST:
+            self.clear()
+        self[term] = made = term_id(self._field, term)
+        return made
+
+
+_STEM_NUMBERS, _GRAM_NUMBERS = _Numbers(STEM), _Numbers(GRAM)
+
+
 def stem_id(term: str) -> int:
-    return term_id(STEM, term)
+    return _STEM_NUMBERS[term]
 
 
-@lru_cache(maxsize=32_768)
 def gram_id(term: str) -> int:
-    return term_id(GRAM, term)
+    return _GRAM_NUMBERS[term]
 
 
 def terms(*texts: str) -> Terms:
@@ -56,10 +82,7 @@ def terms(*texts: str) -> Terms:
         stems[stripped] = stems.get(stripped, 0) + count
         for gram in grams(form):
             runs[gram] = runs.get(gram, 0) + count
-    stems, runs = bounded(stems), bounded(runs)
-    ids = dict(zip(map(stem_id, stems), stems.values(), strict=True))
-    ids.update(zip(map(gram_id, runs), runs.values(), strict=True))
-    return Terms(stems, runs, ids)
+    return Terms(bounded(stems), bounded(runs))
 
 
 def bounded(counts: dict[str, int]) -> dict[str, int]:
