@@ -80,6 +80,13 @@ def test_a_file_of_nothing_is_refused_in_words(client: FlaskClient, text: str, n
     assert said in read(answer).text
 
 
+def test_a_file_that_is_too_large_is_refused_in_words(app: Flask, client: FlaskClient) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 1_000
+    answer = send(client, "title\n" + "x" * 2_000)
+    assert answer.status_code == 413
+    assert "The file is too large" in read(answer).text
+
+
 def test_a_file_is_shown_then_imported_then_found(client: FlaskClient) -> None:
     sent = send(client, map_tags="labels")
     assert sent.status_code == 302
