@@ -198,7 +198,7 @@ def body_fields() -> dict[str, Any]:
 def write(fields: dict[str, Any]) -> tuple[Response, int]:
     named = fields.pop("collection", None)
     name = clean(request.args.get("collection") or str(named or ""))[:64] or "documents"
-    extra = fields.pop("extra", None) or {}
+    extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
     try:

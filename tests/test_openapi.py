@@ -1,0 +1,255 @@
+"""The API's description: valid, complete, and true of every answer it names."""
+
+from __future__ import annotations
+
+import io
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from sqlalchemy import update
+from werkzeug.test import TestResponse
+
+from app import create_app
+from config import ROOT
+from indexing.importing import Options
+from indexing.jobs import new_job
+from models import Base, Document, db, document_number
+from tests.collections import fill
+from tests.conftest import Started, closed, settings_for
+from tests.described import DOCUMENT, OPERATIONS, check, faults, resolved
+from tests.waiting import imports_ended
+
+TOKEN = {"Authorization": "Bearer a token of the tests"}
+DESCRIBED = [(one.id, int(status)) for one in OPERATIONS.values() for status in one.responses]
+GOOD = {"id": "tea", "title": "תה", "tags": ["שתייה"]}
+LONG = {"title": "long", "body": "x" * 1_100_000}
+Call = Callable[[FlaskClient], TestResponse]
+
+
+@pytest.fixture
+def database(started: Started, tmp_path: Path) -> Iterator[str]:
+    """SQLite alone: shapes do not depend on the database."""
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def api(database: str, tmp_path: Path) -> Iterator[Flask]:
+    """The app over a small collection whose meaning can be searched, with one import that waits."""
+    app = create_app(settings_for(database, tmp_path, rate_limit="8/minute"))
+    with app.app_context():
+        app.extensions["matmon.semantic"] = fill(db.session())
+        new_job(db.session(), "waits.csv", Options()).id = 7
+        db.session.commit()
+    yield app
+    imports_ended()
+    closed(app)
+
+
+def get(address: str, **more: Any) -> Call:
+    return lambda client: client.get(address, **more)
+
+
+def post(address: str, **more: Any) -> Call:
+    return lambda client: client.post(address, **more)
+
+
+def put(address: str, **more: Any) -> Call:
+    return lambda client: client.put(address, **more)
+
+
+def delete(address: str, **more: Any) -> Call:
+    return lambda client: client.delete(address, **more)
+
+
+def too_often(address: str) -> Call:
+    return lambda client: [client.get(address) for _ in range(9)][-1]
+
+
+def keys_meet(then: Call) -> Call:
+    """Make a stored document the owner of another id's key: such ids are expected once in billions."""
+
+    def call(client: FlaskClient) -> TestResponse:
+        with client.application.app_context():
+            owner = update(Document).where(Document.id == document_number("house", "rent"))
+            db.session.execute(owner.values(own_id="another"))
+            db.session.commit()
+        return then(client)
+
+    return call
+
+
+def upload(text: str = "title\nתה\n", name: str = "a.csv", **headers: str) -> Call:
+    return lambda client: client.post("/api/import", data={"file": (io.BytesIO(text.encode()), name)}, headers=headers)
+
+
+def too_large(address: str) -> Call:
+    """Announce a body of more than may come; nothing is sent."""
+    announced = {"CONTENT_LENGTH": str(2**29)}
+    kind = "multipart/form-data; boundary=x"
+    return lambda client: client.post(address, headers=TOKEN, content_type=kind, environ_overrides=announced)
+
+
+CALLS: dict[tuple[str, int], list[Call]] = {
+    ("search", 200): [
+        get("/api/search"),
+        get("/api/search?q=זכויות+עובדים&tag=זכויות&limit=1&page=2&sort=newest&collection=house&language=he"),
+        get("/api/search?q=good+bread&mode=semantic"),
+        get("/api/search?q=זכויות&mode=tags"),
+        get("/api/search?q=bread&mode=text"),
+    ],
+    ("search", 422): [get("/api/search?mode=x"), get("/api/search?page=0"), get("/api/search?limit=101&q=מרק")],
+    ("search", 429): [too_often("/api/search?q=a")],
+    ("suggest", 200): [get("/api/suggest?q=זכו"), get("/api/suggest")],
+    ("suggest", 429): [too_often("/api/suggest?q=ab")],
+    ("tags", 200): [get("/api/tags"), get("/api/tags?prefix=זכ&collection=house&limit=1&page=2")],
+    ("tags", 422): [get("/api/tags?limit=501"), get("/api/tags?page=x")],
+    ("createDocument", 201): [post("/api/documents", json=GOOD, headers=TOKEN)],
+    ("createDocument", 200): [
+        post("/api/documents?collection=house", json={"id": "rent", "body": "דירה"}, headers=TOKEN)
+    ],
+    ("createDocument", 400): [post("/api/documents", data="[", content_type="application/json", headers=TOKEN)],
+    ("createDocument", 401): [post("/api/documents", json=GOOD)],
+    ("createDocument", 409): [
+        keys_meet(post("/api/documents?collection=house", json=GOOD | {"id": "rent"}, headers=TOKEN))
+    ],
+    ("createDocument", 413): [post("/api/documents", json=LONG, headers=TOKEN)],
+    ("createDocument", 415): [post("/api/documents", data="title=a", headers=TOKEN)],
+    ("createDocument", 422): [post("/api/documents", json={"id": "x"}, headers=TOKEN)],
+    ("document", 200): [get("/api/documents/rent"), get("/api/documents/rent?collection=house")],
+    ("document", 404): [get("/api/documents/nothing"), get("/api/documents/rent?collection=elsewhere")],
+    ("replaceDocument", 201): [put("/api/documents/א/ב", json=GOOD, headers=TOKEN)],
+    ("replaceDocument", 200): [put("/api/documents/rent?collection=house", json=GOOD, headers=TOKEN)],
+    ("replaceDocument", 400): [put("/api/documents/x", json=[GOOD], headers=TOKEN)],
+    ("replaceDocument", 401): [put("/api/documents/x", json=GOOD, headers={"Authorization": "Bearer wrong"})],
+    ("replaceDocument", 409): [keys_meet(put("/api/documents/rent?collection=house", json=GOOD, headers=TOKEN))],
+    ("replaceDocument", 413): [put("/api/documents/x", json=LONG | {"body": "x" * 5_000_000}, headers=TOKEN)],
+    ("replaceDocument", 415): [put("/api/documents/x", data="a", content_type="text/plain", headers=TOKEN)],
+    ("replaceDocument", 422): [put("/api/documents/x", json=GOOD | {"extra": []}, headers=TOKEN)],
+    ("deleteDocument", 204): [delete("/api/documents/rent", headers=TOKEN)],
+    ("deleteDocument", 401): [delete("/api/documents/rent")],
+    ("deleteDocument", 404): [delete("/api/documents/nothing", headers=TOKEN)],
+    ("similarDocuments", 200): [get("/api/documents/rent/similar"), get("/api/documents/bread/similar?limit=1")],
+    ("similarDocuments", 404): [get("/api/documents/nothing/similar")],
+    ("similarDocuments", 422): [get("/api/documents/rent/similar?limit=21")],
+    ("similarDocuments", 429): [too_often("/api/documents/rent/similar")],
+    ("importFile", 202): [upload(**TOKEN)],
+    ("importFile", 401): [upload()],
+    ("importFile", 413): [too_large("/api/import")],
+    ("importFile", 422): [upload("", **TOKEN), post("/api/import", headers=TOKEN), upload("x", "a.pdf", **TOKEN)],
+    ("importState", 200): [get("/api/import/7", headers=TOKEN)],
+    ("importState", 401): [get("/api/import/7")],
+    ("importState", 404): [get("/api/import/8", headers=TOKEN), get(f"/api/import/{2**70}", headers=TOKEN)],
+    ("stats", 200): [get("/api/stats")],
+    ("description", 200): [get("/api/openapi.json")],
+    ("health", 200): [get("/health")],
+    ("alive", 200): [get("/livez")],
+}
+WITHOUT_TABLES: dict[str, Call] = {
+    "search": get("/api/search?q=א"),
+    "suggest": get("/api/suggest?q=זכו"),
+    "tags": get("/api/tags"),
+    "createDocument": post("/api/documents", json=GOOD, headers=TOKEN),
+    "document": get("/api/documents/rent"),
+    "replaceDocument": put("/api/documents/rent", json=GOOD, headers=TOKEN),
+    "deleteDocument": delete("/api/documents/rent", headers=TOKEN),
+    "similarDocuments": get("/api/documents/rent/similar"),
+    "importFile": upload(**TOKEN),
+    "importState": get("/api/import/7", headers=TOKEN),
+    "stats": get("/api/stats"),
+    "health": get("/health"),
+}
+
+
+def test_the_description_is_valid_openapi() -> None:
+    validate(DOCUMENT)
+
+
+def test_the_description_has_the_projects_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert DOCUMENT["info"]["version"] == project["project"]["version"]
+
+
+def test_every_route_is_described_and_every_description_has_a_route(api: Flask) -> None:
+    routed = {
+        (re.sub(r"<[^>]*?(\w+)>", r"{\1}", rule.rule).replace("{own_id}", "{id}"), method.lower())
+        for rule in api.url_map.iter_rules()
+        if rule.endpoint.startswith("api.")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert {(one.path, one.method) for one in OPERATIONS.values()} == routed
+    assert all(path.startswith("/api/") or path in ("/health", "/livez") for path, _ in routed)
+
+
+@pytest.mark.parametrize(("operation", "status"), [pair for pair in DESCRIBED if pair[1] != 503])
+def test_an_answer_is_as_described(api: Flask, operation: str, status: int) -> None:
+    for call in CALLS[operation, status]:
+        check(call(api.test_client()), operation, status)
+
+
+@pytest.mark.parametrize("operation", [operation for operation, status in DESCRIBED if status == 503])
+def test_without_a_database_the_answer_is_as_described(api: Flask, operation: str) -> None:
+    with api.app_context():
+        db.session.remove()
+        Base.metadata.drop_all(db.engine)
+    check(WITHOUT_TABLES[operation](api.test_client()), operation, 503)
+
+
+def test_what_is_called_is_described() -> None:
+    assert set(CALLS) | {(operation, 503) for operation in WITHOUT_TABLES} == set(DESCRIBED)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_examples_are_as_described(operation: str) -> None:
+    one = OPERATIONS[operation]
+    for part in (*one.responses.values(), one.body or {}):
+        for content in part.get("content", {}).values():
+            named = [example["value"] for example in content.get("examples", {}).values()]
+            alone = [content["example"]] if "example" in content else []
+            assert [fault for example in (*named, *alone) for fault in faults(content["schema"], example)] == []
+
+
+def test_example_documents_are_taken_and_come_back(api: Flask) -> None:
+    examples = resolved({"$ref": "#/components/requestBodies/Document"})["content"]["application/json"]["examples"]
+    for example in examples.values():
+        given = check(
+            api.test_client().post("/api/documents", json=example["value"], headers=TOKEN), "createDocument", 201
+        )
+        assert given["title"] == example["value"]["title"]
+        assert given["body"] == example["value"].get("body", example["value"].get("description"))
+
+
+def test_ranges_are_the_servers_own(api: Flask) -> None:
+    """The ends of every described range are taken, and what lies beyond them is refused."""
+    tried = 0
+    for path, name, low, high in ranges():
+        for value, status in ((low, 200), (high, 200), (low - 1, 422), (high + 1, 422), ("x", 422)):
+            client = api.test_client()
+            address = {"REMOTE_ADDR": f"10.0.0.{(tried := tried + 1)}"}  # each with a rate of its own
+            answer = client.get(path.replace("{id}", "rent"), query_string={name: value}, environ_overrides=address)
+            assert answer.status_code == status, (path, name, value)
+    assert tried > 20
+
+
+def ranges() -> Iterator[tuple[str, str, int, int]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for parameter in map(resolved, methods.get("get", {}).get("parameters", [])):
+            schema = parameter["schema"]
+            if parameter["in"] == "query" and schema.get("type") == "integer":
+                yield path, parameter["name"], schema["minimum"], schema["maximum"]
+
+
+@pytest.mark.parametrize("name", ["mode", "sort"])
+def test_choices_are_the_servers_own(api: Flask, name: str) -> None:
+    parameters = {one["name"]: one for one in map(resolved, DOCUMENT["paths"]["/api/search"]["get"]["parameters"])}
+    client = api.test_client()
+    choices = resolved(parameters[name]["schema"])["enum"]
+    assert [client.get("/api/search", query_string={name: one}).status_code for one in choices] == [200] * len(choices)
+    assert client.get("/api/search", query_string={name: "x"}).status_code == 422
