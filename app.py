@@ -106,7 +106,8 @@ def semantic_side(settings: Settings) -> Semantic:
             f"SEMANTIC_MODEL={name}: {folder} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
             f" or a folder made with: python scripts/prepare_model.py {name}"
         )
-    return Semantic(LazyEncoder(lambda: load_encoder(folder, settings), name), model_key(folder))
+    lazy = LazyEncoder(lambda: load_encoder(folder, settings), name)
+    return Semantic(lazy, model_key(folder), settings.model_idle_s)
 
 
 def model_key(folder: Path) -> int | None:

@@ -44,3 +44,11 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
     with app.app_context():
         db.engine.dispose(close=False)
+
+
+def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
+    """With MODEL_LOADING=warm, begin to load the model now; the site answers meanwhile."""
+    from app import app
+
+    if app.extensions["matmon.settings"].model_loading == "warm":
+        app.extensions["matmon.semantic"].ready(0)

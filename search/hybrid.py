@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from search.filters import Filter
+from search.meaning import Meaning, Near
 from search.query import Query
 from search.results import Ranked, Ranking
-from search.semantic import Meaning, Near, Semantic
+from search.semantic import Semantic
 from search.tags import listing
 from search.text import TextQuery
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,9 @@ from encoders.manifest import Manifest, load_means
 from models import Embedding, TagEmbedding, model_number
 from search.filters import Filter
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from search.meaning import Meaning, Near, best_windows
 from utils.hebrew import stripped
+from utils.kept import Kept
 from utils.sql import int_list
 from utils.vectors import Floats, centred
 
@@ -28,81 +29,14 @@ FIRST, THEN = 2_000, 300  # rows compared by bits and floats, rows rescored with
 # A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
 NARROW = 20_000
 KEPT_QUERIES, KEPT_FILTERS = 256, 16
-
-Value = TypeVar("Value")
-
-
-class Kept(OrderedDict[object, Value]):
-    """The values used last, at most `most` of them; thread-safe for `recall` and `keep`."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._most, self._turn = most, threading.Lock()
-
-    def recall(self, key: object) -> Value | None:
-        with self._turn:
-            if key in self:
-                self.move_to_end(key)
-            return self.get(key)
-
-    def keep(self, key: object, value: Value) -> Value:
-        with self._turn:
-            self[key] = value
-            self.move_to_end(key)
-            while len(self) > self._most:
-                self.popitem(last=False)
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """How near a document is to the query, and the window of it that is nearest (a range of the body).
-
-    `similarity` ranks; `centred` is the cosine of both less their means.
-    """
-
-    similarity: float
-    centred: float = 1.0
-    start: int = 0
-    end: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """A query's embedding under one model; nearness to it becomes a score by the model's own range."""
-
-    vector: Floats
-    means: Floats  # of passages and of queries, shape (2, dim)
-    manifest: Manifest
-    floor: float  # for the cosine less the means
-
-    def score(self, near: Near) -> float:
-        """Return 0 to 1: where the document lies in the model's range from unrelated to sure."""
-        low, high = self.manifest.score_low, self.manifest.score_high
-        return min(max((near.similarity - low) / (high - low), 0.0), 1.0)
-
-    def is_relevant(self, near: Near) -> bool:
-        """Tell whether a document is near for what it says, not by chance: both of the model's floors are passed.
-
-        The cosine alone cannot tell random letters from a question; less the means it can.
-        """
-        return near.similarity >= self.manifest.score_floor and near.centred >= self.floor
-
-    def similarities(self, centred_rows: Floats) -> tuple[Floats, Floats]:
-        """Return the similarity of rows of (x - mean) to the query, and their cosine less the means."""
-        mean, query_mean = self.means
-        direction = self.vector - query_mean
-        lengths = np.linalg.norm(centred_rows, axis=1) * np.linalg.norm(direction)
-        less_means = centred_rows @ direction / np.maximum(lengths, 1e-12)
-        cosines = centred_rows @ self.vector + self.vector @ mean
-        return cosines + self.manifest.centred_weight * less_means, less_means
+MOST_BETWEEN_LOOKS_S = 30.0
 
 
 @dataclass(slots=True)
 class _Loaded:
     """What belongs to one loaded model."""
 
-    encoder: Encoder
+    manifest: Manifest
     model: int
     means: NDArray[np.float32]
     documents: LiveIndex
@@ -118,8 +52,10 @@ class Semantic:
     search is off or the model is not there.
     """
 
-    def __init__(self, encoder: LazyEncoder, model_key: int | None = None) -> None:
+    def __init__(self, encoder: LazyEncoder, model_key: int | None = None, idle_s: float = 0) -> None:
         self.lazy, self.model_key = encoder, model_key
+        self._idle_s = idle_s
+        self._watch: threading.Thread | None = None
         self._loaded: _Loaded | None = None
         self._lock = threading.Lock()
 
@@ -135,7 +71,21 @@ class Semantic:
     def ready(self, wait_s: float) -> bool:
         """Begin to load if nobody did, wait so long at most, and return whether meaning can be searched."""
         self.lazy.start()
+        self._watch_idleness()
         return self.lazy.wait(wait_s)
+
+    def _watch_idleness(self) -> None:
+        """Begin to look now and then whether the model is used; here, since a thread does not survive a fork."""
+        with self._lock:
+            if self._idle_s <= 0 or self._watch is not None:
+                return
+            self._watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
+            self._watch.start()
+
+    def _unload_when_idle(self) -> None:
+        while True:
+            time.sleep(min(self._idle_s / 4, MOST_BETWEEN_LOOKS_S))
+            self.lazy.unload_if_idle(self._idle_s)
 
     def held_bytes(self) -> dict[str, int]:
         """Return the bytes of each part in memory."""
@@ -154,7 +104,6 @@ class Semantic:
         with self._lock:
             if self._loaded is None or self._loaded.model != model_of(encoder):
                 self._loaded = _loaded(encoder)
-            self._loaded.encoder = encoder
             return self._loaded
 
     def meaning(self, words: str, known: bool = True) -> Meaning | None:
@@ -162,14 +111,14 @@ class Semantic:
 
         `known` tells whether the collection has any of the words: where it has none they may be senseless.
         """
-        loaded = self._current()
-        if loaded is None or not words.strip():
+        encoder, loaded = self.lazy.encoder, self._current()
+        if encoder is None or loaded is None or not words.strip():
             return None
         vector = loaded.queries.recall(words)
         if vector is None:
-            vector = loaded.queries.keep(words, loaded.encoder.encode_queries([words])[0])
-        strict = not known and is_senseless(words, loaded.encoder)
-        manifest = loaded.encoder.manifest
+            vector = loaded.queries.keep(words, encoder.encode_queries([words])[0])
+        manifest = loaded.manifest
+        strict = not known and is_senseless(words, encoder)
         return Meaning(vector, loaded.means, manifest, manifest.strict_floor if strict else manifest.centred_floor)
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
@@ -228,24 +177,24 @@ class Semantic:
         stored = list(session.execute(rows.order_by(Embedding.window)).scalars())
         if not stored:
             return None
-        whole = centred(stored, loaded.encoder.dim).mean(axis=0) + loaded.means[0]
+        whole = centred(stored, loaded.manifest.dim).mean(axis=0) + loaded.means[0]
         vector = whole / np.linalg.norm(whole)
-        meaning = Meaning(vector, loaded.means, loaded.encoder.manifest, loaded.encoder.manifest.centred_floor)
+        meaning = Meaning(vector, loaded.means, loaded.manifest, loaded.manifest.centred_floor)
         near = self.nearest(session, meaning, Filter())
         near.pop(document, None)
         return meaning, near
 
     def near_tags(self, session: Session, names: Sequence[str], most: int) -> list[tuple[int, float]]:
         """Return (tag, closeness of 0 to 1) for stored tags close in meaning to any of the names, closest first."""
-        loaded = self._current()
-        if loaded is None or not names:
+        encoder, loaded = self.lazy.encoder, self._current()
+        if encoder is None or loaded is None or not names:
             return []
-        vectors = loaded.encoder.encode_tags(list(names))
+        vectors = encoder.encode_tags(list(names))
         best: dict[int, float] = {}
         for vector in vectors:
             for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
                 best[tag] = max(best.get(tag, 0.0), cosine)
-        manifest = loaded.encoder.manifest
+        manifest = loaded.manifest
         close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
 
@@ -266,7 +215,7 @@ def _loaded(encoder: Encoder) -> _Loaded:
     model = model_of(encoder)
     documents = LiveIndex(DOCUMENT_SOURCE, model, means[0], means[1])
     # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
-    return _Loaded(encoder, model, means, documents, LiveIndex(TAG_SOURCE, model, means[1], means[1]))
+    return _Loaded(encoder.manifest, model, means, documents, LiveIndex(TAG_SOURCE, model, means[1], means[1]))
 
 
 def _closeness(cosine: float, manifest: Manifest) -> float:
@@ -282,7 +231,7 @@ def _tag_cosines(session: Session, loaded: _Loaded, vector: Floats, most: int) -
     if not stored:
         return {}
     offset = float(vector @ loaded.means[1])
-    cosines = centred([value for _, value in stored], loaded.encoder.dim) @ vector + offset
+    cosines = centred([value for _, value in stored], loaded.manifest.dim) @ vector + offset
     return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
 
 
@@ -303,17 +252,3 @@ def rescored(session: Session, loaded: _Loaded, meaning: Meaning, found: Sequenc
     )
     rows = [tuple(row) for row in session.execute(text(statement), {"model": loaded.model})]
     return best_windows(rows, meaning)
-
-
-def best_windows(rows: Sequence[tuple[int, int, int, bytes]], meaning: Meaning) -> dict[int, Near]:
-    if not rows:
-        return {}
-    stored = [bytes(row[3]) for row in rows]
-    similarities, less_means = meaning.similarities(centred(stored, len(meaning.vector)))
-    best: dict[int, Near] = {}
-    for (document, start, end, _), similarity, other in zip(
-        rows, similarities.tolist(), less_means.tolist(), strict=True
-    ):
-        if document not in best or similarity > best[document].similarity:
-            best[document] = Near(similarity, other, start, end)
-    return best

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from models import document_number
 from search.filters import Filter
 from search.query import Query
 from search.search import search
-from search.semantic import KEPT_QUERIES, NARROW, Kept, Semantic
+from search.semantic import NARROW, Semantic
 from tests.collections import HOUSE, fill, off_side
 from tests.fakes import HashedWords
 
@@ -129,13 +131,23 @@ def test_a_model_that_fails_is_unavailable_and_text_never_notices(session: Sessi
     assert [hit.id for hit in results.hits] == ["bread"]
 
 
-def test_kept_values_are_bounded_and_the_oldest_go_first() -> None:
-    kept: Kept[int] = Kept(3)
-    for number in range(5):
-        kept.keep(number, number)
-    assert kept.recall(0) is None
-    assert [kept.recall(number) for number in (2, 3, 4)] == [2, 3, 4]
-    assert KEPT_QUERIES <= 1_000
+def test_an_unused_model_is_given_back_and_loaded_again_on_demand(session: Session) -> None:
+    fill(session)
+    loads = []
+
+    def load() -> HashedWords:
+        loads.append(weakref.ref(encoder := HashedWords()))
+        return encoder
+
+    side = Semantic(LazyEncoder(load, "hashed"), idle_s=0.2)
+    assert side.ready(10)
+    assert found(session, "good bread", side)[0] == "bread"
+    until = time.monotonic() + 10
+    while side.lazy.state != "idle" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert loads[0]() is None, "somebody still holds the model"
+    assert found(session, "good bread", side)[0] == "bread"
+    assert len(loads) == 2
 
 
 def test_one_query_is_encoded_once(session: Session) -> None:

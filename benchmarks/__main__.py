@@ -1,0 +1,48 @@
+"""Run every part, print the figures, write docs/BENCHMARKS.md; exit 1 where a bar was missed."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+
+from benchmarks.figures import DATA, ROOT, WORK, Figure, run_part, table
+
+PARTS = {
+    "quality": "Finding: questions over Hebrew passages (HeQ, 476 passages, 1,058 questions)",
+    "server": "The server: gunicorn, one worker, four threads, in a hard 512 MB, SQLite",
+    "vectors": "The index of embeddings",
+    "imports": "Import",
+}
+HEAD = """# Benchmarks
+
+Made by `make bench` on {machine}, Python {python}, {date}. Each part runs in a process of its own; `python -m
+benchmarks.PART` ({parts}) repeats one. The documents and questions are the public collections described in
+[data/README.md](../data/README.md) and in CONTRIBUTING.md; without them the parts that read them cannot run.
+Machines differ and are noisy: processor time, memory and counts can be compared, times by the clock hardly.
+"""
+
+
+def main() -> int:
+    if not DATA.is_dir():
+        print(f"{DATA} is not there: the benchmarks read the public collections in it", file=sys.stderr)
+        return 2
+    WORK.mkdir(parents=True, exist_ok=True)
+    wanted = sys.argv[1:] or list(PARTS)
+    found: dict[str, list[Figure]] = {name: run_part(name) for name in wanted}
+    if set(wanted) == set(PARTS):
+        (ROOT / "docs" / "BENCHMARKS.md").write_text(page(found), encoding="utf-8")
+    return int(not all(one.is_met for figures in found.values() for one in figures))
+
+
+def page(found: dict[str, list[Figure]]) -> str:
+    head = HEAD.format(
+        machine=f"{platform.machine()}, 2 cores", python=platform.python_version(),
+        date=time.strftime("%Y-%m-%d"), parts=", ".join(PARTS),
+    )  # fmt: skip
+    parts = [f"## {PARTS[name]}\n\n{table(figures)}\n" for name, figures in found.items()]
+    return "\n".join([head, *parts])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
