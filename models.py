@@ -110,6 +110,7 @@ class Words(Base):
     )
     stems: Mapped[int] = mapped_column(nullable=False)
     grams: Mapped[int] = mapped_column(nullable=False)
+    titles: Mapped[int] = mapped_column(nullable=False)
     terms: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
 
 
@@ -134,6 +135,7 @@ class State(Base):
     documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
     stems: Mapped[int] = mapped_column(BigInteger, nullable=False)
     grams: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    titles: Mapped[int] = mapped_column(BigInteger, nullable=False)
 
 
 class Change(Base):

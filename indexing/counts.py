@@ -50,11 +50,12 @@ def add_tags(session: Session, numbers: Sequence[int], sign: int) -> None:
         session.execute(delete(TagCount).where(TagCount.documents <= 0))
 
 
-def add_totals(session: Session, documents: int, stems: int, grams: int) -> None:
+def add_totals(session: Session, documents: int, stems: int, grams: int, titles: int) -> None:
     totals = {
         "documents": State.documents + documents,
         "stems": State.stems + stems,
         "grams": State.grams + grams,
+        "titles": State.titles + titles,
     }
     session.execute(update(State).where(State.id == 1).values(totals))
 

@@ -232,9 +232,10 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
         return
     numbers = [row.id for row in stored]
     unindex_words(session, numbers)
-    words = session.execute(select(Words.stems, Words.grams, Words.terms).where(Words.document_id.in_(numbers))).all()
+    columns = (Words.stems, Words.grams, Words.titles, Words.terms)
+    words = session.execute(select(*columns).where(Words.document_id.in_(numbers))).all()
     add_terms(session, [bytes(row.terms) for row in words], -1)
-    add_totals(session, -len(numbers), -sum(row.stems for row in words), -sum(row.grams for row in words))
+    add_totals(session, -len(numbers), *(-sum(int(row[field]) for row in words) for field in range(3)))
     session.execute(delete(Words).where(Words.document_id.in_(numbers)))
     add_tags(session, numbers, -1)
     session.execute(delete(DocumentTag).where(DocumentTag.document_id.in_(numbers)))
@@ -250,8 +251,8 @@ def _remember(session: Session, collection: str, news: Sequence[Analysed]) -> No
     add_tags(session, [new.number for new in news], 1)
     index_words(session, {new.number: new.indexed for new in news})
     add_terms(session, [new.indexed.packed for new in news], 1)
-    stems, grams = sum(new.indexed.stems for new in news), sum(new.indexed.grams for new in news)
-    add_totals(session, len(news), stems, grams)
+    lengths = [(new.indexed.stems, new.indexed.grams, new.indexed.titles) for new in news]
+    add_totals(session, len(news), *(sum(field) for field in zip(*lengths, strict=True)))
 
 
 def _write_tags(session: Session, tags: dict[int, tuple[str, ...]]) -> None:

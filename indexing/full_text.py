@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from models import Document, Words
 from utils.sql import by_dialect, dialect, upsert
-from utils.terms import terms
+from utils.terms import document_terms
 
-# A gram's mark in a tsvector, which has one field where FTS5 has two columns.
-GRAM_MARK = "~"
+# Marks of a gram and of a title's stem in a tsvector, which has one field where FTS5 has three columns.
+GRAM_MARK, TITLE_MARK = "~", "^"
 INSERT_SQLITE = (
-    "INSERT INTO words_fts(rowid, stem, gram) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
-    " json_extract(value, '$[2]') FROM json_each(:rows)"
+    "INSERT INTO words_fts(rowid, stem, gram, title) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+    " json_extract(value, '$[2]'), json_extract(value, '$[3]') FROM json_each(:rows)"
 )
 
 
@@ -27,21 +27,23 @@ class Indexed:
 
     stems: int
     grams: int
+    titles: int
     packed: bytes
     stem_text: str
     gram_text: str
+    title_text: str
 
     @classmethod
     def of(cls, title: str, body: str) -> Indexed:
-        found = terms(title, body)
-        texts = " ".join(found.stems), " ".join(found.grams)
-        return cls(found.stem_count, found.gram_count, found.packed(), *texts)
+        found = document_terms(title, body)
+        texts = (" ".join(field) for field in (found.stems, found.grams, found.titles))
+        return cls(found.stem_count, found.gram_count, found.title_count, found.packed(), *texts)
 
 
 def index_words(session: Session, found: Mapping[int, Indexed]) -> None:
     """Index documents that are not in the index now."""
-    rows = [
-        {"document_id": number, "stems": one.stems, "grams": one.grams, "terms": one.packed}
+    rows: list[dict[str, object]] = [
+        {"document_id": number, "stems": one.stems, "grams": one.grams, "titles": one.titles, "terms": one.packed}
         for number, one in found.items()
     ]
     upsert(session, Words.__table__, rows)  # type: ignore[arg-type]
@@ -50,27 +52,33 @@ def index_words(session: Session, found: Mapping[int, Indexed]) -> None:
     else:
         # One statement, not one a row: SQLite works through it without the interpreter's lock, and the next batch
         # is analysed meanwhile.
-        rows = [(number, one.stem_text, one.gram_text) for number, one in found.items()]
-        session.execute(text(INSERT_SQLITE), {"rows": json.dumps(rows, ensure_ascii=False)})
+        texts = [(number, one.stem_text, one.gram_text, one.title_text) for number, one in found.items()]
+        session.execute(text(INSERT_SQLITE), {"rows": json.dumps(texts, ensure_ascii=False)})
 
 
 def unindex_words(session: Session, numbers: Sequence[int]) -> None:
     """Take documents out of the index; the rows of `document` must still say what was indexed."""
     statement = by_dialect(
         session,
-        sqlite="INSERT INTO words_fts(words_fts, rowid, stem, gram) VALUES ('delete', :id, :stem, :gram)",
+        sqlite="INSERT INTO words_fts(words_fts, rowid, stem, gram, title)"
+        " VALUES ('delete', :id, :stem, :gram, :title)",
         postgresql="",
     )
     if not statement:
         return  # the vector goes with its row in `words`
     stored = session.execute(select(Document.id, Document.title, Document.body).where(Document.id.in_(numbers)))
     said = [(row.id, Indexed.of(row.title, row.body)) for row in stored]
-    columns = [{"id": number, "stem": one.stem_text, "gram": one.gram_text} for number, one in said]
+    columns = [
+        {"id": number, "stem": one.stem_text, "gram": one.gram_text, "title": one.title_text} for number, one in said
+    ]
     session.execute(text(statement), columns)
 
 
 def _write_vectors(session: Session, found: Mapping[int, Indexed]) -> None:
-    tokens = [f"{one.stem_text} {marked(one.gram_text)}".strip() for one in found.values()]
+    tokens = [
+        f"{one.stem_text} {marked(one.gram_text, GRAM_MARK)} {marked(one.title_text, TITLE_MARK)}"
+        for one in found.values()
+    ]
     session.execute(
         text(
             "UPDATE words SET tsv = array_to_tsvector(array_remove(string_to_array(given.tokens, ' '), ''))"
@@ -81,5 +89,5 @@ def _write_vectors(session: Session, found: Mapping[int, Indexed]) -> None:
     )
 
 
-def marked(gram_text: str) -> str:
-    return GRAM_MARK + gram_text.replace(" ", " " + GRAM_MARK) if gram_text else ""
+def marked(words: str, mark: str) -> str:
+    return mark + words.replace(" ", " " + mark) if words else ""

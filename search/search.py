@@ -33,6 +33,7 @@ def search(session: Session, query: Query, semantic: Semantic, wait_s: float | N
     restriction = Filter.of(query)
     if query.mode in ("semantic", "hybrid") and query.parts().wanted():
         semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
+    state = semantic.state  # before the search: a model that is ready a moment later joins in the next answer
     ranking = _ordered(session, _ranking(session, query, restriction, semantic), query)
     shown = ranking.documents[:MOST_SHOWN]
     page = shown[(query.page - 1) * query.limit : query.page * query.limit]
@@ -43,7 +44,7 @@ def search(session: Session, query: Query, semantic: Semantic, wait_s: float | N
         total_is_exact=ranking.complete and len(ranking.documents) <= MOST_SHOWN,
         facets=facets(session, [one.document for one in shown[:MOST_COUNTED]], query.all_tags()),
         near_tags=near_tags(session, query, semantic) if query.mode == "tags" else (),
-        semantic_state=semantic.state,
+        semantic_state=state,
         semantic_model=semantic.lazy.model,
         took_ms=(time.perf_counter() - began) * 1000,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,19 @@ from search.query import Parts
 from utils.bm25 import BM25, Field, QueryTerm
 from utils.hebrew import forms
 from utils.sql import by_dialect
-from utils.terms import gram_id, stem_id
+from utils.terms import gram_id, stem_id, title_id
 
 MOST_CANDIDATES = 2_000
-STEM_FIELD, GRAM_FIELD = 0, 1
-GRAM_WEIGHT = 0.5
+STEM_FIELD, GRAM_FIELD, TITLE_FIELD = 0, 1, 2
+COLUMNS, MARKS = ("stem", "gram", "title"), ("", "~", "^")
+# Measured on questions over Hebrew passages (MRR@10 .944 with titles or without) and on parts of titles of laws,
+# poems and recipes (.804 without, .834 with).
+GRAM_WEIGHT, TITLE_WEIGHT = 0.5, 0.5
 # Documents whose words are compared one by one with a phrase.
 MOST_PHRASE_CHECKS = 300
 # The share of the bound under which a document has a few letters of the query and no more. Measured: three random
 # words reach .04 (half of them) to .10 (one in ten), a misspelt word .07 (a quarter) and more, a right one .10 (all).
 TEXT_FLOOR = 0.06
-# And far below the best, it is only longer, not better.
-SHARE_OF_BEST = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ class _Term:
     documents: int
 
 
+_Row = tuple[int, int, int, int, bytes]  # document, its length in stems, grams and title, its packed terms
+
+
 class TextQuery:
     """A query's words against one state of the collection: candidates, and the score of any document."""
 
@@ -61,6 +65,7 @@ class TextQuery:
         fields = [
             Field(1.0, self._mean(self._state.stems)),
             Field(GRAM_WEIGHT, self._mean(self._state.grams)),
+            Field(TITLE_WEIGHT, self._mean(self._state.titles), is_bonus=True),
         ]
         counted = [QueryTerm(term.id, term.field, term.documents) for term in self._terms]
         self._bm25 = BM25(counted, fields, self._state.documents)
@@ -87,10 +92,15 @@ class TextQuery:
             return []
         found = select(Term.id, Term.documents).where(Term.id.in_([term for _, term, _ in named]))
         documents = {row.id: row.documents for row in self._session.execute(found)}
-        return [_Term(name, term, kind, max(documents.get(term, 0), 0)) for name, term, kind in named]
+        known = [_Term(name, term, kind, max(documents.get(term, 0), 0)) for name, term, kind in named]
+        # A word tells as much in a title as anywhere: its frequency is the stem's.
+        titles = [
+            replace(term, id=title_id(term.name), field=TITLE_FIELD) for term in known if term.field == STEM_FIELD
+        ]
+        return known + titles
 
     def matches(self, restriction: Filter) -> TextMatches:
-        """Return the documents that match, narrowed by the filter; two statements, whatever is asked."""
+        """Return the documents that match, narrowed by the filter, in a fixed number of statements."""
         if not self._terms:
             return TextMatches.none()
         share = 1.0
@@ -98,26 +108,29 @@ class TextQuery:
             held = restriction.count(self._session, MOST_CANDIDATES * 10)
             share = held / max(self._state.documents, 1) if held < MOST_CANDIDATES * 10 else 1.0
         rarest, complete = self._rarest(share)
-        rows = {row[0]: row for row in self._rows(self._every_stem(), restriction)}
-        complete &= len(rows) < MOST_CANDIDATES
+        rows: dict[int, _Row] = {}
+        for field in (TITLE_FIELD, STEM_FIELD):
+            every = self._rows(self._every(field), restriction)
+            complete &= len(every) < MOST_CANDIDATES
+            rows.update((row[0], row) for row in every)
         any_rows = self._rows(rarest, restriction)
         rows.update((row[0], row) for row in any_rows)
         complete &= len(any_rows) < MOST_CANDIDATES
         documents, scores = self._scored(list(rows.values()))
-        kept = scores >= max(TEXT_FLOOR, SHARE_OF_BEST * scores[0] if len(scores) else 0)
+        kept = scores >= TEXT_FLOOR
         return self._with_phrases(documents[kept], scores[kept], complete)
 
     def scores(self, documents: Sequence[int]) -> dict[int, float]:
         """Return the scores of given documents, 0 for those without a word of the query, none for excluded ones."""
-        rows = select(Words.document_id, Words.stems, Words.grams, Words.terms)
+        rows = select(Words.document_id, Words.stems, Words.grams, Words.titles, Words.terms)
         found = self._session.execute(rows.where(Words.document_id.in_(documents))).all()
-        numbers, scores = self._scored([(row[0], row[1], row[2], row[3]) for row in found])
+        numbers, scores = self._scored([(row[0], row[1], row[2], row[3], row[4]) for row in found])
         return dict(zip(numbers.tolist(), scores.tolist(), strict=True))
 
-    def _scored(self, rows: Sequence[tuple[int, int, int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _scored(self, rows: Sequence[_Row]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return documents, best first and then by key, with their scores; those with an excluded word left out."""
-        packed = [row[3] for row in rows]
-        lengths = np.array([[row[1] for row in rows], [row[2] for row in rows]], np.int64)
+        packed = [row[4] for row in rows]
+        lengths = np.array([[row[field] for row in rows] for field in (1, 2, 3)], np.int64)
         scores = self._bm25.scores(packed, lengths)
         documents = np.array([row[0] for row in rows], np.int64)
         if self._excluded and packed:
@@ -126,14 +139,16 @@ class TextQuery:
         order = np.lexsort((documents, -scores))
         return documents[order], scores[order]
 
-    def _every_stem(self) -> list[list[_Term]]:
+    def _every(self, field: int) -> list[list[_Term]]:
         """Return the terms so that a document with all of the words is a candidate however common they are."""
-        stems = [[term] for term in self._terms if term.field == STEM_FIELD]
+        stems = [[term] for term in self._terms if term.field == field]
         return stems if all(term.documents for (term,) in stems) else []
 
     def _rarest(self, share: float) -> tuple[list[list[_Term]], bool]:
         """Return the rarest terms, as many as bring about MOST_CANDIDATES documents, and whether that is all."""
-        known = sorted((t for t in self._terms if t.documents), key=lambda term: (term.documents, term.id))
+        known = sorted(
+            (t for t in self._terms if t.documents and t.field != TITLE_FIELD), key=lambda t: (t.documents, t.id)
+        )
         room = float(MOST_CANDIDATES)
         chosen: list[_Term] = []
         for term in known:
@@ -143,21 +158,22 @@ class TextQuery:
             room -= term.documents * share
         return [chosen] if chosen else [], len(chosen) == len(known)
 
-    def _rows(self, groups: list[list[_Term]], restriction: Filter) -> list[tuple[int, int, int, bytes]]:
+    def _rows(self, groups: list[list[_Term]], restriction: Filter) -> list[_Row]:
         """Return the rows of `words` that match a term of every group."""
         if not groups:
             return []
         statement = by_dialect(
             self._session,
-            sqlite="SELECT w.document_id, w.stems, w.grams, w.terms FROM words_fts"
+            sqlite="SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words_fts"
             " JOIN words w ON w.document_id = words_fts.rowid WHERE words_fts MATCH :match",
-            postgresql="SELECT w.document_id, w.stems, w.grams, w.terms FROM words w"
+            postgresql="SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words w"
             " WHERE w.tsv @@ CAST(:match AS tsquery)",
         )
         statement += restriction.sql("w.document_id") + " ORDER BY w.document_id DESC LIMIT :most"
         match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
         values = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
-        return [(row[0], row[1], row[2], bytes(row[3])) for row in self._session.execute(text(statement), values)]
+        found = self._session.execute(text(statement), values)
+        return [(row[0], row[1], row[2], row[3], bytes(row[4])) for row in found]
 
     def _with_phrases(self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool) -> TextMatches:
         wanted, unwanted = self._parts.exact(), self._parts.not_exact()
@@ -196,7 +212,7 @@ def fts5_match(groups: list[list[_Term]]) -> str:
 
 
 def _fts5_term(term: _Term) -> str:
-    return f'{"stem" if term.field == STEM_FIELD else "gram"} : "{term.name}"'
+    return f'{COLUMNS[term.field]} : "{term.name}"'
 
 
 def tsquery_match(groups: list[list[_Term]]) -> str:
@@ -205,6 +221,5 @@ def tsquery_match(groups: list[list[_Term]]) -> str:
 
 
 def _tsquery_term(term: _Term) -> str:
-    mark = "~" if term.field == GRAM_FIELD else ""
-    quoted = (mark + term.name).replace("\\", "\\\\").replace("'", "''")
+    quoted = (MARKS[term.field] + term.name).replace("\\", "\\\\").replace("'", "''")
     return f"'{quoted}'"

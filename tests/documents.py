@@ -25,7 +25,7 @@ from search.query import Query
 from search.text import TextMatches, TextQuery
 from tests.shared import shared_rows
 from utils.sql import by_dialect
-from utils.terms import Terms, terms
+from utils.terms import Terms, document_terms
 
 COLLECTION = "documents"
 
@@ -75,7 +75,7 @@ def in_full_text(session: Session, term: str) -> int:
 def stands_right(session: Session) -> None:
     """Count everything anew from the documents, and compare it with what is kept."""
     documents = session.execute(select(Document)).scalars().all()
-    said = {one.id: terms(one.title, one.body) for one in documents}
+    said = {one.id: document_terms(one.title, one.body) for one in documents}
     _words_stand_right(session, said)
     _tags_stand_right(session)
     per_collection = Counter(one.collection_id for one in documents)
@@ -88,14 +88,18 @@ def stands_right(session: Session) -> None:
 
 def _words_stand_right(session: Session, said: dict[int, Terms]) -> None:
     rows = session.execute(select(Words)).scalars()
-    kept = {row.document_id: (row.stems, row.grams, row.terms) for row in rows}
-    assert kept == {number: (one.stem_count, one.gram_count, one.packed()) for number, one in said.items()}
+    kept = {row.document_id: (row.stems, row.grams, row.titles, row.terms) for row in rows}
+    assert kept == {
+        number: (one.stem_count, one.gram_count, one.title_count, one.packed()) for number, one in said.items()
+    }
     having = Counter(term for one in said.values() for term in one.ids)
     counts = {row.id: row.documents for row in session.execute(select(Term)).scalars()}
     assert {term: count for term, count in counts.items() if count} == having
     state = session.execute(select(State)).scalar_one()
-    stems, grams = (sum(getattr(one, f"{kind}_count") for one in said.values()) for kind in ("stem", "gram"))
-    assert (state.documents, state.stems, state.grams) == (len(said), stems, grams)
+    stems, grams, titles = (
+        sum(getattr(one, f"{kind}_count") for one in said.values()) for kind in ("stem", "gram", "title")
+    )
+    assert (state.documents, state.stems, state.grams, state.titles) == (len(said), stems, grams, titles)
 
 
 def _tags_stand_right(session: Session) -> None:

@@ -49,10 +49,14 @@ def unpack(packed: bytes) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """How one field of the documents is counted: its weight in the score and its mean length in terms."""
+    """How one field of the documents is counted: its weight in the score and its mean length in terms.
+
+    What matches in a bonus field adds to a score, and what does not takes nothing from it.
+    """
 
     weight: float
     mean_length: float
+    is_bonus: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class BM25:
         self._means = np.array([max(field.mean_length, 1e-9) for field in fields])
         self._seen = np.zeros(65_536, bool)
         self._seen[self._ids & 0xFFFF] = True
-        self.bound = float(self._weights.sum())
+        self.bound = float(sum(w for w, t in zip(weights, ordered, strict=True) if not fields[t.field].is_bonus))
 
     def scores(self, packed: Sequence[bytes], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return a score of 0 to 1 (the share of `bound`) a document; `lengths` has shape (fields, documents)."""
@@ -86,7 +90,7 @@ class BM25:
         fields = self._fields[terms]
         norm = K1 * (1 - B + B * lengths[fields, owners] / self._means[fields])
         parts = self._weights[terms] * counts / (counts + norm)
-        return np.bincount(owners, parts, len(packed)) / self.bound
+        return np.minimum(np.bincount(owners, parts, len(packed)) / self.bound, 1.0)
 
     def contains(self, packed: Sequence[bytes]) -> NDArray[np.bool_]:
         """Return whether each document has any of the query's terms."""

@@ -1,15 +1,15 @@
-"""The terms under which a text is indexed: stems of its words, and runs of four letters, with their counts."""
+"""The terms under which a text is indexed: stems, runs of four letters, stems of its title, with their counts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from utils.bm25 import pack_columns, term_id
 from utils.hebrew import content_forms, forms, grams, stem
 
-STEM, GRAM = "s", "g"
+STEM, GRAM, TITLE = "s", "g", "t"
 LONGEST_FORM = 64  # characters; longer runs are not words, and indexes refuse them
 # PostgreSQL refuses a tsvector over 1 MB: what one document may bring to the index is bounded well below.
 MOST_BYTES = 300_000
@@ -17,14 +17,15 @@ MOST_BYTES = 300_000
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Counts of the stems and grams of a text."""
+    """Counts of the stems and grams of a text, and of the stems of its title by themselves."""
 
     stems: Mapping[str, int]
     grams: Mapping[str, int]
+    titles: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ids(self) -> dict[int, int]:
-        """Return counts by term number, both fields together."""
+        """Return counts by term number, all fields together."""
         return dict(zip(self._numbers(), self._counts(), strict=True))
 
     @property
@@ -35,14 +36,19 @@ class Terms:
     def gram_count(self) -> int:
         return sum(self.grams.values())
 
+    @property
+    def title_count(self) -> int:
+        return sum(self.titles.values())
+
     def packed(self) -> bytes:
         return pack_columns(self._numbers(), self._counts())
 
     def _numbers(self) -> list[int]:
-        return [*map(_STEM_NUMBERS.__getitem__, self.stems), *map(_GRAM_NUMBERS.__getitem__, self.grams)]
+        numbers = ((_STEM_NUMBERS, self.stems), (_GRAM_NUMBERS, self.grams), (_TITLE_NUMBERS, self.titles))
+        return [number for kept, found in numbers for number in map(kept.__getitem__, found)]
 
     def _counts(self) -> list[int]:
-        return [*self.stems.values(), *self.grams.values()]
+        return [*self.stems.values(), *self.grams.values(), *self.titles.values()]
 
 
 class _Numbers(dict[str, int]):
@@ -61,7 +67,7 @@ class _Numbers(dict[str, int]):
         return made
 
 
-_STEM_NUMBERS, _GRAM_NUMBERS = _Numbers(STEM), _Numbers(GRAM)
+_STEM_NUMBERS, _GRAM_NUMBERS, _TITLE_NUMBERS = _Numbers(STEM), _Numbers(GRAM), _Numbers(TITLE)
 
 
 def stem_id(term: str) -> int:
@@ -70,6 +76,16 @@ def stem_id(term: str) -> int:
 
 def gram_id(term: str) -> int:
     return _GRAM_NUMBERS[term]
+
+
+def title_id(term: str) -> int:
+    return _TITLE_NUMBERS[term]
+
+
+def document_terms(title: str, body: str) -> Terms:
+    """Return the terms of a document; its title counts as text too."""
+    titles = Counter(stem(form[:LONGEST_FORM]) for form in content_forms(forms(title)))
+    return replace(terms(title, body), titles=bounded(titles))
 
 
 def terms(*texts: str) -> Terms:

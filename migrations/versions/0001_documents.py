@@ -84,6 +84,7 @@ def create_words() -> None:
         key("document_id", to("document.id", "CASCADE")),
         column("stems", sa.Integer),
         column("grams", sa.Integer),
+        column("titles", sa.Integer),
         column("terms", BYTES),
     )
     op.create_table("term", key("id"), column("documents", BIG))
@@ -92,9 +93,9 @@ def create_words() -> None:
         key("id", kind=sa.Integer()),
         column("version", BIG),
         column("analysis", sa.Integer),
-        *(column(name, BIG) for name in ("documents", "stems", "grams")),
+        *(column(name, BIG) for name in ("documents", "stems", "grams", "titles")),
     )
-    zero = dict.fromkeys(("version", "documents", "stems", "grams"), 0)
+    zero = dict.fromkeys(("version", "documents", "stems", "grams", "titles"), 0)
     op.bulk_insert(state, [{"id": 1, "analysis": ANALYSIS_VERSION, **zero}])
     op.create_table("change", key("version"), key("document_id"), sqlite_with_rowid=False)
     create_full_text()
@@ -107,7 +108,7 @@ def create_full_text() -> None:
     else:
         # The documents' own rows hold the text: the index keeps only which term stands where (half the size).
         op.execute(
-            "CREATE VIRTUAL TABLE words_fts USING fts5(stem, gram, content='', detail=column,"
+            "CREATE VIRTUAL TABLE words_fts USING fts5(stem, gram, title, content='', detail=column,"
             " tokenize=\"unicode61 remove_diacritics 0 tokenchars '_.+#'\")"
         )
 
