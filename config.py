@@ -19,7 +19,7 @@ class BadSetting(ValueError):
 class Settings:
     """What the operator chose; made by `read_settings`, never changed afterwards."""
 
-    database_url: str
+    database_url: str = field(repr=False)  # it may hold a password
     secret_key: str = field(repr=False)
     admin_token: str = field(repr=False)
     instance_dir: Path
