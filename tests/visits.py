@@ -1,0 +1,27 @@
+"""Visits to the site that several tests make: a page read to its end, the admin's token given in the form."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.markup import Page
+
+TOKEN = "a token of the tests"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def get(client: FlaskClient, path: str, **more: Any) -> TestResponse:
+    return client.get(path, buffered=True, **more)
+
+
+def form_token(client: FlaskClient) -> str:
+    return Page(get(client, "/import").get_data(as_text=True)).one("input", name="csrf_token")["value"]
+
+
+def become_admin(client: FlaskClient, token: str = TOKEN, name: str = "a.csv") -> TestResponse:
+    file = (io.BytesIO("title\nא\n".encode()), name)
+    return client.post("/import", data={"csrf_token": form_token(client), "token": token, "file": file})
