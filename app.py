@@ -34,6 +34,7 @@ from indexing.jobs import Running
 from models import db, model_number
 from search.query import Query
 from search.semantic import Semantic
+from utils.memory import keep_heap_small
 from utils.sql import prepare_sqlite
 
 KNOWN_MODELS = ("e5-small", "alephbert")
@@ -57,6 +58,7 @@ log = logging.getLogger("matmon")
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the application; raises config.BadSetting where the environment cannot be used."""
     settings = settings or read_settings()
+    keep_heap_small()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     app = Flask(__name__)
     app.config.update(flask_settings(settings))
@@ -168,7 +170,7 @@ def limit_rates(app: Flask, settings: Settings) -> None:
 
 def is_cheap() -> bool:
     """True for a page that searches nothing: the first page and the index of tags."""
-    return request.endpoint in ("pages.everything", "pages.tags") and not request.args
+    return request.endpoint in ("pages.everything", "pages.tags") and not set(request.args) - {"lang"}
 
 
 def add_to_templates(app: Flask) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from models import Collection, Document, DocumentTag, State, TagCount
 from utils.bm25 import packed_terms
-from utils.sql import dialect, upsert
+from utils.sql import among, dialect, upsert
 
 ADD_SQLITE = (
     "INSERT INTO term(id, documents) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')"
@@ -41,7 +41,7 @@ def add_tags(session: Session, numbers: Sequence[int], sign: int) -> None:
     counted = session.execute(
         select(Document.collection_id, DocumentTag.tag_id, func.count())
         .join(Document, Document.id == DocumentTag.document_id)
-        .where(DocumentTag.document_id.in_(numbers))
+        .where(among(DocumentTag.document_id, numbers))
         .group_by(Document.collection_id, DocumentTag.tag_id)
     ).all()
     rows = [{"collection_id": c, "tag_id": tag, "documents": sign * count} for c, tag, count in sorted(counted)]

@@ -29,7 +29,7 @@ from models import (
     number,
 )
 from utils.hebrew import is_hebrew, normalise
-from utils.sql import upsert
+from utils.sql import among, upsert
 
 TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
 
@@ -189,7 +189,7 @@ def delete_documents(session: Session, numbers: Sequence[int]) -> int:
     stored = list(_stored(session, numbers).values())
     _forget(session, stored)
     _log_changes(session, version, [row.id for row in stored])
-    session.execute(delete(Document).where(Document.id.in_([row.id for row in stored])))
+    session.execute(delete(Document).where(among(Document.id, [row.id for row in stored])))
     session.commit()
     return len(stored)
 
@@ -223,7 +223,7 @@ def _stored(session: Session, numbers: Sequence[int]) -> dict[int, Any]:
         Document.id, Document.own_id, Document.collection_id, Document.row_hash, Document.content_hash,
         Document.added_at,
     )  # fmt: skip
-    return {row.id: row for row in session.execute(select(*columns).where(Document.id.in_(numbers)))}
+    return {row.id: row for row in session.execute(select(*columns).where(among(Document.id, numbers)))}
 
 
 def _forget(session: Session, stored: Sequence[Any]) -> None:
@@ -233,12 +233,12 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
     numbers = [row.id for row in stored]
     unindex_words(session, numbers)
     columns = (Words.stems, Words.grams, Words.titles, Words.terms)
-    words = session.execute(select(*columns).where(Words.document_id.in_(numbers))).all()
+    words = session.execute(select(*columns).where(among(Words.document_id, numbers))).all()
     add_terms(session, [bytes(row.terms) for row in words], -1)
     add_totals(session, -len(numbers), *(-sum(int(row[field]) for row in words) for field in range(3)))
-    session.execute(delete(Words).where(Words.document_id.in_(numbers)))
+    session.execute(delete(Words).where(among(Words.document_id, numbers)))
     add_tags(session, numbers, -1)
-    session.execute(delete(DocumentTag).where(DocumentTag.document_id.in_(numbers)))
+    session.execute(delete(DocumentTag).where(among(DocumentTag.document_id, numbers)))
     take_from_collections(session, [row.collection_id for row in stored])
 
 
@@ -272,7 +272,7 @@ def _write_tags(session: Session, tags: dict[int, tuple[str, ...]]) -> None:
 
 def _drop_embeddings(session: Session, version: int, numbers: Iterable[int]) -> None:
     """What a document no longer says must not be found by its meaning."""
-    session.execute(delete(Embedding).where(Embedding.document_id.in_(list(numbers))))
+    session.execute(delete(Embedding).where(among(Embedding.document_id, list(numbers))))
     if version % 100 == 0:
         session.execute(delete(Change).where(Change.version < version - KEPT_CHANGES))
 

@@ -16,7 +16,7 @@ from encoders.manifest import load_means
 from indexing.documents import bump
 from models import Change, Document, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
 from utils.hebrew import stripped
-from utils.sql import upsert
+from utils.sql import among, upsert
 from utils.vectors import compact
 from utils.windows import windows
 
@@ -165,8 +165,8 @@ def _store(session: Session, model: int, found: Sequence[Any], encoder: Encoder,
     version = bump(session)
     # A document that was deleted meanwhile has nothing to hang an embedding on.
     numbers = [row.id for row in found]
-    left = set(session.execute(select(Document.id).where(Document.id.in_(numbers))).scalars())
-    session.execute(delete(Embedding).where(Embedding.document_id.in_(numbers), Embedding.model_id == model))
+    left = set(session.execute(select(Document.id).where(among(Document.id, numbers))).scalars())
+    session.execute(delete(Embedding).where(among(Embedding.document_id, numbers), Embedding.model_id == model))
     session.execute(Embedding.__table__.insert(), [row for row in rows if row["document_id"] in left])  # type: ignore[attr-defined]
     changes = [{"version": version, "document_id": one} for one in left]
     upsert(session, Change.__table__, changes)  # type: ignore[arg-type]

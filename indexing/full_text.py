@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models import Document, Words
-from utils.sql import by_dialect, dialect, upsert
+from utils.sql import among, by_dialect, dialect, upsert
 from utils.terms import document_terms
 
 # Marks of a gram and of a title's stem in a tsvector, which has one field where FTS5 has three columns.
@@ -66,7 +66,7 @@ def unindex_words(session: Session, numbers: Sequence[int]) -> None:
     )
     if not statement:
         return  # the vector goes with its row in `words`
-    stored = session.execute(select(Document.id, Document.title, Document.body).where(Document.id.in_(numbers)))
+    stored = session.execute(select(Document.id, Document.title, Document.body).where(among(Document.id, numbers)))
     said = [(row.id, Indexed.of(row.title, row.body)) for row in stored]
     columns = [
         {"id": number, "stem": one.stem_text, "gram": one.gram_text, "title": one.title_text} for number, one in said

@@ -16,6 +16,7 @@ from search.results import Hit, Ranked
 from search.search import hits
 from search.semantic import Semantic
 from utils.hebrew import is_hebrew
+from utils.sql import among
 
 MOST_SIMILAR = 20
 
@@ -56,7 +57,8 @@ def document_page(session: Session, own_id: str, collection: str = "") -> Page |
     names = [collection] if collection else collections(session)
     numbers = [document_number(name, own_id) for name in names]
     rows = select(Document, Collection.name).join(Collection, Collection.id == Document.collection_id)
-    found = {document.id: (document, name) for document, name in session.execute(rows.where(Document.id.in_(numbers)))}
+    rows = rows.where(among(Document.id, numbers))
+    found = {document.id: (document, name) for document, name in session.execute(rows)}
     for number in numbers:
         if number in found:
             return _page(session, *found[number])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from models import DocumentTag, Tag, TagCount, number
 from search.filters import tag_key
 from search.results import Facet
-from utils.sql import int_list, like_prefix
+from utils.sql import among, among_sql, like_prefix, number_list
 
 MOST_FACETS = 24
 MOST_COUNTED = 1_000  # hits whose tags are counted
@@ -33,11 +33,12 @@ def facets(session: Session, documents: Sequence[int], without: Sequence[str] = 
     left_out = {tag_key(name) for name in without}
     counted = (
         f"SELECT tag.name, tag.key, found.documents FROM (SELECT tag_id, count(*) AS documents FROM document_tag"
-        f" WHERE document_id IN ({int_list(documents[:MOST_COUNTED])}) GROUP BY tag_id"
+        f" WHERE {among_sql(session, 'document_id', 'ids')} GROUP BY tag_id"
         f" ORDER BY documents DESC, tag_id LIMIT {MOST_FACETS + len(left_out)}) found"
         " JOIN tag ON tag.id = found.tag_id ORDER BY found.documents DESC, tag.key"
     )
-    rows = [row for row in session.execute(text(counted)) if row[1] not in left_out]
+    given = number_list("ids", documents[:MOST_COUNTED])
+    rows = [row for row in session.execute(text(counted).bindparams(given)) if row[1] not in left_out]
     return tuple(Facet(row[0], row[2]) for row in rows[:MOST_FACETS])
 
 
@@ -46,11 +47,11 @@ def tags_of(session: Session, documents: Sequence[int]) -> dict[int, tuple[str, 
     rows = (
         select(DocumentTag.document_id, Tag.name)
         .join(Tag, Tag.id == DocumentTag.tag_id)
-        .where(DocumentTag.document_id.in_(bindparam("ids", expanding=True)))
+        .where(among(DocumentTag.document_id, documents))
         .order_by(DocumentTag.document_id, DocumentTag.place)
     )
     found: dict[int, list[str]] = {document: [] for document in documents}
-    for document, name in session.execute(rows, {"ids": list(documents)}):
+    for document, name in session.execute(rows):
         found[document].append(name)
     return {document: tuple(names) for document, names in found.items()}
 
@@ -82,5 +83,5 @@ def tag_page(
 
 def tag_names(session: Session, tags: Sequence[int]) -> dict[int, str]:
     """Return the names of tags by their keys."""
-    rows = select(Tag.id, Tag.name).where(Tag.id.in_(bindparam("ids", expanding=True)))
-    return {row[0]: row[1] for row in session.execute(rows, {"ids": list(tags)})}
+    rows = select(Tag.id, Tag.name).where(among(Tag.id, tags))
+    return {row[0]: row[1] for row in session.execute(rows)}

@@ -13,7 +13,7 @@ from search.tags import listing
 from search.text import TextQuery
 
 TEXT_SHARE = 0.65  # measured flat from .6 to .7 on questions over Hebrew passages
-COMPARED = 150  # documents found by words whose meaning is compared too
+COMPARED = 100  # documents found by words whose meaning is compared too
 
 
 def text_ranking(session: Session, query: Query, restriction: Filter) -> Ranking:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from models import KEPT_CHANGES
 from utils.bit_index import BitIndex
-from utils.sql import int_list
+from utils.sql import among_sql, number_list
 from utils.vectors import Floats, centred
 
 PAGE = 1_000
@@ -45,8 +45,9 @@ class Source:
         return f"{self.key}, {self.part}" if self.part != "0" else self.key
 
     def rows(self, session: Session, model: int, keys: Sequence[int]) -> list[tuple[int, int, bytes]]:
-        statement = f"{self.statement} AND {self.key} IN ({int_list(keys)})"
-        return [(row[0], row[1], bytes(row[2])) for row in session.execute(text(statement), {"model": model})]
+        statement = text(f"{self.statement} AND {among_sql(session, self.key, 'keys')}")
+        found = session.execute(statement.bindparams(number_list("keys", keys)), {"model": model})
+        return [(row[0], row[1], bytes(row[2])) for row in found]
 
 
 DOCUMENT_SOURCE = Source(DOCUMENTS, "document_id", '"window"', follows_changes=True)

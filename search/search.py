@@ -19,9 +19,9 @@ from search.semantic import Semantic
 from search.snippets import Wanted, found_words, marked, snippet
 from search.tags import listing, near_tags, tag_ranking
 from utils.hebrew import is_hebrew
-from utils.sql import int_list
+from utils.sql import among, among_sql, number_list
 
-EXCERPT = 8_000  # characters of a body that a page reads: a book does not come into memory for its snippet
+EXCERPT = 4_000  # characters of a body that a page reads: a book does not come into memory for its snippet
 MOST_SHOWN = 1_000
 # How long a search by meaning alone waits for the model; one by everything shows its words at once.
 SEMANTIC_WAIT_S = 10.0
@@ -68,8 +68,8 @@ def _ordered(session: Session, ranking: Ranking, query: Query) -> Ranking:
         return ranking
     places = {one.document: one for one in ranking.documents[:MOST_SHOWN]}
     order = "added_at DESC, id DESC" if query.sort == "newest" else "title, id"
-    statement = f"SELECT id FROM document WHERE id IN ({int_list(places)}) ORDER BY {order}"
-    ordered = [places[one] for one in session.execute(text(statement)).scalars()]
+    rows = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')} ORDER BY {order}")
+    ordered = [places[one] for one in session.execute(rows.bindparams(number_list("ids", places))).scalars()]
     return replace(ranking, documents=[*ordered, *ranking.documents[MOST_SHOWN:]])
 
 
@@ -82,7 +82,7 @@ def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, .
         Document.id, Document.own_id, Document.title, Document.language, Document.url, Document.source,
         func.substr(Document.body, begin + 1, EXCERPT).label("excerpt"), Collection.name.label("collection"),
     )  # fmt: skip
-    rows = select(*columns).join(Collection, Collection.id == Document.collection_id).where(Document.id.in_(numbers))
+    rows = select(*columns).join(Collection, Collection.id == Document.collection_id).where(among(Document.id, numbers))
     found = {row.id: row for row in session.execute(rows)}
     tags = tags_of(session, numbers)
     wanted = Wanted.of(query.parts())

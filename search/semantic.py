@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -21,15 +22,29 @@ from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
 from search.meaning import Meaning, Near, best_windows
 from utils.hebrew import stripped
 from utils.kept import Kept
-from utils.sql import int_list
+from utils.sql import among, among_sql, by_dialect, number_list
 from utils.vectors import Floats, centred
 
-MOST_NEAREST = 150  # documents that a search by meaning ranks
-FIRST, THEN = 2_000, 300  # rows compared by bits and floats, rows rescored with their stored values
+MOST_NEAREST = 120  # documents that a search by meaning ranks
+FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
 # A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
 NARROW = 20_000
 KEPT_QUERIES, KEPT_FILTERS = 256, 16
 MOST_BETWEEN_LOOKS_S = 30.0
+
+
+# Windows by (document, window), one look-up in the primary key each.
+WINDOWS_SQLITE = (
+    'SELECT e.document_id, e."start", e."end", e.vector FROM json_each(:pairs) given CROSS JOIN embedding e'
+    " WHERE e.document_id = json_extract(given.value, '$[0]') AND e.model_id = :model"
+    " AND e.\"window\" = json_extract(given.value, '$[1]')"
+)
+WINDOWS_POSTGRESQL = (
+    'SELECT e.document_id, e."start", e."end", e.vector'
+    " FROM jsonb_array_elements(CAST(:pairs AS jsonb)) AS given(value) JOIN embedding e"
+    " ON e.document_id = CAST(given.value ->> 0 AS bigint) AND e.model_id = :model"
+    ' AND e."window" = CAST(given.value ->> 1 AS smallint)'
+)
 
 
 @dataclass(slots=True)
@@ -42,7 +57,12 @@ class _Loaded:
     documents: LiveIndex
     tags: LiveIndex
     queries: Kept[Floats] = field(default_factory=lambda: Kept(KEPT_QUERIES))
+    tag_queries: Kept[Floats] = field(default_factory=lambda: Kept(KEPT_QUERIES))
     filters: Kept[NDArray[np.int64]] = field(default_factory=lambda: Kept(KEPT_FILTERS))
+
+    def tag_vector(self, name: str, encoder: Encoder) -> Floats:
+        kept = self.tag_queries.recall(name)
+        return self.tag_queries.keep(name, encoder.encode_tags([name])[0]) if kept is None else kept
 
 
 class Semantic:
@@ -164,7 +184,7 @@ class Semantic:
         if loaded is None or not documents:
             return {}
         rows = select(Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector).where(
-            Embedding.model_id == loaded.model, Embedding.document_id.in_(documents)
+            Embedding.model_id == loaded.model, among(Embedding.document_id, documents)
         )
         return best_windows([(r[0], r[1], r[2], r[3]) for r in session.execute(rows)], meaning)
 
@@ -189,7 +209,7 @@ class Semantic:
         encoder, loaded = self.lazy.encoder, self._current()
         if encoder is None or loaded is None or not names:
             return []
-        vectors = encoder.encode_tags(list(names))
+        vectors = [loaded.tag_vector(name, encoder) for name in names]
         best: dict[int, float] = {}
         for vector in vectors:
             for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
@@ -225,7 +245,7 @@ def _closeness(cosine: float, manifest: Manifest) -> float:
 def _tag_cosines(session: Session, loaded: _Loaded, vector: Floats, most: int) -> dict[int, float]:
     found = loaded.tags.nearest(session, vector, 500, 4 * most)
     rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
-        TagEmbedding.model_id == loaded.model, TagEmbedding.tag_id.in_([key for key, _ in found])
+        TagEmbedding.model_id == loaded.model, among(TagEmbedding.tag_id, [key for key, _ in found])
     )
     stored = [(row.tag_id, bytes(row.vector)) for row in session.execute(rows)]
     if not stored:
@@ -237,18 +257,15 @@ def _tag_cosines(session: Session, loaded: _Loaded, vector: Floats, most: int) -
 
 def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:
     """Return those of the keys that pass a filter."""
-    statement = f"SELECT id FROM document WHERE id IN ({int_list(set(keys))}){restriction.sql('id')}"
-    return set(session.execute(text(statement), dict(restriction.values)).scalars())
+    statement = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')}{restriction.sql('id')}")
+    passing = session.execute(statement.bindparams(number_list("ids", set(keys))), dict(restriction.values))
+    return set(passing.scalars())
 
 
 def rescored(session: Session, loaded: _Loaded, meaning: Meaning, found: Sequence[tuple[int, int]]) -> dict[int, Near]:
     """Return the exact cosines of windows, the best one of each document."""
     if not found:
         return {}
-    pairs = ",".join(f"({key},{part})" for key, part in found)
-    statement = (
-        'SELECT document_id, "start", "end", vector FROM embedding'
-        f' WHERE model_id = :model AND (document_id, "window") IN (VALUES {pairs})'
-    )
-    rows = [tuple(row) for row in session.execute(text(statement), {"model": loaded.model})]
-    return best_windows(rows, meaning)
+    statement = text(by_dialect(session, sqlite=WINDOWS_SQLITE, postgresql=WINDOWS_POSTGRESQL))
+    values = {"model": loaded.model, "pairs": json.dumps(found)}
+    return best_windows([tuple(row) for row in session.execute(statement, values)], meaning)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from search.query import Parts
 from search.results import Segment
-from utils.hebrew import Word, grams, stem, words
+from utils.hebrew import Word, forms, grams, stem, words
 
 LENGTH = 240  # characters
 # The share of its runs of four letters that a word has in common with one that was asked for (Dice), from which
@@ -21,12 +21,18 @@ class Wanted:
 
     stems: frozenset[str]
     runs: tuple[frozenset[str], ...]
+    known: dict[str, bool] = field(default_factory=dict)  # words of this page that were looked at already
 
     @classmethod
     def of(cls, parts: Parts) -> Wanted:
         return cls(frozenset(parts.stems()), tuple(frozenset(grams(form)) for form in parts.forms()))
 
     def holds(self, form: str) -> bool:
+        if form not in self.known:
+            self.known[form] = self._holds(form)
+        return self.known[form]
+
+    def _holds(self, form: str) -> bool:
         if stem(form) in self.stems:
             return True
         if len(form) < 4:
@@ -43,14 +49,9 @@ def found_words(text: str, wanted: Wanted) -> list[Word]:
     """Return the words of a text that were asked for, with their places."""
     if not wanted.stems:
         return []
-    known: dict[str, bool] = {}
-    found = []
-    for word in words(text):
-        if word.form not in known:
-            known[word.form] = wanted.holds(word.form)
-        if known[word.form]:
-            found.append(word)
-    return found
+    if not any(map(wanted.holds, forms(text))):
+        return []  # the words' places, which cost most, are not needed
+    return [word for word in words(text) if wanted.holds(word.form)]
 
 
 def marked(text: str, found: Sequence[Word], start: int = 0, end: int | None = None) -> tuple[Segment, ...]:

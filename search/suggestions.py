@@ -13,6 +13,7 @@ from search.filters import Filter
 from search.query import Query
 from search.text import TextQuery
 from utils.hebrew import normalise
+from utils.sql import among
 
 MOST_SUGGESTIONS = 8
 LONGEST_PREFIX = 80
@@ -33,8 +34,7 @@ def suggestions(session: Session, typed: str) -> list[Suggestion]:
         return []
     tags = [Suggestion(facet.tag, "tag") for facet in tag_page(session, typed, limit=MOST_SUGGESTIONS // 2).tags]
     found = TextQuery(session, Query(text=typed).parts()).matches(Filter()).documents[:20].tolist()
-    rows = {
-        row.id: row.title for row in session.execute(select(Document.id, Document.title).where(Document.id.in_(found)))
-    }
+    statement = select(Document.id, Document.title).where(among(Document.id, found))
+    rows = {row.id: row.title for row in session.execute(statement)}
     titles = [Suggestion(rows[number], "title") for number in found if number in rows and len(rows[number]) <= 100]
     return [*tags, *dict.fromkeys(titles)][:MOST_SUGGESTIONS]

@@ -11,7 +11,7 @@ from search.filters import Filter, tag_key, tag_number
 from search.query import Query
 from search.results import Ranked, Ranking, TagScore
 from search.semantic import Semantic
-from utils.sql import int_list, like_prefix
+from utils.sql import among_sql, like_prefix, number_list
 
 MOST_DOCUMENTS = 1_000
 MOST_TAGS_MATCHED, MOST_NEAR_TAGS = 50, 8
@@ -73,11 +73,13 @@ def _documents_with(session: Session, matched: dict[int, TagScore], restriction:
     if not matched:
         return Ranking([])
     statement = (
-        f"SELECT document_id, tag_id FROM document_tag WHERE tag_id IN ({int_list(matched)})"
+        f"SELECT document_id, tag_id FROM document_tag WHERE {among_sql(session, 'tag_id', 'tags')}"
         f"{restriction.sql('document_id')} ORDER BY document_id LIMIT :most"
     )
     having: dict[int, list[TagScore]] = {}
-    pairs = session.execute(text(statement), {**restriction.values, "most": 2 * MOST_DOCUMENTS}).all()
+    pairs = session.execute(
+        text(statement).bindparams(number_list("tags", matched)), {**restriction.values, "most": 2 * MOST_DOCUMENTS}
+    ).all()
     for document, tag in pairs:
         having.setdefault(document, []).append(matched[tag])
     ranked = [

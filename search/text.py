@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models import Document, State, Term, Words
@@ -15,7 +15,7 @@ from search.filters import Filter
 from search.query import Parts
 from utils.bm25 import BM25, Field, QueryTerm
 from utils.hebrew import forms
-from utils.sql import by_dialect
+from utils.sql import among, by_dialect
 from utils.terms import gram_id, stem_id, title_id
 
 MOST_CANDIDATES = 2_000
@@ -90,7 +90,7 @@ class TextQuery:
         named += [(gram, gram_id(gram), GRAM_FIELD) for gram in self._parts.grams()]
         if not named:
             return []
-        found = select(Term.id, Term.documents).where(Term.id.in_([term for _, term, _ in named]))
+        found = select(Term.id, Term.documents).where(among(Term.id, [term for _, term, _ in named]))
         documents = {row.id: row.documents for row in self._session.execute(found)}
         known = [_Term(name, term, kind, max(documents.get(term, 0), 0)) for name, term, kind in named]
         # A word tells as much in a title as anywhere: its frequency is the stem's.
@@ -123,7 +123,7 @@ class TextQuery:
     def scores(self, documents: Sequence[int]) -> dict[int, float]:
         """Return the scores of given documents, 0 for those without a word of the query, none for excluded ones."""
         rows = select(Words.document_id, Words.stems, Words.grams, Words.titles, Words.terms)
-        found = self._session.execute(rows.where(Words.document_id.in_(documents))).all()
+        found = self._session.execute(rows.where(among(Words.document_id, documents))).all()
         numbers, scores = self._scored([(row[0], row[1], row[2], row[3], row[4]) for row in found])
         return dict(zip(numbers.tolist(), scores.tolist(), strict=True))
 
@@ -189,11 +189,9 @@ class TextQuery:
         wanted, unwanted = self._parts.exact(), self._parts.not_exact()
         if not wanted and not unwanted:
             return set(documents)
-        statement = select(Document.id, Document.title, Document.body).where(
-            Document.id.in_(bindparam("ids", expanding=True))
-        )
+        statement = select(Document.id, Document.title, Document.body).where(among(Document.id, documents))
         holding = set()
-        for row in self._session.execute(statement, {"ids": list(documents)}):
+        for row in self._session.execute(statement):
             said = (joined(forms(row.title)), joined(forms(row.body)))
             if all(any(joined(p) in one for one in said) for p in wanted) and not any(
                 joined(p) in one for p in unwanted for one in said

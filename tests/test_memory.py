@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from pathlib import Path
 
 import pytest
 
-from utils.memory import MB, GroupMemory, group_memory, process_memory
+from utils.memory import MB, GroupMemory, group_memory, keep_heap_small, process_memory
 
 V2_FILES = {"memory.max": "536870912\n", "memory.current": "300000000\n"}
 V1_FILES = {"memory.limit_in_bytes": "536870912\n", "memory.usage_in_bytes": "300000000\n"}
@@ -69,3 +70,9 @@ def test_this_process_has_figures_that_fit_together() -> None:
 
 def test_a_process_that_is_gone_has_none() -> None:
     assert process_memory(2**22 + 1) is None
+
+
+def test_the_c_library_takes_the_wish_for_a_small_heap() -> None:
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("only glibc has mallopt")
+    assert keep_heap_small()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Table, create_engine, select, text
+from sqlalchemy import Table, create_engine, func, select, text
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from app import create_app
 from models import Collection, State, Tag, TagCount, db
 from tests.conftest import closed, settings_for
-from utils.sql import by_dialect, dialect, int_list, like_prefix, prepare_sqlite, upsert
+from utils.sql import among, among_sql, by_dialect, dialect, like_prefix, number_list, prepare_sqlite, upsert
 
 COLLECTION: Table = Collection.__table__  # type: ignore[assignment]
 TAG: Table = Tag.__table__  # type: ignore[assignment]
@@ -72,16 +73,22 @@ def test_a_prefix_is_a_range_of_bytes(session: Session) -> None:
         assert set(found) == {name for name in names if name.startswith(prefix)}
 
 
-def test_a_list_of_numbers_is_written_out(session: Session) -> None:
-    assert int_list([3, 1, 2**63 - 1]) == "3,1,9223372036854775807"
-    for numbers, found in (([1, 5], 1), ([], 0)):
-        statement = f"SELECT count(*) FROM state WHERE id IN ({int_list(numbers)})"
-        assert session.execute(text(statement)).scalar_one() == found
+@pytest.mark.parametrize(("wanted", "count"), [([1, 5, 2**63 - 1], 1), ([], 0), (list(range(5_000)), 1)])
+def test_a_column_is_compared_with_a_list_of_numbers(session: Session, wanted: list[int], count: int) -> None:
+    assert session.execute(select(func.count()).select_from(State).where(among(State.id, wanted))).scalar_one() == count
+    statement = text(f"SELECT count(*) FROM state WHERE {among_sql(session, 'id', 'ids')}")
+    assert session.execute(statement.bindparams(number_list("ids", wanted))).scalar_one() == count
 
 
-def test_anything_but_numbers_is_refused_in_a_list() -> None:
-    with pytest.raises(ValueError, match="DROP"):
-        int_list(["1); DROP TABLE document"])  # type: ignore[list-item]
+def test_a_list_of_numbers_reads_the_same_however_long_it_is(session: Session) -> None:
+    engine = session.get_bind()
+    short, long = (str(select(State.id).where(among(State.id, wanted)).compile(engine)) for wanted in ([1], range(999)))
+    assert short == long
+
+
+def test_anything_but_numbers_is_refused_in_a_list(session: Session) -> None:
+    with pytest.raises(StatementError, match="DROP"):
+        session.execute(select(State.id).where(among(State.id, ["1); DROP TABLE document"])))  # type: ignore[list-item]
 
 
 def test_a_statement_is_chosen_by_the_database(session: Session) -> None:
