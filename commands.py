@@ -12,11 +12,13 @@ from typing import Any, NoReturn
 import click
 from flask import Flask, current_app
 from sqlalchemy import inspect
+from sqlalchemy.exc import OperationalError
 
 from indexing.embedding import Progress, embed, waiting_documents
 from indexing.importing import Options, Report, import_file
 from indexing.reading import FileUnusable
 from models import db
+from search.documents import collections
 from search.evaluation import BadJudgements, Evaluation, evaluate, read_judgements, read_queries
 from search.query import MODES, of_mapping
 from search.results import Results
@@ -24,6 +26,7 @@ from search.search import search
 from search.semantic import Semantic
 
 LOADING_S = 120
+BY_MEANING = frozenset({"hybrid", "semantic"})
 
 
 def register(app: Flask) -> None:
@@ -43,7 +46,11 @@ def semantic() -> Semantic:
 
 
 def need_tables() -> None:
-    if not inspect(db.engine).has_table("state"):
+    try:
+        made = inspect(db.engine).has_table("state")
+    except OperationalError as error:
+        refuse(f"The database does not answer: {str(error.orig).strip()}")
+    if not made:
         refuse("The database has no tables yet; make them with: flask --app app db upgrade")
 
 
@@ -137,6 +144,9 @@ def search_command(text: str, mode: str, collection: str, tag: tuple[str, ...], 
     query = of_mapping({"q": text, "collection": collection, "tag": list(tag), "limit": str(limit)}, mode)
     results = search(db.session(), query, semantic(), wait_s=LOADING_S)
     click.echo(json_answer(results) if as_json else listed(results))
+    state = results.semantic_state
+    if (mode == "semantic" and state != "ready") or (mode == "hybrid" and state not in ("ready", "off")):
+        click.echo(f"Meaning was not searched: the model {results.semantic_model} is {state}", err=True)
 
 
 def json_answer(results: Results) -> str:
@@ -176,6 +186,12 @@ def evaluate_command(collection: str, queries: Path, qrels: Path, modes: tuple[s
         asked, judged = read_queries(queries), read_judgements(qrels)
     except BadJudgements as error:
         refuse(str(error))
+    if not any(judged.get(query) for query in asked):
+        refuse(f"{qrels.name} judges none of the queries of {queries.name}: are the query ids the same?")
+    if collection not in (known := collections(db.session())):
+        refuse(f"--collection {collection}: there is none of this name; there are: {', '.join(known) or 'none'}")
+    if BY_MEANING.intersection(modes):
+        loaded_encoder()
     found = []
     for mode in modes:
         with progress_bar(total=len(asked), desc=mode) as bar:

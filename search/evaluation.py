@@ -44,10 +44,19 @@ class Evaluation:
     cpu_ms: float
 
 
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text; only a line feed ends one, for a query may hold any other separator."""
+    try:
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise BadJudgements(f"{path.name}, line {line}: not UTF-8") from None
+
+
 def read_queries(path: Path) -> dict[str, str]:
     """Return {query id: text} of a file with {"id", "text"} a line."""
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         try:
             row = json.loads(line)
             found[str(row["id"])] = str(row["text"])
@@ -59,7 +68,7 @@ def read_queries(path: Path) -> dict[str, str]:
 def read_judgements(path: Path) -> dict[str, dict[str, float]]:
     """Return {query id: {document id: relevance}} of a TSV: query-id, corpus-id, score."""
     found: dict[str, dict[str, float]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         cells = line.split("\t")
         if number == 1 and cells[0] == "query-id":
             continue
