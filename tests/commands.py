@@ -22,7 +22,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "INSTANCE_DIR": str(settings.instance_dir),
         "SECRET_KEY": settings.secret_key,
         "ADMIN_TOKEN": settings.admin_token,
-        "SEMANTIC_MODEL": "none",
+        "SEMANTIC_MODEL": settings.semantic_model,
+        "MODELS_DIR": str(settings.models_dir),
         "PYTHONIOENCODING": "utf-8",
     }
 

@@ -20,8 +20,8 @@ from tests.waiting import imports_ended
 
 HOSTILE_NAMES = (
     "../../evil.csv", "..\\..\\evil.csv", "/etc/evil.csv", "C:\\evil.csv", "....//evil.csv", "..",
-    "uploads/../../evil.csv", "evil\0.csv", "evil.csv/", "~/.ssh/evil.csv", "%2e%2e%2fevil.csv", "\u202evsc.evil.csv", ".csv",
-    "x" * 300 + ".csv",
+    "uploads/../../evil.csv", "evil\0.csv", "evil.csv/", "~/.ssh/evil.csv", "%2e%2e%2fevil.csv", "\u202evsc.evil.csv",
+    ".csv", "x" * 300 + ".csv",
 )  # fmt: skip
 
 

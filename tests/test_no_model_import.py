@@ -1,0 +1,46 @@
+"""What a process that nobody asked for meaning has not imported: the model's runtime, and what only commands need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config import ROOT
+from tests.commands import environment
+from tests.conftest import Started, settings_for
+
+# Serves what a reader without a wish for meaning sees, and prints what was imported on the way.
+VISIT = """
+import json, sys
+from app import app
+client = app.test_client()
+paths = ["/", "/text?q=bread", "/tags", "/status", "/health", "/api/search?mode=text&q=bread", "/api/tags", "/import"]
+answers = [client.get(path).status_code for path in paths]
+print(json.dumps({"answers": answers, "state": app.extensions["matmon.semantic"].lazy.state,
+                  "modules": sorted(sys.modules)}))
+"""
+MODEL = ("onnxruntime", "encoders.onnx_encoder", "encoders.unigram", "onnx", "tokenizers", "torch", "transformers")
+COMMANDS = ("alembic", "flask_migrate", "tqdm", "commands")
+
+
+@pytest.fixture
+def database(started: Started, tmp_path: Path) -> Iterator[str]:
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        yield url
+
+
+@pytest.mark.parametrize("model", ["e5-small", "none"])
+def test_a_text_search_imports_no_model(database: str, tmp_path: Path, model: str) -> None:
+    settings = settings_for(database, tmp_path, semantic_model=model)
+    run = [sys.executable, "-W", "error", "-c", VISIT]
+    ended = subprocess.run(run, cwd=ROOT, env=environment(settings), capture_output=True, text=True, check=True)
+    found = json.loads(ended.stdout)
+    assert found["answers"] == [200] * 8
+    assert found["state"] == ("off" if model == "none" else "idle")
+    assert [name for name in (*MODEL, *COMMANDS) if name in found["modules"]] == []
+    assert "Loading" not in ended.stderr
