@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import logging
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+RETRY_S = 5
 log = logging.getLogger("matmon")
 
 
@@ -150,9 +152,9 @@ def add_pages(app: Flask, settings: Settings) -> None:
     csrf.exempt(api.api)  # its writes need a bearer token, which no other site's form can send
     app.register_blueprint(routes.pages)
     app.register_blueprint(api.api)
+    app.after_request(with_headers)  # before the limiter's own, so that it is called after it
     limit_rates(app, settings)
     add_to_templates(app)
-    app.after_request(with_headers)
 
 
 def limit_rates(app: Flask, settings: Settings) -> None:
@@ -193,6 +195,10 @@ def static_version(folder: Path) -> str:
 def with_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_S)
+    elif response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+        response.headers.pop("Retry-After", None)  # the limiter gives it to every answer
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response
@@ -212,7 +218,7 @@ def add_errors(app: Flask) -> None:
     def database_gone(error: SQLAlchemyError) -> Response | tuple[str, int, dict[str, str]]:
         log.error("the database does not answer: %s", str(getattr(error, "orig", error))[:300])
         g.database_gone = True
-        unavailable = ServiceUnavailable("The database does not answer; try again in a moment.", retry_after=5)
+        unavailable = ServiceUnavailable("The database does not answer; try again in a moment.", retry_after=RETRY_S)
         return http_error(unavailable)
 
 

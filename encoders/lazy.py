@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -68,6 +69,8 @@ class LazyEncoder:
             self._state = "loading"
             self._settled.clear()
             run = threading.Thread(target=self._run, args=(self._load,), name=f"load-{self.model}", daemon=True)
+        # The interpreter must not end while a library loads in a thread: it would be aborted.
+        atexit.register(self.wait, 10.0)
         run.start()
 
     def wait(self, timeout_s: float) -> bool:
@@ -113,8 +116,10 @@ class LazyEncoder:
             encoder = load()
         except Exception as error:  # a missing library, a damaged file: search goes on without
             self._fail(error)
-            return
-        self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)
+        else:
+            self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)
+        finally:
+            atexit.unregister(self.wait)
 
     def _become_ready(self, encoder: Encoder, loaded_s: float, loaded_mb: float) -> None:
         log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
