@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,11 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from config import ROOT, Settings
+from indexing.embedding import embed
+from indexing.importing import Options, import_file
 from models import db
 from tests.databases import MAKERS, Databases, NotToBeHad
+from tests.model_fixtures import e5_folder  # noqa: F401 - a fixture for every test
 
 
 def settings_for(url: str, folder: Path, **changes: Any) -> Settings:
@@ -110,3 +114,20 @@ def session(app: Flask) -> Iterator[Session]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def sample(started: Started, e5_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """A SQLite file with the sample collection, embedded with the real e5; copy it to change it."""
+    from encoders.onnx_encoder import OnnxEncoder
+
+    folder = tmp_path_factory.mktemp("sample")
+    with started.maker("sqlite").fresh(folder) as url:
+        app = create_app(settings_for(url, folder))
+        with app.app_context():
+            for name in ("sample-he.jsonl", "sample-en.jsonl"):
+                shutil.copy(ROOT / "data" / name, folder)
+                import_file(db.session(), folder / name, Options("sample"))
+            embed(db.session(), OnnxEncoder(e5_folder))
+        closed(app)
+    return folder / "matmon.db"

