@@ -1,4 +1,4 @@
-"""Everything at once: one calibrated score from words and meaning, the same whichever others were found."""
+"""Everything at once: one calibrated score of words, meaning and tags, the same whichever others were found."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from search.meaning import Meaning, Near
 from search.query import Query
 from search.results import Ranked, Ranking
 from search.semantic import Semantic
+from search.tagged import NamedTags, having, named_documents, named_in, tag_scores
 from search.tags import listing
 from search.text import TextQuery
 
@@ -46,31 +47,42 @@ def semantic_ranking(session: Session, query: Query, restriction: Filter, semant
 
 
 def hybrid_ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
-    """Return what words and meaning find together; words alone while no model is ready."""
+    """Return what words, meaning and tags find together; without the meaning while no model is ready."""
     parts = query.parts()
     asked = TextQuery(session, parts)
+    if asked.is_empty:
+        return _without_excluded(session, query, restriction)
     meaning = semantic.meaning(parts.wanted(), asked.knows_a_word) if semantic.ready(0) else None
-    if meaning is None:
-        return text_ranking(session, query, restriction)
     found = asked.matches(restriction)
     by_text = dict(zip(found.documents.tolist(), found.scores.tolist(), strict=True))
-    near = semantic.nearest(session, meaning, restriction)
-    allowed = _allowed(session, query, [document for document in near if document not in by_text], asked)
-    near = {document: one for document, one in near.items() if document in by_text or document in allowed}
-    compared = [document for document in list(by_text)[:COMPARED] if document not in near]
-    near |= semantic.nearness(session, meaning, compared)
-    text_scores = by_text | {document: allowed[document] for document in near if document not in by_text}
-    ranked = [_joined(document, text, near.get(document), meaning) for document, text in text_scores.items()]
-    kept = [one for one in ranked if one.document in by_text or meaning.is_relevant(near[one.document])]
-    kept.sort(key=lambda one: (-one.score, one.document))
-    return Ranking(kept, found.complete)
+    near = semantic.nearest(session, meaning, restriction) if meaning else {}
+    named = named_in(session, parts)
+    tagged = set(named_documents(session, named, restriction))
+    allowed = _allowed(session, query, [one for one in {**near, **dict.fromkeys(tagged)} if one not in by_text], asked)
+    text_scores = by_text | allowed
+    near = {document: one for document, one in near.items() if document in text_scores}
+    if meaning:
+        first = {*list(by_text)[:COMPARED], *list(tagged)[:COMPARED]}
+        compared = [one for one in text_scores if one in first and one not in near]
+        near |= semantic.nearness(session, meaning, compared)
+    tags = having(session, named, list(text_scores))
+    ranked = [
+        _joined(document, text, near.get(document), meaning, named, tags.get(document, []))
+        for document, text in text_scores.items()
+        if document in by_text or document in tagged or (meaning and meaning.is_relevant(near[document]))
+    ]
+    ranked.sort(key=lambda one: (-one.score, one.document))
+    return Ranking(ranked, found.complete)
 
 
-def _joined(document: int, text: float, near: Near | None, meaning: Meaning) -> Ranked:
-    close = meaning.score(near) if near else None
-    score = TEXT_SHARE * text + (1 - TEXT_SHARE) * (close or 0.0)
+def _joined(
+    document: int, text: float, near: Near | None, meaning: Meaning | None, named: NamedTags, tags: list[int]
+) -> Ranked:
+    close = meaning.score(near) if meaning and near else None
+    share = TEXT_SHARE if meaning else 1.0
+    score = min(share * text + (1 - share) * (close or 0.0) + named.bonus(tags), 1.0)
     window = (near.start, near.end) if near else (0, 0)
-    return Ranked(document, score, text or None, close, *window)
+    return Ranked(document, score, text or None, close, *window, tags=tag_scores(named, tags))
 
 
 def _allowed(session: Session, query: Query, documents: list[int], asked: TextQuery | None = None) -> dict[int, float]:

@@ -99,7 +99,8 @@ def _hit(row: Row, one: Ranked, tags: tuple[str, ...], wanted: Wanted, query: Qu
     words = [*(title[w.start : w.end] for w in in_title), *(excerpt[w.start : w.end] for w in in_body)]
     window = (one.start - offset, one.end - offset) if one.end else None
     asked = {tag_key(name) for name in query.all_tags()}
-    of_tags = one.tags or tuple(TagScore(name, 1.0) for name in tags if tag_key(name) in asked)
+    of_filter = (TagScore(name, 1.0) for name in tags if tag_key(name) in asked)
+    of_tags = tuple(dict.fromkeys((*one.tags, *of_filter)))
     return Hit(
         number=one.document,
         id=row.own_id,

@@ -165,3 +165,22 @@ def test_what_is_nowhere_is_not_found(session: Session) -> None:
     side = fill(session)
     for text in ("zzqx wvkj", "קטזגפ"):
         assert search(session, Query(text, "text"), side).total == 0
+
+
+def test_a_tag_that_the_query_names_finds_documents_that_never_say_it(session: Session) -> None:
+    side = fill(session)
+    hits = {hit.id: hit for hit in search(session, Query("בבישול"), side).hits}
+    assert "soup" in hits
+    assert [tag.tag for tag in hits["soup"].why.tags] == ["בישול"]
+    assert search(session, Query("בבישול", "text"), side).total == 0
+
+
+def test_a_named_tag_raises_a_document_above_its_equal(session: Session) -> None:
+    twins = [
+        NewDocument("plain", "זכויות", "זכויות של שוכרים."),
+        NewDocument("tagged", "זכויות", "זכויות של שוכרים.", ("שוכרים",)),
+    ]
+    first, second = search(session, Query("זכויות שוכרים"), fill(session, twins)).hits
+    assert (first.id, second.id) == ("tagged", "plain")
+    assert first.score > second.score
+    assert second.why.tags == ()
