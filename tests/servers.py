@@ -1,0 +1,111 @@
+"""The site as a host runs it: gunicorn in processes of its own, on a free port of this machine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psutil
+
+from config import ROOT
+from tests.waiting import until
+
+START_S = 40.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """Return what a server's process knows: no setting of whoever runs the tests."""
+    own = {"INSTANCE_DIR": str(folder), "RATE_LIMIT": "100000/minute", "SEMANTIC_MODEL": "none"}
+    return {"PATH": os.environ["PATH"], **own, **settings}
+
+
+def gunicorn(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *arguments, "app:app"]
+
+
+class Server:
+    """A started server; its log is a file, its addresses are asked one connection at a time."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], under: Sequence[str] = ()) -> None:
+        self.port = free_port()
+        self._log = folder / "server.log"
+        environ = environment(folder, PORT=str(self.port), **settings)
+        with self._log.open("wb") as output:
+            command = [*under, *gunicorn()]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
+
+    def starts(self) -> None:
+        until(lambda: self.process.poll() is not None or self.answers(), "the server's first answer", START_S)
+        assert self.process.poll() is None, self.log
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/livez")[0] == 200
+        except OSError:
+            return False
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def get(self, path: str, **query: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", quote(path) + ("?" + urlencode(query) if query else ""))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def search(self, text: str, mode: str) -> dict[str, Any]:
+        status, body = self.get("/api/search", q=text, mode=mode)
+        assert status == 200, body
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+    def health(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.get("/health")[1])
+        return found
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that serve: those without children among all that were started."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [one for one in family if "gunicorn" in " ".join(one.cmdline()) and not one.children()]
+
+    def holds(self, library: str) -> bool:
+        """Tell whether a library's files are in the memory of any of the server's processes."""
+        family = [psutil.Process(self.process.pid), *self.workers()]
+        return any(library in Path(f"/proc/{one.pid}/maps").read_text() for one in family)
+
+    def stop(self) -> int:
+        """End the server as a host does, and return how it ended."""
+        self.process.terminate()
+        return self.process.wait(START_S)
+
+
+@contextmanager
+def serving(folder: Path, under: Sequence[str] = (), **settings: str) -> Iterator[Server]:
+    """Give a server that answers, and stop it afterwards."""
+    server = Server(folder, settings, under)
+    try:
+        server.starts()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()

@@ -1,0 +1,170 @@
+"""The real server: what it loads and when, who waits for whom, how it stops, and what it takes of 512 MB."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from config import ROOT
+from tests.browser import HeldModel
+from tests.servers import Server, environment, gunicorn, serving
+from tests.waiting import until
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux shows what a process holds"),
+]
+LOADING = "Loading e5-small model"
+TOOL = Path(__file__).resolve().parents[2] / "shared" / "tools" / "with-memory-limit"
+MODES = ("hybrid", "text", "tags", "semantic")
+TEXTS = ("מים בבית", "שינה", "ארנונה", "מדריך", "gold coins", "bread", "חוזה שכירות", "garden", "קיר לח", "walking")
+MOST_ANONYMOUS_MB = 220
+
+
+@pytest.fixture
+def folder(sample: Path, tmp_path: Path) -> Path:
+    """An instance folder with the embedded sample collection."""
+    shutil.copy(sample, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def with_model(e5_folder: Path) -> dict[str, str]:
+    return {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(e5_folder.parent)}
+
+
+def held(server: Server) -> bool:
+    return server.health()["model"]["state"] == "loading"
+
+
+def test_the_model_is_loaded_at_the_first_wish_for_meaning_and_not_before(
+    folder: Path, with_model: dict[str, str]
+) -> None:
+    with serving(folder, **with_model) as server:
+        for path in ("/", "/tags", "/health", "/status", "/import", "/api/stats", "/api/documents/he-awake-at-night"):
+            assert server.get(path)[0] == 200
+        assert server.search("מים", "text")["hits"]
+        assert server.get("/text", q="מים", tag="בית")[0] == 200
+        assert not server.holds("onnxruntime")
+        assert LOADING not in server.log
+        assert f"Matmon is at http://localhost:{server.port}" in server.log
+        found = server.search("נדודי שינה", "semantic")
+        assert found["hits"]
+        assert found["semantic"] == {"state": "ready", "model": "e5-small"}
+        assert server.holds("onnxruntime")
+        assert server.health()["model"] == {"name": "e5-small", "state": "ready", "loaded": True}
+
+
+def test_eight_clients_at_once_load_it_once_and_all_are_answered(folder: Path, with_model: dict[str, str]) -> None:
+    with serving(folder, **with_model) as server, ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda text: server.search(text, "semantic"), TEXTS[:8]))
+        assert [one["semantic"]["state"] for one in answers] == ["ready"] * 8
+        assert all(one["hits"] for one in answers)
+        assert server.log.count(LOADING) == 1
+
+
+def test_words_are_answered_while_the_model_loads(folder: Path, e5_folder: Path, tmp_path: Path) -> None:
+    model = HeldModel(e5_folder, tmp_path)
+    settings = {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(tmp_path)}
+    with serving(folder, **settings) as server, ThreadPoolExecutor(2) as clients:
+        waiting = [clients.submit(server.search, text, "semantic") for text in TEXTS[:2]]
+        until(lambda: held(server), "the model's loading")
+        for mode in ("text", "hybrid"):
+            found = server.search("מים", mode)
+            assert found["hits"]
+            assert found["semantic"]["state"] == "loading"
+        assert server.get("/livez")[0] == 200
+        assert not [one for one in waiting if one.done()]
+        model.let_go()
+        assert [one.result()["semantic"]["state"] for one in waiting] == ["ready"] * 2
+        assert server.search("מים", "hybrid")["hits"][0]["why"]["semantic"] is not None
+
+
+def test_a_stop_lets_a_request_end(folder: Path, e5_folder: Path, tmp_path: Path) -> None:
+    model = HeldModel(e5_folder, tmp_path)
+    settings = {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(tmp_path)}
+    with serving(folder, **settings) as server, ThreadPoolExecutor(1) as clients:
+        waiting = clients.submit(server.search, "נדודי שינה", "semantic")
+        until(lambda: held(server), "the model's loading")
+        server.process.terminate()
+        until(lambda: "Handling signal: term" in server.log, "the signal's arrival")
+        assert not waiting.done()
+        model.let_go()
+        assert waiting.result()["hits"]
+        assert server.process.wait(30) == 0
+
+
+def test_a_warm_model_is_loaded_before_anyone_asks(folder: Path, with_model: dict[str, str]) -> None:
+    with serving(folder, **with_model, MODEL_LOADING="warm") as server:
+        until(lambda: server.health()["model_loaded"], "the model")
+        assert server.log.count(LOADING) == 1
+
+
+def test_workers_share_the_port_and_each_answers_after_the_fork(folder: Path) -> None:
+    with serving(folder, GUNICORN_WORKERS="2", GUNICORN_THREADS="2") as server, ThreadPoolExecutor(8) as clients:
+        until(lambda: len(server.workers()) == 2, "two workers")
+        answers = list(clients.map(lambda text: server.search(text, "text"), TEXTS * 4))
+        assert any(one["hits"] for one in answers)
+        assert server.get("/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"workers": "1", "threads": "4", "bind": "127.0.0.1:5000", "preload_app": "False"}),
+        ({"GUNICORN_THREADS": "7", "PORT": "8123"}, {"threads": "7", "bind": "127.0.0.1:8123"}),
+        ({"GUNICORN_WORKERS": "3"}, {"workers": "3", "preload_app": "True"}),
+        ({"WEB_CONCURRENCY": "2"}, {"workers": "2"}),
+        ({"WEB_CONCURRENCY": "2", "DYNO": "web.1"}, {"workers": "1", "bind": "0.0.0.0:5000"}),
+        ({"RENDER": "true", "PORT": "10000"}, {"bind": "0.0.0.0:10000"}),
+        ({"HOST": "192.0.2.7"}, {"bind": "192.0.2.7:5000"}),
+    ],
+)
+def test_the_environment_sets_the_server(tmp_path: Path, given: dict[str, str], expected: dict[str, str]) -> None:
+    command = gunicorn("--print-config")
+    environ = environment(tmp_path, **given)
+    ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    shown = dict(re.findall(r"^(\w+)\s+= (.*)$", ended.stdout, re.MULTILINE))
+    assert {name: shown[name].strip("[]'") for name in expected} == expected
+
+
+def test_a_setting_that_cannot_be_used_ends_the_start_with_its_name_and_value(tmp_path: Path) -> None:
+    server = Server(tmp_path, {"DEFAULT_LOCALE": "fr"})
+    assert server.process.wait(40) != 0
+    assert "DEFAULT_LOCALE='fr': it must be one of he, en" in server.log
+
+
+def test_a_hundred_searches_of_every_kind_by_eight_clients_fit_into_512_mb(
+    folder: Path, with_model: dict[str, str]
+) -> None:
+    report = folder / "memory.json"
+    limited = [str(TOOL), "512M", "--json", str(report), "--"]
+    if not can_limit(limited):
+        pytest.skip("a hard memory limit needs root, a control group and the tool that sets one")
+    with serving(folder, limited, **with_model) as server, ThreadPoolExecutor(8) as clients:
+        asked = [(TEXTS[number % len(TEXTS)], MODES[number // 2 % 4]) for number in range(100)]
+        answers = list(clients.map(lambda one: server.search(*one), asked))
+        assert len(answers) == 100
+        assert server.get("/status")[0] == 200
+        assert server.log.count(LOADING) == 1
+        memory = server.health()["memory"]
+        assert memory["limit_mb"] == 512
+        assert 0 < memory["share"] < 0.8
+        server.stop()
+    used = json.loads(report.read_text(encoding="utf-8"))
+    assert used["oom_kills"] == 0
+    assert 0 < used["peak_anonymous_mb"] < MOST_ANONYMOUS_MB
+
+
+def can_limit(limited: list[str]) -> bool:
+    if not TOOL.exists() or os.geteuid() != 0:
+        return False
+    return subprocess.run([*limited, sys.executable, "-c", ""], capture_output=True, check=False).returncode == 0
