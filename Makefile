@@ -30,7 +30,7 @@ models/e5-small/manifest.json: | $(VENV)/installed-run
 model: models/e5-small/manifest.json ## Prepare the embedded model (Hebrew and English, 72 MB)
 
 run: $(VENV)/installed-run models/e5-small/manifest.json ## Start the site on http://localhost:5000 with the sample collection
-	@$(FLASK) db upgrade 2>/dev/null || $(FLASK) db upgrade
+	@$(FLASK) db upgrade
 	@if [ ! -f $(INSTANCE)/sample-loaded ]; then \
 		$(FLASK) import data/sample-he.jsonl --collection sample && \
 		$(FLASK) import data/sample-en.jsonl --collection sample && \

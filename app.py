@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or read_settings()
     keep_heap_small()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     app = Flask(__name__)
     app.config.update(flask_settings(settings))
     # Hebrew in answers is readable, and takes two bytes a letter in place of six.
