@@ -12,13 +12,14 @@ from flask import Blueprint, Response, current_app, jsonify, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from indexing.documents import KeysMeet, delete_documents, write_documents
-from indexing.importing import Options, RowRefused, check_columns
+from indexing.importing import Options, RowRefused
 from indexing.importing import document as as_document
-from indexing.jobs import is_cut_off, new_job
+from indexing.jobs import is_cut_off
 from indexing.reading import FileUnusable
+from indexing.uploads import accept, upload_path
 from models import Job, db
 from operations.health import health, stats
-from routes import is_token, semantic, settings, upload_name, upload_path
+from routes import is_token, semantic, settings, upload_folder
 from search.documents import Page, document_page, similar
 from search.facets import tag_page
 from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query, clean
@@ -228,20 +229,11 @@ def api_import() -> tuple[Response, int]:
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
-    options = form_options()
-    name = upload_name(upload.filename)
-    job = new_job(db.session(), name, options)
-    path = upload_path(job.id, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    upload.save(path)
     try:
-        check_columns(path, options)
+        job = accept(db.session(), upload_folder(), upload.filename, upload.save, form_options())
     except FileUnusable as error:
-        path.unlink()
-        db.session.delete(job)
-        db.session.commit()
         raise ApiError(422, error.code, str(error)) from None
-    current_app.extensions["matmon.start_job"](job.id, path)
+    current_app.extensions["matmon.start_job"](job.id, upload_path(upload_folder(), job))
     address = url_for("api.api_import_state", number=job.id)
     return jsonify({"id": job.id, "address": address}), 202
 

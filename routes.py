@@ -15,13 +15,13 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
 from flask_babel import format_date, gettext
-from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import Settings
 from indexing.importing import Options, preview
-from indexing.jobs import is_cut_off, new_job, options_of
+from indexing.jobs import is_cut_off, options_of
 from indexing.reading import FileUnusable
+from indexing.uploads import accept, upload_path
 from models import Job, db
 from operations.health import health, memory, processes, stats
 from search.documents import collections, document_page, similar
@@ -169,17 +169,9 @@ def import_upload() -> AnyResponse | tuple[str, int]:
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         return refused(gettext("Choose a file first."), options, 422)
-    name = upload_name(upload.filename)
-    job = new_job(db.session(), name, options)
-    path = upload_path(job.id, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    upload.save(path)
     try:
-        preview(path, options)
+        job = accept(db.session(), upload_folder(), upload.filename, upload.save, options)
     except FileUnusable as error:
-        path.unlink(missing_ok=True)
-        db.session.delete(job)
-        db.session.commit()
         return refused(unusable(error), options, 422)
     return redirect(url_for("pages.import_job", number=job.id))
 
@@ -213,14 +205,8 @@ def unusable(error: FileUnusable) -> str:
     return said.get(error.code, str(error))
 
 
-def upload_name(given: str) -> str:
-    """Return a file's name as it is safe on the disk; its kind is kept whatever alphabet the rest is in."""
-    path = Path(given)
-    return secure_filename(f"{secure_filename(path.stem)[:80] or 'documents'}{path.suffix[:10]}")
-
-
-def upload_path(job: int, name: str) -> Path:
-    return settings().instance_dir / "uploads" / f"{job}-{name}"
+def upload_folder() -> Path:
+    return settings().instance_dir / "uploads"
 
 
 @pages.get("/import/<int(max=9007199254740991):number>")
@@ -228,7 +214,7 @@ def import_job(number: int) -> str:
     job = db.session.get(Job, number)
     if job is None or not is_admin():
         abort(404)
-    path = upload_path(job.id, job.name)
+    path = upload_path(upload_folder(), job)
     shown = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
     return render_template(
         "import_job.html", query=Query(), job=job, preview=shown, cut_off=is_cut_off(job), kept=path.exists()
@@ -241,7 +227,7 @@ def import_start(number: int) -> AnyResponse:
     job = db.session.get(Job, number)
     if job is None or not is_admin():
         abort(404)
-    path = upload_path(job.id, job.name)
+    path = upload_path(upload_folder(), job)
     if path.exists() and (job.state in ("waiting", "failed") or is_cut_off(job)):
         job.state, job.updated_at = "running", int(time.time())
         db.session.commit()

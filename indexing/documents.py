@@ -114,7 +114,7 @@ def write_documents_ahead(
 
 @contextmanager
 def quick_turns() -> Iterator[None]:
-    """Let threads take turns after 0.2 ms, not 5: SQLite gives the interpreter up at each row, and waits to have it back."""
+    """Let threads take turns after 0.2 ms, not 5: SQLite gives the interpreter up at each row, and waits for it."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(0.0002)
     try:
