@@ -137,7 +137,7 @@ def test_tag_queries_name_a_tag_that_exists() -> None:
             assert query["q"].removeprefix("tag:") in tags
 
 
-@pytest.mark.parametrize("phrase", ["נדודי שינה", "פיטורים", "פוטר", "מצבר ריק"])
+@pytest.mark.parametrize("phrase", ["נדודי שינה", "פיטורים", "פוטר", "מצבר ריק", "הונאה"])
 def test_what_only_meaning_finds_is_not_written(phrase: str) -> None:
     assert [d["id"] for d in read("he") if phrase in d["body"] + d["title"]] == []
 
