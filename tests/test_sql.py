@@ -108,7 +108,7 @@ def test_a_connection_to_sqlite_waits_keeps_a_log_and_minds_foreign_keys(tmp_pat
     assert told == {
         "journal_mode": "wal",
         "synchronous": 1,
-        "cache_size": -8000,
+        "cache_size": -2000,
         "foreign_keys": 1,
         "busy_timeout": 5000,
     }
