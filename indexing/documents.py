@@ -16,7 +16,7 @@ from sqlalchemy import Table, delete, select, update
 from sqlalchemy.orm import Session
 
 from indexing.counts import add_tags, add_terms, add_totals, take_from_collections
-from indexing.full_text import Indexed, index_words, unindex_words
+from indexing.full_text import Indexed, index_words, unindex_words, write_words
 from models import (
     KEPT_CHANGES,
     Change,
@@ -256,14 +256,17 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
 
 
 def _remember(session: Session, collection: str, news: Sequence[Analysed]) -> None:
+    # First what takes long in the database alone: the next batch's analysis runs beside it.
+    indexed = {new.number: new.indexed for new in news}
+    index_words(session, indexed)
+    add_terms(session, [new.indexed.packed for new in news], 1)
     collection_row = {"id": number("collection", collection), "name": collection, "documents": len(news)}
     upsert(session, _table(Collection), [collection_row], add=("documents",))
     values = [name for name in news[0].row if name not in ("id", "added_at")]
     upsert(session, _table(Document), [new.row for new in news], replace=values)
     _write_tags(session, {new.number: new.tags for new in news})
     add_tags(session, [new.number for new in news], 1)
-    index_words(session, {new.number: new.indexed for new in news})
-    add_terms(session, [new.indexed.packed for new in news], 1)
+    write_words(session, indexed)
     lengths = [(new.indexed.stems, new.indexed.grams, new.indexed.titles) for new in news]
     add_totals(session, len(news), *(sum(field) for field in zip(*lengths, strict=True)))
 

@@ -41,7 +41,18 @@ class Indexed:
 
 
 def index_words(session: Session, found: Mapping[int, Indexed]) -> None:
-    """Index documents that are not in the index now."""
+    """Write SQLite's index of documents that are not in it now; PostgreSQL's lies in the rows of `write_words`.
+
+    One statement, not one a row: SQLite works through it without the interpreter's lock, and the next batch is analysed
+    meanwhile.
+    """
+    if dialect(session) == "sqlite":
+        texts = [(number, one.stem_text, one.gram_text, one.title_text) for number, one in found.items()]
+        session.execute(text(INSERT_SQLITE), {"rows": json.dumps(texts, ensure_ascii=False)})
+
+
+def write_words(session: Session, found: Mapping[int, Indexed]) -> None:
+    """Write the packed terms of documents that are stored."""
     rows: list[dict[str, object]] = [
         {"document_id": number, "stems": one.stems, "grams": one.grams, "titles": one.titles, "terms": one.packed}
         for number, one in found.items()
@@ -49,11 +60,6 @@ def index_words(session: Session, found: Mapping[int, Indexed]) -> None:
     upsert(session, Words.__table__, rows)  # type: ignore[arg-type]
     if dialect(session) == "postgresql":
         _write_vectors(session, found)
-    else:
-        # One statement, not one a row: SQLite works through it without the interpreter's lock, and the next batch
-        # is analysed meanwhile.
-        texts = [(number, one.stem_text, one.gram_text, one.title_text) for number, one in found.items()]
-        session.execute(text(INSERT_SQLITE), {"rows": json.dumps(texts, ensure_ascii=False)})
 
 
 def unindex_words(session: Session, numbers: Sequence[int]) -> None:
