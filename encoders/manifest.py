@@ -26,7 +26,8 @@ class Manifest:
     their languages (load_means). score_low and score_high: similarities that count as 0 and as 1; under score_floor
     a passage is noise. centred_floor: as score_floor, for the cosine less the means alone, which tells senseless
     queries from others. A query whose tokens have fewer than letters_per_token letters each, and of which the
-    collection knows no word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not measured.
+    collection knows no word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not
+    measured.
     tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
     """
 

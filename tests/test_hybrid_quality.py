@@ -113,10 +113,8 @@ def test_meaning_finds_what_is_said_in_other_words(ask: Ask, text: str) -> None:
 
 @pytest.mark.parametrize("text", ACROSS)
 def test_a_question_in_one_language_finds_the_document_in_the_other(ask: Ask, text: str) -> None:
-    """Among documents of the other language: among all of them e5 puts the question's own language first."""
-    language = ACROSS[text][:2]
-    assert ACROSS[text] in first(ask(text, "semantic", language=language))
-    assert ACROSS[text] in first(ask(text, "hybrid", language=language))
+    assert ACROSS[text] in first(ask(text, "semantic"), 10)
+    assert ACROSS[text] in first(ask(text, "semantic", language=ACROSS[text][:2]))
 
 
 @pytest.mark.parametrize("letters", [LATIN, HEBREW], ids=["latin", "hebrew"])
