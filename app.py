@@ -94,6 +94,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {"pool_size": settings.db_pool_size, "max_overflow": settings.db_max_overflow}
+    options["hide_parameters"] = True  # what is searched for and stored does not belong in a log
     if settings.is_postgresql:
         # Hosts close idle connections after five minutes; a dead one is noticed before it is used.
         options |= {"pool_pre_ping": True, "pool_recycle": 280, "pool_timeout": 5}

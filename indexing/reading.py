@@ -172,12 +172,16 @@ def _lines(text: TextIO) -> Iterator[str]:
 
 def _json_line(number: int, line: str) -> Row:
     try:
-        fields = json.loads(line)
+        fields = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         return Row(number, None, f"not JSON: {str(error)[:200]}", readable(line))
     if not isinstance(fields, dict):
         return Row(number, None, "not a JSON object", readable(line))
     return Row(number, fields)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]:

@@ -146,3 +146,11 @@ def test_progress_is_told_in_bytes(tmp_path: Path, name: str) -> None:
     assert len(list(rows(path, told.append))) == 2_000
     assert told == sorted(told)
     assert told[-1] == path.stat().st_size
+
+
+def test_what_is_no_number_of_json_is_refused_in_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"title": "a", "year": NaN}\n{"title": "b", "year": 1e3}\n')
+    refused, read = rows(path)
+    assert "NaN" in refused.reason
+    assert read.fields == {"title": "b", "year": 1000.0}
