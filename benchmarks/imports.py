@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.figures import DATA, WORK, Figure, flask, tell
 
-DOCUMENTS, WORDS = 20_000, 100
+DOCUMENTS, WORDS = 40_000, 100
 
 
 def made(path: Path) -> None:

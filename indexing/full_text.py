@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,10 +14,8 @@ from utils.terms import document_terms
 
 # Marks of a gram and of a title's stem in a tsvector, which has one field where FTS5 has three columns.
 GRAM_MARK, TITLE_MARK = "~", "^"
-INSERT_SQLITE = (
-    "INSERT INTO words_fts(rowid, stem, gram, title) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
-    " json_extract(value, '$[2]'), json_extract(value, '$[3]') FROM json_each(:rows)"
-)
+INSERT_SQLITE = "INSERT INTO words_fts(rowid, stem, gram, title) VALUES "
+ROWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +40,16 @@ class Indexed:
 def index_words(session: Session, found: Mapping[int, Indexed]) -> None:
     """Write SQLite's index of documents that are not in it now; PostgreSQL's lies in the rows of `write_words`.
 
-    One statement, not one a row: SQLite works through it without the interpreter's lock, and the next batch is analysed
+    Many rows a statement: SQLite works through it without the interpreter's lock, and the next batch is analysed
     meanwhile.
     """
     if dialect(session) == "sqlite":
-        texts = [(number, one.stem_text, one.gram_text, one.title_text) for number, one in found.items()]
-        session.execute(text(INSERT_SQLITE), {"rows": json.dumps(texts, ensure_ascii=False)})
+        # In the order of their keys: at a lower one than the last, FTS5 writes out what it holds, a part a row.
+        rows = [(number, one.stem_text, one.gram_text, one.title_text) for number, one in sorted(found.items())]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = rows[start : start + ROWS_AT_ONCE]
+            values = tuple(value for row in part for value in row)
+            session.connection().exec_driver_sql(INSERT_SQLITE + ", ".join(["(?, ?, ?, ?)"] * len(part)), values)
 
 
 def write_words(session: Session, found: Mapping[int, Indexed]) -> None:
@@ -73,7 +74,7 @@ def unindex_words(session: Session, numbers: Sequence[int]) -> None:
     if not statement:
         return  # the vector goes with its row in `words`
     stored = session.execute(select(Document.id, Document.title, Document.body).where(among(Document.id, numbers)))
-    said = [(row.id, Indexed.of(row.title, row.body)) for row in stored]
+    said = [(row.id, Indexed.of(row.title, row.body)) for row in sorted(stored)]
     columns = [
         {"id": number, "stem": one.stem_text, "gram": one.gram_text, "title": one.title_text} for number, one in said
     ]

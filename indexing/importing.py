@@ -19,7 +19,7 @@ from indexing.documents import NewDocument, Written, digest, write_documents_ahe
 from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
-BATCH = 500
+BATCH = 700
 # Terms take some 80 bytes a character: a thousand long documents at once would not fit into a small host.
 BATCH_CHARACTERS = 500_000
 MOST_TEXT_BYTES = 1_048_576

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -51,6 +52,23 @@ def prepare_sqlite(engine: Engine) -> None:
         if isinstance(connection, sqlite3.Connection):
             for pragma in SQLITE_PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def many_writes(session: Session) -> Iterator[None]:
+    """Let SQLite keep more pages, and copy its log back less often, while much is written; others need nothing."""
+    if dialect(session) != "sqlite":
+        yield
+        return
+    usual = ("cache_size=-2000", "wal_autocheckpoint=1000")
+    for pragma in ("cache_size=-4000", "wal_autocheckpoint=8000"):
+        session.connection().exec_driver_sql(f"PRAGMA {pragma}")
+    try:
+        yield
+    finally:
+        for pragma in usual:
+            session.connection().exec_driver_sql(f"PRAGMA {pragma}")
+        session.rollback()
 
 
 def dialect(session: Session | Connection) -> str:
