@@ -104,20 +104,30 @@ def upsert(
         statement = statement.on_conflict_do_update(index_elements=keys, set_=changes)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
-    if dialect(session) == "sqlite" and _plain(table):
-        # A hundred thousand small rows an import: SQLAlchemy's parameter handling would cost more than SQLite.
-        names = list(rows[0])
-        compiled = statement.compile(dialect=session.get_bind().dialect, column_keys=names)
-        order = compiled.positiontup
-        values = [tuple(row[name] for name in order) for row in rows]
-        session.connection().exec_driver_sql(str(compiled), values)
+    if dialect(session) == "sqlite":
+        _insert_many(session, table, statement, rows)
     else:
         session.execute(statement, list(rows))
 
 
-def _plain(table: Table) -> bool:
-    """True where every column takes its value as it is."""
-    return all(isinstance(column.type, Integer | Text) or column.type is BigKey for column in table.columns)
+ROWS_AT_ONCE = 100
+
+
+def _insert_many(session: Session, table: Table, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute an insert a hundred rows at a time.
+
+    SQLAlchemy's handling of each row would cost more than SQLite, and a statement a row gives the interpreter's lock
+    away and waits to have it back.
+    """
+    spoken = session.get_bind().dialect
+    compiled = statement.compile(dialect=spoken, column_keys=list(rows[0]))
+    order = [(name, table.c[name].type.dialect_impl(spoken).bind_processor(spoken)) for name in compiled.positiontup]
+    one = f"({', '.join('?' * len(order))})"
+    before, _, after = str(compiled).partition(one)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        values = tuple(made(row[name]) if made else row[name] for row in part for name, made in order)
+        session.connection().exec_driver_sql(before + ", ".join([one] * len(part)) + after, values)
 
 
 class NumberList(TypeDecorator[Sequence[int]]):
