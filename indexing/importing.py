@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -220,16 +219,40 @@ def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:
 
 
 def repeats(path: Path, options: Options) -> Counter[int]:
-    """Return the keys that more than one row of the file has, with how many; 8 bytes a row in memory."""
-    keys = array("q")
-    for row in rows(path):
-        try:
-            keys.append(document_number(options.collection, _accepted(row, options).own_id))
-        except RowRefused:
-            continue  # it is reported when its turn comes
-    found, counts = np.unique(np.frombuffer(keys, np.int64), return_counts=True)
+    """Return the keys that more than one good row of the file has, with how many; 8 bytes a row in memory."""
+    if not _several(_named_keys(path, options)):
+        return Counter()  # as nearly always, and then no row was looked at twice for more than its id
+    return _several(_good_keys(path, options))
+
+
+def _several(keys: Iterator[int]) -> Counter[int]:
+    found, counts = np.unique(np.fromiter(keys, np.int64), return_counts=True)
     several = counts > 1
     return Counter(dict(zip(found[several].tolist(), counts[several].tolist(), strict=True)))
+
+
+def _named_keys(path: Path, options: Options) -> Iterator[int]:
+    """Yield the keys of rows by their id alone, good or not; of rows without one, if they are good."""
+    for row in rows(path):
+        fields = row.fields or {}
+        column = options.mapping.get("id") or next((name for name in fields if name.strip().lower() == "id"), "")
+        if own_id := text(fields.get(column)):
+            yield document_number(options.collection, own_id)
+        elif key := _good_key(row, options):
+            yield key
+
+
+def _good_keys(path: Path, options: Options) -> Iterator[int]:
+    for row in rows(path):
+        if key := _good_key(row, options):
+            yield key
+
+
+def _good_key(row: Row, options: Options) -> int:
+    try:
+        return document_number(options.collection, _accepted(row, options).own_id)
+    except RowRefused:
+        return 0  # it is reported when its turn comes
 
 
 def _last_of_each(
