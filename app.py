@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, render_template, request
 from flask_babel import Babel, get_locale
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -219,7 +219,6 @@ def add_errors(app: Flask) -> None:
     @app.errorhandler(NoConnectionFree)
     def database_gone(error: SQLAlchemyError) -> Response | tuple[str, int, dict[str, str]]:
         log.error("the database does not answer: %s", str(getattr(error, "orig", error))[:300])
-        g.database_gone = True
         unavailable = ServiceUnavailable("The database does not answer; try again in a moment.", retry_after=RETRY_S)
         return http_error(unavailable)
 

@@ -9,6 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from utils.hebrew import normalise
 from utils.sql import BigKey, BinaryText
 
 # Versions that a running process may be behind before it reads everything anew.
@@ -30,6 +31,16 @@ def number(*parts: str) -> int:
 
 def document_number(collection: str, own_id: str) -> int:
     return number("document", collection, own_id)
+
+
+def tag_key(name: str) -> str:
+    """Return the name under which spellings of a tag meet: folded, white space joined, no quotes."""
+    return " ".join(normalise(name).replace('"', "").split())
+
+
+def tag_number(name: str) -> int:
+    """Return a tag's key in the database: it follows from its name, so that no look-up is needed."""
+    return number("tag", tag_key(name))
 
 
 def model_number(name: str, checksum: str) -> int:

@@ -29,8 +29,10 @@ from models import (
     Words,
     document_number,
     number,
+    tag_key,
+    tag_number,
 )
-from utils.hebrew import is_hebrew, normalise
+from utils.hebrew import is_hebrew
 from utils.sql import among, many_writes, upsert
 
 TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
@@ -67,15 +69,6 @@ class Written:
 
 class KeysMeet(ValueError):
     """Two own ids of a collection hash to one key: one of them must be renamed."""
-
-
-def tag_key(name: str) -> str:
-    """Return the name under which spellings of a tag meet: folded, white space joined, no quotes."""
-    return " ".join(normalise(name).replace('"', "").split())
-
-
-def tag_number(name: str) -> int:
-    return number("tag", tag_key(name))
 
 
 def bump(session: Session) -> int:

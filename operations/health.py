@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -154,12 +154,3 @@ def model_figures(session: Session) -> list[dict[str, Any]]:
         {"name": row.name, "dim": row.dim, "checksum": row.checksum[:12], "embeddings": row.windows}
         for row in session.execute(rows)
     ]
-
-
-def is_alive(session: Session) -> bool:
-    try:
-        session.execute(text("SELECT 1"))
-    except SQLAlchemyError:
-        session.rollback()
-        return False
-    return True

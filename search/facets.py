@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from models import DocumentTag, Tag, TagCount, number
-from search.filters import tag_key
+from models import DocumentTag, Tag, TagCount, number, tag_key
 from search.results import Facet
 from utils.sql import among, among_sql, like_prefix, number_list
 
 MOST_FACETS = 24
 MOST_COUNTED = 1_000  # hits whose tags are counted
-MOST_PREFIX = 2_000  # tags with a prefix that are ordered by their count
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models import number
+from models import number, tag_number
 from search.query import Query
-from utils.hebrew import normalise
-
-
-def tag_key(name: str) -> str:
-    return " ".join(normalise(name).replace('"', "").split())
-
-
-def tag_number(name: str) -> int:
-    """Return a tag's key in the database: it follows from its name, so that no look-up is needed."""
-    return number("tag", tag_key(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from search.query import Query
 
@@ -102,7 +102,6 @@ class Results:
     semantic_state: str = "off"
     semantic_model: str = ""
     took_ms: float = 0.0
-    forms: tuple[str, ...] = field(default=())
 
     @property
     def pages(self) -> int:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from sqlalchemy import Row, case, func, select, text
 from sqlalchemy.orm import Session
 
-from models import Collection, Document
+from models import Collection, Document, tag_key
 from search.facets import MOST_COUNTED, facets, tags_of
-from search.filters import Filter, tag_key
+from search.filters import Filter
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
 from search.results import Hit, Ranked, Ranking, Results, TagScore, Why

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from models import DocumentTag, Tag, TagCount
-from search.filters import Filter, tag_number
+from models import DocumentTag, Tag, TagCount, tag_number
+from search.filters import Filter
 from search.query import Parts
 from search.results import TagScore
 from utils.hebrew import content_forms, forms, stem

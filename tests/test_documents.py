@@ -10,10 +10,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from indexing import documents as writing
-from indexing.documents import KeysMeet, tag_key, tag_number
+from indexing.documents import KeysMeet
 from indexing.embedding import embed
-from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, Words, db
-from search import filters
+from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, Words, db, tag_key, tag_number
+from search import facets, filters
 from tests.documents import document, found, in_full_text, remove, stands_right, write
 from tests.fakes import HashedWords
 from utils.sql import dialect
@@ -112,7 +112,7 @@ def test_tags_meet_in_every_spelling_and_keep_their_order(session: Session) -> N
 
 @pytest.mark.parametrize("name", [*TAGS, "  רווחה  ", "C++", "", "a  b", "\ufb2aלום", "1,000"])
 def test_reading_and_writing_know_a_tag_by_the_same_key(name: str) -> None:
-    assert filters.tag_key(name) == tag_key(name)
+    assert facets.tag_key(name) == tag_key(name)
     assert filters.tag_number(name) == tag_number(name)
 
 
