@@ -83,6 +83,11 @@ class LazyEncoder:
         """Note that the encoder was used now."""
         self._used_at = self._clock()
 
+    @property
+    def unused_s(self) -> float | None:
+        """The seconds since the encoder was last used; None where none is ready."""
+        return self._clock() - self._used_at if self._state == "ready" else None
+
     def unload_if_idle(self, idle_s: float) -> bool:
         """Unload if unused for idle_s, and return whether it was; 0 or less never unloads."""
         if idle_s <= 0 or self._clock() - self._used_at < idle_s:

@@ -170,6 +170,17 @@ def test_use_puts_unloading_off() -> None:
     assert lazy.state == "idle"
 
 
+def test_it_says_how_long_nobody_used_it_and_nothing_when_it_is_gone() -> None:
+    clock = Clock()
+    lazy = loaded(clock)
+    clock.now += 40
+    assert lazy.unused_s == 40
+    lazy.used()
+    assert lazy.unused_s == 0
+    lazy.unload()
+    assert lazy.unused_s is None
+
+
 def test_an_idle_time_of_0_never_unloads() -> None:
     clock = Clock()
     lazy = loaded(clock)
