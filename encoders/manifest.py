@@ -29,6 +29,8 @@ class Manifest:
     collection knows no word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not
     measured.
     tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
+    tokenizer and words: the kinds of the tokenizer and of the word table, whose rows are width wide (0: dim);
+    start_token and end_token: the ids of the marks around every text.
     """
 
     name: str
@@ -51,6 +53,11 @@ class Manifest:
     letters_per_token: float = 0.0
     passage_batch_size: int = 4
     means: str = ""
+    tokenizer: str = "unigram"
+    words: str = "4-bit"
+    width: int = 0
+    start_token: int = 0
+    end_token: int = 2
     files: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     checksum: str = ""
@@ -64,12 +71,15 @@ def read_manifest(folder: Path, checksums: bool = False) -> Manifest:
     With checksums every file is read through as well (0.1 s for 80 MB). Raises ModelUnusable.
     """
     manifest = _parsed(folder)
-    for name, size in manifest.sizes.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
-            raise ModelUnusable(f"{path} is missing or not {size} bytes long; {_remedy(folder)}")
-    if checksums:
-        _check_checksums(manifest)
+    try:
+        for name, size in manifest.sizes.items():
+            path = folder / name
+            if not path.is_file() or path.stat().st_size != size:
+                raise ModelUnusable(f"{path} is missing or not {size} bytes long; {remedy(folder)}")
+        if checksums:
+            _check_checksums(manifest)
+    except PermissionError as error:
+        raise _locked(folder, error) from None
     return manifest
 
 
@@ -85,7 +95,7 @@ def load_means(manifest: Manifest) -> np.ndarray:
     if means.ndim != 3 or (means.shape[0], means.shape[2]) != (2, manifest.dim):
         raise ModelUnusable(
             f"{manifest.folder / manifest.means} has shape {means.shape}, not (2, n, {manifest.dim}); "
-            f"{_remedy(manifest.folder)}"
+            f"{remedy(manifest.folder)}"
         )
     return means
 
@@ -100,23 +110,30 @@ def _parsed(folder: Path) -> Manifest:
     try:
         values: dict[str, Any] = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelUnusable(f"{folder} is not there; {_remedy(folder)}") from None
+        raise ModelUnusable(f"{folder} is not there; {remedy(folder)}") from None
+    except PermissionError as error:
+        raise _locked(folder, error) from None
     except (OSError, ValueError) as error:
-        raise ModelUnusable(f"{folder / FILE_NAME} cannot be read ({error}); {_remedy(folder)}") from None
+        raise ModelUnusable(f"{folder / FILE_NAME} cannot be read ({error}); {remedy(folder)}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ModelUnusable(f"{folder} was prepared for another version of Matmon; {_remedy(folder)}")
+        raise ModelUnusable(f"{folder} was prepared for another version of Matmon; {remedy(folder)}")
     known = {each.name for each in fields(Manifest)} - {"folder"}
     try:
         return Manifest(folder=folder, **{name: value for name, value in values.items() if name in known})
     except TypeError as error:
-        raise ModelUnusable(f"{folder / FILE_NAME} is incomplete ({error}); {_remedy(folder)}") from None
+        raise ModelUnusable(f"{folder / FILE_NAME} is incomplete ({error}); {remedy(folder)}") from None
+
+
+def _locked(folder: Path, error: OSError) -> ModelUnusable:
+    return ModelUnusable(f"{error.filename} may not be read by this user; open it with: chmod -R a+rX {folder}")
 
 
 def _check_checksums(manifest: Manifest) -> None:
     for name, checksum in manifest.files.items():
         if file_checksum(manifest.folder / name) != checksum:
-            raise ModelUnusable(f"{manifest.folder / name} is damaged; {_remedy(manifest.folder)}")
+            raise ModelUnusable(f"{manifest.folder / name} is damaged; {remedy(manifest.folder)}")
 
 
-def _remedy(folder: Path) -> str:
+def remedy(folder: Path) -> str:
+    """Return what to do about a folder that cannot be served, as the end of a sentence."""
     return f"make it with: python scripts/prepare_model.py {folder.name}"

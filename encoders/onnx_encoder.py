@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from encoders.footprint import trim_memory
-from encoders.manifest import read_manifest
-from encoders.unigram import END, START, Unigram
-from encoders.words import WordTable
+from encoders.manifest import ModelUnusable, read_manifest, remedy
+from encoders.tokenizers import TOKENIZERS
+from encoders.words import WORD_TABLES
 from utils.points import strip_points
 
 GRAPH_FILE = "model.onnx"
 
-# A token has at most 16 characters, so what comes later cannot be among the first max_tokens.
-_TOKEN_CHARACTERS = 16
+Made = TypeVar("Made")
+
 # From so many tokens on, what a batch leaves in the allocator (up to 30 MB) is handed back, in 0.3 ms.
 _MANY_TOKENS = 128
+# Four passages of 208 tokens at once are no faster than one by one (276 and 250 CPU ms each in a model 768 wide) and
+# peak 24 MB higher; so a batch holds four passages, or ten tags, only while they are short.
+_BATCH_TOKENS = 512
 
 
 class OnnxEncoder:
@@ -40,13 +43,14 @@ class OnnxEncoder:
         threads: int | None = None,
     ) -> None:
         """Load the model; raises ModelUnusable where the folder cannot be served."""
-        self.manifest = read_manifest(folder)
+        # Read through: a changed weight gives wrong embeddings and no error (0.1 s for 130 MB, which are needed next).
+        self.manifest = read_manifest(folder, checksums=True)
         self.name = self.manifest.name
         self.dim = self.manifest.dim
         self._passage_batch_size = passage_batch_size or self.manifest.passage_batch_size
         self._tag_batch_size = tag_batch_size
-        self._tokenizer = Unigram(folder)
-        self._words = WordTable(folder)
+        self._tokenizer = _of_kind(TOKENIZERS, self.manifest.tokenizer, folder)
+        self._words = _of_kind(WORD_TABLES, self.manifest.words, folder)
         self._session = _session(folder / GRAPH_FILE, threads or min(2, os.cpu_count() or 1))
         self._lock = threading.Lock()
 
@@ -75,13 +79,13 @@ class OnnxEncoder:
 
     def _tokens(self, text: str) -> list[int]:
         limit = self.manifest.max_tokens - 2
-        ids = self._tokenizer.ids(_cleaned(text)[: limit * _TOKEN_CHARACTERS])
-        return [START, *ids[:limit], END]
+        ids = self._tokenizer.ids(_cleaned(text), limit)
+        return [self.manifest.start_token, *ids[:limit], self.manifest.end_token]
 
     def _run(self, tokens: list[list[int]]) -> np.ndarray:
         shape = (len(tokens), len(tokens[0]))
         words = self._words.rows([piece for ids in tokens for piece in ids])
-        inputs = {"inputs_embeds": words.reshape(*shape, self.dim)}
+        inputs = {"inputs_embeds": words.reshape(*shape, words.shape[1])}
         with self._lock:
             embeddings: np.ndarray = self._session.run(["embeddings"], inputs)[0]
         if words.shape[0] >= _MANY_TOKENS:
@@ -89,18 +93,28 @@ class OnnxEncoder:
         return embeddings
 
 
+def _of_kind(kinds: dict[str, Callable[[Path], Made]], kind: str, folder: Path) -> Made:
+    if kind not in kinds:
+        raise ModelUnusable(f"{folder} was prepared for another version of Matmon ({kind}); {remedy(folder)}")
+    try:
+        return kinds[kind](folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelUnusable(f"{folder} has no {kind} that can be read ({error}); {remedy(folder)}") from error
+
+
 def _cleaned(text: str) -> str:
     return " ".join(strip_points(text).split())
 
 
 def _batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:
-    """Yield the places of texts of one length, batch_size of them at most, the shortest first."""
+    """Yield the places of texts of one length, batch_size and _BATCH_TOKENS at most, the shortest first."""
     places = defaultdict(list)
     for place, length in enumerate(lengths):
         places[length].append(place)
     for length in sorted(places):
-        for begin in range(0, len(places[length]), batch_size):
-            yield places[length][begin : begin + batch_size]
+        size = max(1, min(batch_size, _BATCH_TOKENS // length))
+        for begin in range(0, len(places[length]), size):
+            yield places[length][begin : begin + size]
 
 
 def _session(graph: Path, threads: int) -> Any:
@@ -116,4 +130,8 @@ def _session(graph: Path, threads: int) -> Any:
     # The graph is written fused; a search for more to fuse found nothing and took 0.1 s.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors have no class in common
+        reason = str(error).strip().splitlines()[0]
+        raise ModelUnusable(f"{graph} is refused by onnxruntime ({reason}); {remedy(graph.parent)}") from error

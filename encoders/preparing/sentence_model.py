@@ -1,0 +1,134 @@
+"""A sentence-transformers model as it was published: loaded, and refused where it could not be served as it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from encoders.preparing.folder import NotPrepared
+
+FAMILIES = ("bert", "roberta", "xlm-roberta")
+POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+PARTS = ("Transformer", "Pooling", "Dense", "Normalize")
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class SentenceModel:
+    """The model whole, and what is asked of its parts: whole encodes texts, transformer is the layers alone."""
+
+    whole: Any
+    transformer: Any
+    pooling: str
+    dense: tuple[Any, ...]
+    tokenizer: Any
+    max_tokens: int
+    lower_case: bool
+    query_prefix: str
+    passage_prefix: str
+
+    @property
+    def width(self) -> int:
+        return int(self.transformer.config.hidden_size)
+
+    @property
+    def dim(self) -> int:
+        return int(self.whole.get_sentence_embedding_dimension())
+
+
+def check(folder: Path) -> None:
+    """Refuse, by the settings alone, what cannot be served: nothing large need be there yet. Raises NotPrepared."""
+    modules = _json(folder / "modules.json", "it is not a sentence-transformers model")
+    kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
+    strange = [kind for kind in kinds if kind not in PARTS]
+    if strange or kinds[:2] != ["Transformer", "Pooling"]:
+        raise NotPrepared(
+            f"{folder} is made of {', '.join(kinds)}: only Transformer, Pooling and after them Dense and Normalize "
+            f"are served; choose another model"
+        )
+    family = _json(folder / modules[0]["path"] / "config.json", "it has no Transformer")
+    _check_family(folder, family)
+    _pooling(folder, _json(folder / modules[1]["path"] / "config.json", "it has no Pooling"))
+
+
+def loaded(folder: Path, name: str) -> SentenceModel:
+    """Return the model in folder, which check() has passed; name is how errors call it. Raises NotPrepared."""
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        whole = SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
+        )
+    except Exception as error:  # safetensors, pickle, torch and json each have their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise NotPrepared(f"{name} cannot be loaded ({reason}); its files are damaged or not all there") from error
+    whole.eval()
+    transformer, *rest = list(whole)
+    return SentenceModel(
+        whole=whole,
+        transformer=transformer.auto_model,
+        pooling=_pooling(folder, rest[0].get_config_dict()),
+        dense=tuple(part for part in rest[1:] if type(part).__name__ == "Dense"),
+        tokenizer=_fast(transformer.tokenizer, name),
+        max_tokens=_max_tokens(whole, transformer.auto_model.config),
+        lower_case=bool(getattr(transformer, "do_lower_case", False)),
+        query_prefix=whole.prompts.get("query") or "",
+        passage_prefix=whole.prompts.get("document") or whole.prompts.get("passage") or "",
+    )
+
+
+def position_offset(transformer: Any) -> int:
+    """Return the place of the first token in the table of positions: RoBERTa's begin after the padding's."""
+    if transformer.config.model_type == "bert":
+        return 0
+    return int(transformer.config.pad_token_id) + 1
+
+
+def _max_tokens(whole: Any, config: Any) -> int:
+    places = config.max_position_embeddings
+    if config.model_type != "bert":
+        places -= config.pad_token_id + 1
+    return int(min(whole.max_seq_length or places, places))
+
+
+def _check_family(folder: Path, config: dict[str, Any]) -> None:
+    family = config.get("model_type")
+    if family not in FAMILIES:
+        raise NotPrepared(f"{folder} is of the family {family}: only {', '.join(FAMILIES)} are served")
+    if config.get("position_embedding_type", "absolute") != "absolute":
+        raise NotPrepared(f"{folder} has {config['position_embedding_type']} positions: only absolute ones are served")
+    if config.get("is_decoder"):
+        raise NotPrepared(f"{folder} is a decoder: only encoders are served")
+
+
+def _pooling(folder: Path, config: dict[str, Any]) -> str:
+    chosen = [name for name, value in config.items() if name.startswith("pooling_mode_") and value is True]
+    if isinstance(config.get("pooling_mode"), str):
+        chosen = {"mean": ["pooling_mode_mean_tokens"], "cls": ["pooling_mode_cls_token"]}.get(
+            config["pooling_mode"], [config["pooling_mode"]]
+        )
+    if len(chosen) != 1 or chosen[0] not in POOLINGS:
+        asked = " and ".join(chosen).replace("pooling_mode_", "") or "nothing"
+        raise NotPrepared(f"{folder} pools by {asked}: only the mean of the tokens or the first one (CLS) are served")
+    if config.get("include_prompt") is False:
+        raise NotPrepared(f"{folder} leaves its prompt out of the mean, which is not served; choose another model")
+    return POOLINGS[chosen[0]]
+
+
+def _fast(tokenizer: Any, name: str) -> Any:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        kind = type(tokenizer).__name__
+        raise NotPrepared(f"{name} has the tokenizer {kind}, which is not of a kind that is served")
+    return backend
+
+
+def _json(path: Path, otherwise: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotPrepared(f"{path} is not there: {otherwise}; name a folder or a hub id of one") from None
+    except (OSError, ValueError) as error:
+        raise NotPrepared(f"{path} cannot be read ({error}); fetch the model anew") from None
