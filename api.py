@@ -18,13 +18,16 @@ from indexing.jobs import is_cut_off
 from indexing.reading import FileUnusable
 from indexing.uploads import accept, upload_path
 from models import Job, db
-from operations.health import health, stats
-from routes import is_token, semantic, settings, upload_folder
+from operations.health import health, holdings, stats
+from operations.history import KEPT
+from operations.metrics import CONTENT_TYPE, exposition
+from operations.monitoring import health_json, memory_json
+from routes import is_token, searched, semantic, upload_folder, watch
 from search.documents import Page, document_page, similar
 from search.facets import tag_page
 from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query, clean
 from search.results import Hit, Results
-from search.search import SEMANTIC_WAIT_S, search
+from search.search import SEMANTIC_WAIT_S
 from search.suggestions import suggestions
 
 api = Blueprint("api", __name__)
@@ -67,7 +70,7 @@ def api_search() -> Response:
     check_number("page", LAST_PAGE)
     check_number("limit", MOST_LIMIT)
     checked("sort", SORTS, "score")
-    return jsonify(results_json(search(db.session(), query, semantic())))
+    return jsonify(results_json(searched(query)))
 
 
 def checked(name: str, allowed: tuple[str, ...], default: str) -> str:
@@ -261,13 +264,33 @@ def api_import_state(number: int) -> Response:
 
 @api.get("/health")
 def api_health() -> tuple[Response, int]:
-    figures = health(db.session(), semantic(), settings().memory_limit_mb)
-    return jsonify(figures), 200 if figures["status"] == "ok" else 503
+    found = holdings(db.session(), semantic())
+    return jsonify(health(semantic(), watch().memory(), found)), 200 if found else 503
 
 
 @api.get("/livez")
 def api_livez() -> Response:
     return Response("ok", mimetype="text/plain")
+
+
+@api.get("/api/monitoring/health")
+def api_monitoring_health() -> tuple[Response, int]:
+    figures = watch().figures()
+    found = holdings(db.session(), semantic())
+    return jsonify(health_json(figures, found)), 200 if found else 503
+
+
+@api.get("/api/monitoring/memory")
+def api_monitoring_memory() -> Response:
+    """Answer without the database, so that memory can be looked at while that is gone."""
+    samples = check_number("samples", KEPT) if request.args.get("samples") else 0
+    return jsonify(memory_json(watch().figures(), watch().history, samples))
+
+
+@api.get("/metrics")
+def api_metrics() -> Response:
+    figures = watch().figures()
+    return Response(exposition(figures, holdings(db.session(), semantic())), content_type=CONTENT_TYPE)
 
 
 @api.get("/api/stats")

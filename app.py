@@ -33,6 +33,7 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import ModelUnusable, read_manifest
 from indexing.jobs import Running
 from models import db, model_number
+from operations.figures import Watch
 from search.query import Query
 from search.semantic import Semantic
 from utils.memory import keep_heap_small
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["matmon.semantic"] = semantic_side(settings)
     connect_database(app, settings)
     add_pages(app, settings)
+    watch_memory(app, settings)
     add_errors(app)
     add_commands(app)
     return app
@@ -172,6 +174,25 @@ def limit_rates(app: Flask, settings: Settings) -> None:
     views["pages.import_upload"] = tries(views["pages.import_upload"])
 
 
+def watch_memory(app: Flask, settings: Settings) -> None:
+    """Gather what an operator sees; gunicorn.conf.py begins the hour's history in each worker."""
+    with app.app_context():
+        engine = db.engine
+    (limiter,) = app.extensions["limiter"]
+    watch = app.extensions["matmon.watch"] = Watch(
+        semantic=lambda: app.extensions["matmon.semantic"],
+        guard=lambda: app.extensions.get("matmon.guard"),
+        pool=lambda: engine.pool,
+        most_connections=settings.db_pool_size + settings.db_max_overflow,
+        limit_mb=settings.memory_limit_mb,
+        idle_s=settings.model_idle_s,
+        with_text=settings.log_queries,
+        own_caches=lambda: {"rate_limit_clients": len(limiter.storage)},
+    )
+    if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # `flask run` tells nobody when it begins to serve
+        app.before_request(watch.history.start)
+
+
 def is_cheap() -> bool:
     """True for a page that searches nothing: the first page and the index of tags."""
     return request.endpoint in ("pages.everything", "pages.tags") and not set(request.args) - {"lang"}
@@ -209,7 +230,7 @@ def with_headers(response: Response) -> Response:
 def add_errors(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response | tuple[str, int, dict[str, str]]:
-        if request.path.startswith("/api/") or request.path in ("/health", "/livez"):
+        if request.path.startswith("/api/") or request.path in ("/health", "/livez", "/metrics"):
             return api.http_error(error)
         kept = {name: value for name, value in error.get_headers() if name in ("Retry-After", "Allow", "Location")}
         return render_template("error.html", error=error, query=Query()), error.code or 500, kept

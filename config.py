@@ -36,6 +36,7 @@ class Settings:
     default_locale: str = "he"
     trusted_proxies: int = 0
     secure_cookies: bool = False
+    log_queries: bool = False
 
     @property
     def is_postgresql(self) -> bool:
@@ -64,6 +65,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         default_locale=choice(environ, "DEFAULT_LOCALE", "he", ("he", "en")),
         trusted_proxies=whole(environ, "TRUSTED_PROXIES", 1 if "DYNO" in environ or "RENDER" in environ else 0, 0, 5),
         secure_cookies=choice(environ, "SECURE_COOKIES", "0", ("0", "1")) == "1",
+        log_queries=choice(environ, "LOG_QUERIES", "0", ("0", "1")) == "1",
     )
 
 

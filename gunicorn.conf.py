@@ -1,7 +1,12 @@
 """One small process by default: a worker of four threads behind a master that only watches it."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+# Gunicorn's own `pidfile` would refuse a start whenever an old file's number belongs to any process by now, as it does
+# in a container, where numbers are small and come again.
+PID_FILE = Path(os.environ.get("INSTANCE_DIR") or Path(__file__).resolve().parent / "instance") / "gunicorn.pid"
 
 
 def workers_wanted() -> int:
@@ -36,7 +41,20 @@ control_socket_disable = True
 
 def when_ready(server) -> None:  # type: ignore[no-untyped-def]
     shown = "localhost" if host() == "127.0.0.1" else host()
-    server.log.info("Matmon is at http://%s:%s", shown, os.environ.get("PORT", "5000"))
+    address = f"http://{shown}:{os.environ.get('PORT', '5000')}"
+    server.log.info("Matmon is at %s", address)
+    try:
+        PID_FILE.parent.mkdir(parents=True, exist_ok=True)
+        PID_FILE.write_text(f"{server.pid}\n{address}\n", encoding="utf-8")
+    except OSError as error:  # a read-only disk: scripts/check_memory.py then looks for the processes
+        server.log.info("%s is not written: %s", PID_FILE, error)
+
+
+def on_exit(server) -> None:  # type: ignore[no-untyped-def]
+    """Take the pid file away, unless another server in the same folder has written its own."""
+    with suppress(OSError):
+        if PID_FILE.read_text(encoding="utf-8").split()[:1] == [str(server.pid)]:
+            PID_FILE.unlink()
 
 
 def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
@@ -49,8 +67,9 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
-    """With MODEL_LOADING=warm, begin to load the model now; the site answers meanwhile."""
+    """Begin the hour's history of memory; with MODEL_LOADING=warm, to load the model; the site answers meanwhile."""
     from app import app
 
+    app.extensions["matmon.watch"].history.start()
     if app.extensions["matmon.settings"].model_loading == "warm":
         app.extensions["matmon.semantic"].ready(0)

@@ -8,13 +8,13 @@ import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
-from flask_babel import format_date, gettext
+from flask_babel import format_date, format_percent, format_timedelta, gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import Settings
@@ -23,7 +23,9 @@ from indexing.jobs import is_cut_off, options_of
 from indexing.reading import FileUnusable
 from indexing.uploads import accept, upload_path
 from models import Job, db
-from operations.health import health, memory, processes, stats
+from operations.chart import chart
+from operations.figures import Watch
+from operations.health import holdings, stats
 from search.documents import collections, document_page, similar
 from search.facets import tag_page
 from search.query import MODES, Query, clean, of_mapping
@@ -35,6 +37,7 @@ from search.semantic import Semantic
 pages = Blueprint("pages", __name__)
 ADMIN_S = 3_600
 TAGS_A_PAGE = 120
+ONE_S = timedelta(seconds=1)
 LOCALES = ("he", "en")
 
 
@@ -46,6 +49,18 @@ def settings() -> Settings:
 def semantic() -> Semantic:
     found: Semantic = current_app.extensions["matmon.semantic"]
     return found
+
+
+def watch() -> Watch:
+    found: Watch = current_app.extensions["matmon.watch"]
+    return found
+
+
+def searched(query: Query) -> Results:
+    """Return a page of results, and let the operator know how long it took."""
+    results = search(db.session(), query, semantic())
+    watch().searches.note(query.mode, query.text, results.total, results.took_ms)
+    return results
 
 
 def locale() -> str:
@@ -95,10 +110,10 @@ def tags() -> AnyResponse | str:
 def search_page(mode: str) -> AnyResponse | str:
     query = replace(Query.from_args(request.args), mode=mode)
     if request.args.get("format") == "csv":
-        return csv_answer(search(db.session(), query, semantic()))
+        return csv_answer(searched(query))
     if query.is_empty() and not query.collection and not query.language and mode != "tags":
         return home(query)
-    results = search(db.session(), query, semantic())
+    results = searched(query)
     template = "_results.html" if request.args.get("part") == "results" else "search.html"
     return render_template(template, query=query, results=results, collections=collections(db.session()))
 
@@ -148,12 +163,12 @@ def document(own_id: str) -> str:
 
 @pages.get("/status")
 def status() -> str:
-    side = semantic()
-    figures = health(db.session(), side, settings().memory_limit_mb)
-    found = stats(db.session(), side) if figures["database"] == "ok" else None
+    figures = watch().figures()  # before the first statement: this page's own connection is not the site's
+    samples = watch().samples()
+    found = stats(db.session(), semantic()) if holdings(db.session(), semantic()) else None
     return render_template(
-        "status.html", health=figures, stats=found, memory=memory(settings().memory_limit_mb), processes=processes(),
-        semantic=side, settings=settings(), query=Query(),
+        "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=found,
+        settings=settings(), query=Query(),
     )  # fmt: skip
 
 
@@ -290,6 +305,33 @@ def address_in(lang: str) -> str:
 def day(seconds: int) -> str:
     """Return a day as the interface's language writes it, from seconds since 1970."""
     return format_date(datetime.fromtimestamp(seconds, UTC), "long")
+
+
+@pages.app_template_filter()
+def ago(at: float) -> str:
+    """Return how long ago a moment was (seconds since 1970), as the interface's language says it."""
+    return ago_s(time.time() - at)
+
+
+@pages.app_template_filter()
+def ago_s(seconds: float) -> str:
+    return format_timedelta(-max(timedelta(seconds=seconds), ONE_S), add_direction=True)
+
+
+@pages.app_template_filter()
+def ahead(seconds: float) -> str:
+    """Return when something will be, in so many seconds."""
+    return format_timedelta(max(timedelta(seconds=seconds), ONE_S), add_direction=True)
+
+
+@pages.app_template_filter()
+def lasting(seconds: float) -> str:
+    return format_timedelta(max(timedelta(seconds=seconds), ONE_S))
+
+
+@pages.app_template_filter()
+def share(part: float) -> str:
+    return format_percent(part, "#,##0.0 %")
 
 
 def safe_link(url: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
@@ -11,82 +10,47 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, Embedding, Model, State, TagCount, TagEmbedding
+from operations.memory import Memory
 from search.semantic import Semantic
 from utils.kept import Kept
-from utils.memory import MB, group_memory, process_memory
 
-DEFAULT_LIMIT_MB = 512
 # A platform asks for /health every few seconds, and counting 100,000 documents takes a tenth of one.
 _EMBEDDED: Kept[int] = Kept(4)
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Megabytes used and allowed, and the share; `source` says whose figures they are."""
+class Stored:
+    """How many documents there are, how many have an embedding of their present text, and how many wait for one."""
 
-    used_mb: float
-    limit_mb: float
-    share: float
-    source: str
-
-
-def memory(limit_mb: int | None) -> Memory:
-    """Return the memory used against MEMORY_LIMIT_MB, the control group's limit, or 512 MB."""
-    group = group_memory()
-    if group and group.limit:
-        used, allowed, source = group.used / MB, group.limit / MB, "control group"
-    else:
-        # Without a limit of its own the group may hold the whole machine: only this app's processes are counted.
-        used, allowed, source = app_bytes() / MB, float(DEFAULT_LIMIT_MB), "processes"
-    allowed = float(limit_mb or allowed)
-    return Memory(round(used, 1), round(allowed, 1), round(used / allowed, 3), source)
+    documents: int
+    with_embeddings: int
+    waiting: int
 
 
-def app_bytes() -> int:
-    """Return the PSS of the server's master and its workers, or of this process alone where there is no master."""
-    import psutil
-
-    me = psutil.Process()
-    parent = me.parent()
-    family = [me]
-    if parent and "gunicorn" in " ".join(parent.cmdline()):
-        family = [parent, *parent.children(recursive=True)]
-    found = [process_memory(process.pid) for process in family]
-    return sum(one.pss for one in found if one) or me.memory_info().rss
-
-
-def processes() -> list[dict[str, Any]]:
-    """Return the memory of this process in MB, by kind."""
-    found = process_memory(os.getpid())
-    if found is None:
-        return []
-    return [{"pid": found.pid} | {k: round(v / MB, 1) for k, v in asdict(found).items() if k != "pid"}]
-
-
-def health(session: Session, semantic: Semantic, limit_mb: int | None) -> dict[str, Any]:
-    """Return the figures of GET /health; `status` is `ok`, or `error` where the database is gone."""
-    used = memory(limit_mb)
-    base: dict[str, Any] = {
-        "status": "ok",
-        "database": "ok",
-        "model": {
-            "name": semantic.lazy.model,
-            "state": semantic.state if semantic.lazy.state != "idle" else "idle",
-            "loaded": semantic.lazy.state == "ready",
-        },
-        "model_loaded": semantic.lazy.state == "ready",
-        "using_database_embeddings": True,
-        "documents": 0,
-        "documents_with_embeddings": 0,
-        "memory": {"used_mb": used.used_mb, "limit_mb": used.limit_mb, "share": used.share},
-    }
+def holdings(session: Session, semantic: Semantic) -> Stored | None:
+    """Return what the database holds; None where it does not answer."""
+    model = semantic.model_key
     try:
-        base["documents"] = document_count(session)
-        base["documents_with_embeddings"] = embedded_count(session, semantic.model_key)
+        documents, embedded = document_count(session), embedded_count(session, model)
     except SQLAlchemyError:
         session.rollback()
-        return base | {"status": "error", "database": "unreachable"}
-    return base
+        return None
+    return Stored(documents, embedded, 0 if model is None else documents - embedded)
+
+
+def health(semantic: Semantic, used: Memory, found: Stored | None) -> dict[str, Any]:
+    """Return the figures of GET /health; `status` is `ok`, or `error` where the database is gone."""
+    loaded = semantic.lazy.state == "ready"
+    return {
+        "status": "ok" if found else "error",
+        "database": "ok" if found else "unreachable",
+        "model": {"name": semantic.lazy.model, "state": semantic.lazy.state, "loaded": loaded},
+        "model_loaded": loaded,
+        "using_database_embeddings": True,
+        "documents": found.documents if found else 0,
+        "documents_with_embeddings": found.with_embeddings if found else 0,
+        "memory": {"used_mb": used.used_mb, "limit_mb": used.limit_mb, "share": used.share},
+    }
 
 
 def document_count(session: Session) -> int:

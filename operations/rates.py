@@ -28,6 +28,10 @@ class BoundedStorage(Storage):
     def __len__(self) -> int:
         return len(self._counts)
 
+    def __bool__(self) -> bool:
+        """True while it is empty too: the limiter asserts that it has a store."""
+        return True
+
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         with self._turn:
             count, ends = self._current(key)

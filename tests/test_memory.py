@@ -28,14 +28,22 @@ def laid_out(root: Path, cgroup: str, folder: str, files: dict[str, str], stat: 
 
 def test_the_second_version_leaves_out_the_page_cache(tmp_path: Path) -> None:
     root = laid_out(tmp_path, "0::/app\n", "sys/fs/cgroup/app", V2_FILES, "anon 5\ninactive_file 100000000\n")
-    assert group_memory(root) == GroupMemory(200_000_000, 512 * MB)
+    assert group_memory(root) == GroupMemory(200_000_000, 512 * MB, 5)
 
 
 def test_the_first_version_too(tmp_path: Path) -> None:
     cgroup = "12:cpu,cpuacct:/x\n3:memory:/app\n"
-    stat = "inactive_file 7\ntotal_inactive_file 100000000\n"
+    stat = "rss 3\ninactive_file 7\ntotal_rss 9\ntotal_inactive_file 100000000\n"
     root = laid_out(tmp_path, cgroup, "sys/fs/cgroup/memory/app", V1_FILES, stat)
-    assert group_memory(root) == GroupMemory(200_000_000, 512 * MB)
+    assert group_memory(root) == GroupMemory(200_000_000, 512 * MB, 9)
+
+
+def test_another_process_has_the_figures_of_its_own_group(tmp_path: Path) -> None:
+    root = laid_out(tmp_path, "0::/mine\n", "sys/fs/cgroup/app", V2_FILES, "inactive_file 0\n")
+    (root / "proc/77").mkdir()
+    (root / "proc/77/cgroup").write_text("0::/app\n")
+    assert group_memory(root, 77) == GroupMemory(300_000_000, 512 * MB)
+    assert group_memory(root) is None
 
 
 def test_inside_a_container_the_group_is_the_top_one(tmp_path: Path) -> None:
@@ -64,7 +72,7 @@ def test_this_process_has_figures_that_fit_together() -> None:
     found = process_memory(os.getpid())
     assert found is not None
     assert found.pid == os.getpid()
-    assert 0 < found.pss <= found.rss
+    assert 0 < found.uss <= found.pss <= found.rss
     assert 5 * MB < found.anonymous <= found.rss
 
 

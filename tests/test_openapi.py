@@ -73,6 +73,18 @@ def too_often(address: str) -> Call:
     return lambda client: [client.get(address) for _ in range(9)][-1]
 
 
+def searched(then: str) -> Call:
+    """Ask by meaning first, so that there is a model, an index, a search and a sample to tell of."""
+
+    def call(client: FlaskClient) -> TestResponse:
+        watch = client.application.extensions["matmon.watch"]
+        client.get("/api/search?q=good+bread&mode=semantic")
+        watch.history.add(watch.sample())
+        return client.get(then)
+
+    return call
+
+
 def keys_meet(then: Call) -> Call:
     """Make a stored document the owner of another id's key: such ids are expected once in billions."""
 
@@ -151,6 +163,10 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("description", 200): [get("/api/openapi.json")],
     ("health", 200): [get("/health")],
     ("alive", 200): [get("/livez")],
+    ("monitoringHealth", 200): [get("/api/monitoring/health"), searched("/api/monitoring/health")],
+    ("monitoringMemory", 200): [get("/api/monitoring/memory"), searched("/api/monitoring/memory?samples=240")],
+    ("monitoringMemory", 422): [get("/api/monitoring/memory?samples=241"), get("/api/monitoring/memory?samples=x")],
+    ("metrics", 200): [get("/metrics"), searched("/metrics")],
 }
 WITHOUT_TABLES: dict[str, Call] = {
     "search": get("/api/search?q=א"),
@@ -165,6 +181,7 @@ WITHOUT_TABLES: dict[str, Call] = {
     "importState": get("/api/import/7", headers=TOKEN),
     "stats": get("/api/stats"),
     "health": get("/health"),
+    "monitoringHealth": get("/api/monitoring/health"),
 }
 
 
@@ -185,7 +202,7 @@ def test_every_route_is_described_and_every_description_has_a_route(api: Flask) 
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert {(one.path, one.method) for one in OPERATIONS.values()} == routed
-    assert all(path.startswith("/api/") or path in ("/health", "/livez") for path, _ in routed)
+    assert all(path.startswith("/api/") or path in ("/health", "/livez", "/metrics") for path, _ in routed)
 
 
 @pytest.mark.parametrize(("operation", "status"), [pair for pair in DESCRIBED if pair[1] != 503])

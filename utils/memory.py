@@ -13,31 +13,36 @@ V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class GroupMemory:
-    """Bytes charged to the control group, without page cache that the kernel can take back, and its limit."""
+    """Bytes charged to the control group, without page cache that the kernel can take back, and its limit.
+
+    `anonymous` is what no file backs: nothing but swapping or killing takes it back.
+    """
 
     used: int
     limit: int | None
+    anonymous: int = 0
 
 
-def group_memory(root: Path = Path("/")) -> GroupMemory | None:
-    """Return the figures of this process's control group; None where the system has none."""
-    group = own_group(root)
-    for limit_file, used_file, idle_key in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMemory | None:
+    """Return the figures of a process's control group; None where the system has none."""
+    group = own_group(root, process)
+    for limit_file, used_file, idle_key, anonymous_key in (
+        ("memory.max", "memory.current", "inactive_file", "anon"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_rss"),
     ):
         used = number_in(group / used_file)
         if used is None:
             continue
-        idle = re.search(rf"^{idle_key} (\d+)", read(group / "memory.stat"), re.MULTILINE)
+        stat = dict(re.findall(r"^(\w+) (\d+)$", read(group / "memory.stat"), re.MULTILINE))
+        idle, anonymous = (int(stat.get(key, 0)) for key in (idle_key, anonymous_key))
         limit = number_in(group / limit_file)
-        return GroupMemory(max(used - int(idle[1] if idle else 0), 0), limit if limit and limit < ABSURD else None)
+        return GroupMemory(max(used - idle, 0), limit if limit and limit < ABSURD else None, anonymous)
     return None
 
 
-def own_group(root: Path) -> Path:
-    """Return the folder of this process's group: inside a container that is the top one."""
-    for line in read(root / "proc/self/cgroup").splitlines():
+def own_group(root: Path, process: int | str = "self") -> Path:
+    """Return the folder of a process's group: inside a container that is the top one."""
+    for line in read(root / f"proc/{process}/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
         top = V2 if number == "0" and not controllers else V1 if "memory" in controllers.split(",") else None
         if top is None:
@@ -88,17 +93,20 @@ def keep_heap_small(arenas: int = 2, large_bytes: int = 1_048_576) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ProcessMemory:
-    """Bytes of one process: resident, its share of what is shared (PSS), and what no file backs."""
+    """Bytes of one process: resident, its share of what is shared (PSS), its alone (USS), what no file backs."""
 
     pid: int
     rss: int
     pss: int
+    uss: int
     anonymous: int
 
 
 def process_memory(pid: int) -> ProcessMemory | None:
-    """Return a process's memory from /proc; None where it is gone or the system has no such file."""
-    found = dict(re.findall(r"^(\w+):\s+(\d+) kB", read(Path(f"/proc/{pid}/smaps_rollup")), re.MULTILINE))
+    """Return a process's memory from /proc; None where it is gone, another's, or the system has no such file."""
+    rows = re.findall(r"^(\w+):\s+(\d+) kB", read(Path(f"/proc/{pid}/smaps_rollup")), re.MULTILINE)
+    found = {name: int(kilobytes) * 1024 for name, kilobytes in rows}
     if "Rss" not in found:
         return None
-    return ProcessMemory(pid, *(int(found[name]) * 1024 for name in ("Rss", "Pss", "Anonymous")))
+    own = found["Private_Clean"] + found["Private_Dirty"]
+    return ProcessMemory(pid, found["Rss"], found["Pss"], own, found["Anonymous"])
