@@ -21,7 +21,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         source = Path(work) / "alephbert"
         write_source(source, tokenizer)
-        published.prepare(source, models / "alephbert", "alephbert")
+        wanted = published.Wanted(str(source), "alephbert")
+        found = published.prepare(wanted, models / "alephbert")
+        print(found.table() if found else "complete: nothing to do")
 
 
 def write_source(folder: Path, tokenizer: Path) -> None:

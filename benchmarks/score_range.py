@@ -20,76 +20,11 @@ sys.path.insert(0, str(ROOT))
 from encoders.base import Encoder  # noqa: E402
 from encoders.manifest import load_means  # noqa: E402
 from encoders.onnx_encoder import OnnxEncoder  # noqa: E402
+from encoders.preparing.pairs import RELATED_TAGS  # noqa: E402
+from encoders.preparing.senseless import senseless  # noqa: E402
 
 WINDOW_CHARACTERS = 300
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 99.5, 99.9)
-ALPHABETS = {
-    "random Hebrew letters": "אבגדהוזחטיכלמנסעפצקרשת",
-    "random Latin letters": "abcdefghijklmnopqrstuvwxyz",
-    "random Thai and Chinese": "กขคงจชซญดตถทนบปผพฟมยรลวสหอ天地人山水火木金土日月",
-    "digits and signs": "0123456789#@%*+=/\\|~^",
-}
-# A keyboard in the wrong language, held-down keys, greetings: what a search box is given by mistake.
-SLIPS = (
-    "asdf",
-    "asdfghjkl",
-    "qwerty",
-    "שדגכעיחלך",
-    "akuo guko",
-    "ggggggg",
-    "אאאאאא",
-    "test",
-    "בדיקה",
-    "123",
-    "???",
-    "xkcd zzz qqq",
-    "blah blah",
-    "לה לה לה",
-    "😀😀",
-    "נמתצץ",
-    "היי",
-    "lorem ipsum dolor sit amet",
-)
-RELATED_TAGS = (
-    ("בריאות", "רפואה"),
-    ("כלכלה", "פיננסים"),
-    ("חינוך", "הוראה"),
-    ("משפט", "חוק"),
-    ("ספורט", "כדורגל"),
-    ("תזונה", "אוכל בריא"),
-    ("רווחה", "שירותים חברתיים"),
-    ("ילדים", "פעוטות"),
-    ("תחבורה", "תחבורה ציבורית"),
-    ("מחשבים", "תכנות"),
-    ("ביטחון", "צבא"),
-    ("דיור", 'נדל"ן'),
-    ("עבודה", "תעסוקה"),
-    ("מוזיקה", "שירים"),
-    ("סביבה", "אקולוגיה"),
-    ("בחירות", "הצבעה"),
-    ("מיסים", "מס הכנסה"),
-    ("תיירות", "טיולים"),
-    ("חקלאות", "גידולים"),
-    ("קולנוע", "סרטים"),
-    ("ספרות", "ספרים"),
-    ("מדע", "מחקר מדעי"),
-    ("הורות", "הורים"),
-    ("קשישים", "הגיל השלישי"),
-    ("health", "בריאות"),
-    ("education", "חינוך"),
-    ("economics", "כלכלה"),
-    ("law", "משפט"),
-    ("sports", "ספורט"),
-    ("JavaScript", "TypeScript"),
-    ("machine learning", "deep learning"),
-    ("teamwork", "work in teams"),
-    ("manage budgets", "budget management"),
-    ("customer service", "customer support"),
-    ("SQL", "databases"),
-    ("project management", "manage projects"),
-    ("accounting", "bookkeeping"),
-    ("nursing", "patient care"),
-)
 
 
 def main() -> None:
@@ -181,15 +116,6 @@ def windows(text: str) -> Iterator[str]:
         part = f"{part} {word}".strip()
     if part:
         yield part
-
-
-def senseless() -> Iterator[tuple[str, list[str]]]:
-    """Yield kinds of strings that no passage answers, always the same ones."""
-    chance = random.Random(5)
-    for name, alphabet in ALPHABETS.items():
-        words = ["".join(chance.choices(alphabet, k=chance.randint(3, 9))) for _ in range(450)]
-        yield name, [" ".join(words[begin : begin + 3]) for begin in range(0, 450, 3)]
-    yield "slips of the keyboard", list(SLIPS)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -68,18 +68,19 @@ class OnnxEncoder:
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
-        return len(self._tokenizer.ids(_cleaned(self.manifest.passage_prefix + text))) + 2
+        return len(self._tokenizer.ids(cleaned(self.manifest.passage_prefix + text))) + 2
 
     def _encoded(self, prefix: str, texts: Sequence[str], batch_size: int) -> np.ndarray:
-        tokens = [self._tokens(prefix + text) for text in texts]
+        tokens = [self.tokens(prefix + text) for text in texts]
         embeddings = np.empty((len(tokens), self.dim), dtype=np.float32)
         for rows in _batches([len(ids) for ids in tokens], batch_size):
             embeddings[rows] = self._run([tokens[row] for row in rows])
         return embeddings
 
-    def _tokens(self, text: str) -> list[int]:
+    def tokens(self, text: str) -> list[int]:
+        """Return the ids of a text with its prefix, cut at max_tokens, the marks around it included."""
         limit = self.manifest.max_tokens - 2
-        ids = self._tokenizer.ids(_cleaned(text), limit)
+        ids = self._tokenizer.ids(cleaned(text), limit)
         return [self.manifest.start_token, *ids[:limit], self.manifest.end_token]
 
     def _run(self, tokens: list[list[int]]) -> np.ndarray:
@@ -102,7 +103,8 @@ def _of_kind(kinds: dict[str, Callable[[Path], Made]], kind: str, folder: Path) 
         raise ModelUnusable(f"{folder} has no {kind} that can be read ({error}); {remedy(folder)}") from error
 
 
-def _cleaned(text: str) -> str:
+def cleaned(text: str) -> str:
+    """Return a text as it is encoded: without niqqud, its spaces single."""
     return " ".join(strip_points(text).split())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -40,7 +41,9 @@ def make_folder(folder: Path, free_bytes: int, fill: Callable[[Path], None]) -> 
                 f"{folder.parent} has {free // 2**20} MB free and making {folder.name} takes "
                 f"{free_bytes // 2**20} MB; free some disk and run this again"
             )
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        _sweep(folder)
+        prefix = f"{_mark(folder)}{os.getpid()}-"
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as temporary:
             made = Path(temporary) / "made"
             made.mkdir()
             fill(made)
@@ -71,6 +74,28 @@ def write_manifest(folder: Path, values: dict[str, Any], beside: tuple[str, ...]
     Manifest(**manifest)  # a key that is missing or unknown stops here, not on the small host
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def _mark(folder: Path) -> str:
+    return f".{folder.name}-of-"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a preparation that was killed left beside folder."""
+    for path in folder.parent.glob(f"{_mark(folder)}*"):
+        process = path.name.removeprefix(_mark(folder)).split("-")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _open_to_all(folder: Path) -> None:

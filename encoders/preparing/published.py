@@ -2,36 +2,146 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from encoders.preparing import sentence_model
+import numpy as np
+
+from encoders.manifest import ModelUnusable, read_manifest
+from encoders.onnx_encoder import OnnxEncoder
+from encoders.preparing import hub, sentence_model
+from encoders.preparing.checking import Checked, checked
 from encoders.preparing.exporting import write_exported
-from encoders.preparing.folder import make_folder, write_manifest
+from encoders.preparing.folder import NotPrepared, make_folder, write_manifest
+from encoders.preparing.measuring import measured
 from encoders.preparing.sentence_model import SentenceModel
+from encoders.preparing.texts import Sample, built_in
 from encoders.preparing.tokenizer_files import write_tokenizer
 from encoders.preparing.word_rows import write_rows
 
-REVISION = "published-1"
+# Raised when a folder made before would come out otherwise.
+RECIPE = "published-1"
+
+# Models that have a name of their own here.
+HUB_IDS = {"alephbert": "imvladikon/sentence-transformers-alephbert"}
+
+_MEANS_FILE = "means.npy"
+# Beside the weights: the traced and the fused graph on their way, each as large as they are, and the folder itself.
+_TIMES_THE_WEIGHTS = 3
+
+Say = Callable[[str], None]
 
 
-def prepare(source: Path, folder: Path, name: str) -> None:
-    sentence_model.check(source)
-    make_folder(folder, 2**30, lambda made: _fill(made, sentence_model.loaded(source, name), name))
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be prepared: a folder or a hub id, and how its folder here is called.
+
+    The prefixes are None where the model's own are taken.
+    """
+
+    source: str
+    name: str
+    revision: str | None = None
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
+    licence: str = ""
 
 
-def _fill(made: Path, model: SentenceModel, name: str) -> None:
-    values = _values(model, name) | write_tokenizer(model.tokenizer, made, model.lower_case)
+def folder_name(source: str) -> str:
+    """Return the name of the model folder for a source, if no other is asked for."""
+    return re.sub(r"[^a-z0-9._-]+", "-", Path(source).name.lower()).strip("-.") or "model"
+
+
+def prepare(wanted: Wanted, folder: Path, sample: Sample | None = None, say: Say = print) -> Checked | None:
+    """Make the model folder and return how it compares, or None where it was whole already. Raises NotPrepared.
+
+    It is whole if it was made from the same source by the same recipe; a sample of one's own makes it anew.
+    """
+    if sample is None and is_made(wanted, folder):
+        return None
+    published = _published(wanted, say)
+    weights = sum(path.stat().st_size for path in sentence_model.weights(published.folder))
+    results: list[Checked] = []
+    make_folder(
+        folder,
+        _TIMES_THE_WEIGHTS * weights,
+        lambda made: results.append(_fill(made, wanted, published, sample or built_in(), say)),
+    )
+    return results[0]
+
+
+def is_made(wanted: Wanted, folder: Path) -> bool:
+    """Tell whether folder is whole and was made from this source."""
+    try:
+        manifest = read_manifest(folder, checksums=True)
+    except ModelUnusable:
+        return False
+    commit = manifest.revision.removeprefix(f"{RECIPE}-")
+    same = manifest.source == _source(wanted) and commit != manifest.revision
+    if hub.is_hub_id(_source(wanted)):
+        return same and wanted.revision in (None, commit)
+    return same and commit == fingerprint(Path(wanted.source))
+
+
+def fingerprint(folder: Path) -> str:
+    """Return 16 hexadecimal digits that change with any file of settings, or with the weights' sizes and dates."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(str(path.relative_to(folder)).encode())
+        if path.suffix == ".json":
+            found.update(path.read_bytes())
+        else:
+            found.update(f"{path.stat().st_size} {path.stat().st_mtime_ns}".encode())
+    return found.hexdigest()[:16]
+
+
+def _source(wanted: Wanted) -> str:
+    known = HUB_IDS.get(wanted.source, wanted.source)
+    return str(Path(known).resolve()) if Path(known).is_dir() else known
+
+
+def _published(wanted: Wanted, say: Say) -> hub.Published:
+    source = _source(wanted)
+    if Path(source).is_dir():
+        sentence_model.check(Path(source))
+        return hub.Published(Path(source), fingerprint(Path(source)), wanted.licence)
+    if not hub.is_hub_id(source):
+        names = ", ".join(["e5-small", *HUB_IDS])
+        raise NotPrepared(f"{source} is neither a folder nor a hub id such as owner/model; known by name: {names}")
+    say(f"fetching {source} (what is there already is kept)")
+    return hub.fetched(source, sentence_model.check, wanted.revision)
+
+
+def _fill(made: Path, wanted: Wanted, published: hub.Published, sample: Sample, say: Say) -> Checked:
+    say("loading the original")
+    model = sentence_model.loaded(published.folder, wanted.source).with_prefixes(
+        wanted.query_prefix, wanted.passage_prefix
+    )
+    values = _values(model, wanted, published) | write_tokenizer(model.tokenizer, made, model.lower_case)
     write_rows(model.transformer.embeddings.word_embeddings.weight.detach().numpy(), made)
+    say("exporting (a minute or two)")
     write_exported(model, made, made.parent)
-    cuts = {"score_low": 0.2, "score_high": 0.9, "score_floor": 0.3, "tag_low": 0.4, "tag_high": 0.7}
-    write_manifest(made, values | cuts)
+    write_manifest(made, values | _UNMEASURED)
+    say("measuring its cosines")
+    found = measured(OnnxEncoder(made), sample)
+    if not found.languages:
+        say("it finds the right texts of no language of the sample: its cut-offs mean little, measure with --texts")
+    np.save(made / _MEANS_FILE, found.means)
+    write_manifest(made, values | found.cut_offs | {"means": _MEANS_FILE}, beside=(_MEANS_FILE,))
+    say("checking it against the original")
+    return checked(made, model, sample)
 
 
-def _values(model: SentenceModel, name: str) -> dict[str, Any]:
+def _values(model: SentenceModel, wanted: Wanted, published: hub.Published) -> dict[str, Any]:
     return {
-        "name": name,
-        "revision": REVISION,
+        "name": wanted.name,
+        "revision": f"{RECIPE}-{published.commit}",
+        "source": _source(wanted),
+        "licence": wanted.licence or published.licence,
         "dim": model.dim,
         "width": model.width,
         "max_tokens": model.max_tokens,
@@ -41,3 +151,7 @@ def _values(model: SentenceModel, name: str) -> dict[str, Any]:
         "passage_batch_size": 4,
         "words": "int8",
     }
+
+
+# For the encoder that measures: it uses none of them.
+_UNMEASURED = dict.fromkeys(("score_low", "score_high", "score_floor", "tag_low", "tag_high"), 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from encoders.preparing.folder import NotPrepared
 FAMILIES = ("bert", "roberta", "xlm-roberta")
 POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 PARTS = ("Transformer", "Pooling", "Dense", "Normalize")
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS = (".safetensors", ".bin")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,15 @@ class SentenceModel:
 
     @property
     def dim(self) -> int:
-        return int(self.whole.get_sentence_embedding_dimension())
+        return int(self.whole.get_embedding_dimension())
+
+    def with_prefixes(self, query: str | None, passage: str | None) -> SentenceModel:
+        """Return the same with other prefixes; None leaves the model's own."""
+        return replace(
+            self,
+            query_prefix=self.query_prefix if query is None else query,
+            passage_prefix=self.passage_prefix if passage is None else passage,
+        )
 
 
 def check(folder: Path) -> None:
@@ -77,6 +85,11 @@ def loaded(folder: Path, name: str) -> SentenceModel:
         query_prefix=whole.prompts.get("query") or "",
         passage_prefix=whole.prompts.get("document") or whole.prompts.get("passage") or "",
     )
+
+
+def weights(folder: Path) -> list[Path]:
+    """Return the files of weights in a folder of a model."""
+    return [path for path in folder.rglob("*") if path.suffix in WEIGHTS and path.is_file()]
 
 
 def position_offset(transformer: Any) -> int:
@@ -122,7 +135,12 @@ def _fast(tokenizer: Any, name: str) -> Any:
     if backend is None:
         kind = type(tokenizer).__name__
         raise NotPrepared(f"{name} has the tokenizer {kind}, which is not of a kind that is served")
-    return backend
+    from tokenizers import Tokenizer
+
+    copied = Tokenizer.from_str(backend.to_str())
+    copied.no_padding()
+    copied.no_truncation()
+    return copied
 
 
 def _json(path: Path, otherwise: str) -> Any:

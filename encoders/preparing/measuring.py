@@ -1,0 +1,174 @@
+"""Which cosines mean something for a model: the figures of its manifest, measured on a sample of texts.
+
+The rules stand beside each figure. They were set so that e5-small's own sample gives nearly what was found for it
+by hand on 1,058 questions (docs/decisions/0007-preparing-models.md has both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from encoders.base import Encoder
+from encoders.preparing.folder import NotPrepared
+from encoders.preparing.pairs import RELATED_TAGS
+from encoders.preparing.senseless import senseless
+from encoders.preparing.texts import Pair, Sample, is_hebrew
+from utils.mean_groups import MeanGroups
+
+# A language counts as known where the right passages come out on top: the mean reciprocal rank among the sample's.
+KNOWN_MRR = 0.4
+_FEWEST_OF_A_LANGUAGE = 8
+_LEAST_RANGE = 0.05  # between what scores 0 and what scores 1, and between strange and close tags
+# Two languages lie apart: see docs/decisions/0004-meaning.md, where the weights of the centred cosine were measured.
+_WEIGHT_OF_TWO, _WEIGHT_OF_ONE = 1.0, 0.15
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The manifest's figures, the means of shape (2, 1 + languages, dim), and the languages that the model knows."""
+
+    cut_offs: dict[str, float]
+    means: np.ndarray
+    languages: tuple[str, ...]
+
+
+def measured(encoder: Encoder, sample: Sample) -> Measured:
+    """Return what the sample says of the model. Raises NotPrepared for embeddings that are no numbers."""
+    asked = encoder.encode_queries([pair.query for pair in sample.pairs])
+    found = encoder.encode_passages([pair.passage for pair in sample.pairs])
+    if not (np.isfinite(asked).all() and np.isfinite(found).all()):
+        raise NotPrepared("the model gives embeddings that are no numbers: its weights are damaged")
+    hebrew = np.array([is_hebrew(pair.passage) for pair in sample.pairs])
+    languages = tuple(name for name, rows in (("he", hebrew), ("en", ~hebrew)) if _is_known(asked[rows], found[rows]))
+    known = _rows_of(hebrew, languages)
+    means = _means(encoder, sample, languages)
+    two = len(means[0]) > 2
+    similarities = _Similarities(means, _WEIGHT_OF_TWO if two else _WEIGHT_OF_ONE)
+    cut_offs = (
+        similarities.scale(asked[known], found[known])
+        | similarities.floors(encoder, asked[known], found[known])
+        | _letters(encoder, [sample.pairs[row] for row in np.flatnonzero(known)])
+        | _tags(encoder, languages)
+    )
+    return Measured({name: round(float(value), 4) for name, value in cut_offs.items()}, means, languages)
+
+
+class _Similarities:
+    """The similarity of queries and passages as search/meaning.py computes it, from whole embeddings."""
+
+    def __init__(self, means: np.ndarray, weight: float) -> None:
+        self._passages, self._queries = MeanGroups(means[0]), MeanGroups(means[1])
+        self._weight = weight
+
+    def centred(self, asked: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Return the cosines of both less the means of their languages, shape (queries, passages)."""
+        cosines: np.ndarray = _directions(self._queries, asked) @ _directions(self._passages, found).T
+        return cosines
+
+    def scale(self, asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
+        """Return the range of the score: a quarter of the strangers lie below it, a tenth of the right ones above.
+
+        Under the floor are 85 strangers of 100, unless more than 5 right passages of 100 would be too.
+        """
+        similarities = asked @ found.T + self._weight * self.centred(asked, found)
+        right, strangers = _apart(similarities)
+        low, high = np.percentile(strangers, 25), np.percentile(right, 90)
+        floor = min(np.percentile(strangers, 85), np.percentile(right, 5))
+        return {
+            "centred_weight": self._weight,
+            "score_low": low,
+            "score_high": max(high, low + _LEAST_RANGE),
+            "score_floor": max(floor, low),
+        }
+
+    def floors(self, encoder: Encoder, asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
+        """Return the floors of the centred cosine: under the strict one stay 98 senseless strings of 100.
+
+        Under the other one stay half of them, unless more than 5 right passages of 100 would be too.
+        """
+        strings = [string for _, some in senseless() for string in some]
+        best = self.centred(encoder.encode_queries(strings), found).max(axis=1)
+        right, _ = _apart(self.centred(asked, found))
+        strict = np.percentile(best, 98)
+        return {"strict_floor": strict, "centred_floor": min(np.percentile(best, 50), np.percentile(right, 5), strict)}
+
+
+def _is_known(asked: np.ndarray, found: np.ndarray) -> bool:
+    if len(asked) < _FEWEST_OF_A_LANGUAGE:
+        return False
+    similarities = asked @ found.T
+    ranks = (similarities >= np.diag(similarities)[:, None]).sum(axis=1)
+    return bool((1 / ranks).mean() >= KNOWN_MRR)
+
+
+def _rows_of(hebrew: np.ndarray, languages: Sequence[str]) -> np.ndarray:
+    """Return which pairs count: those of the known languages; all of them where none is known."""
+    if not languages:
+        return np.ones(len(hebrew), dtype=bool)
+    rows: np.ndarray = (hebrew & ("he" in languages)) | (~hebrew & ("en" in languages))
+    return rows
+
+
+def _means(encoder: Encoder, sample: Sample, languages: Sequence[str]) -> np.ndarray:
+    """Return float32 (2, 1 + languages, dim): of all texts and, where the model knows two languages, of each."""
+    kinds = (encoder.encode_passages, sample.passages), (encoder.encode_queries, sample.queries)
+    return np.stack([_by_language(encode(texts), texts, languages) for encode, texts in kinds])
+
+
+def _by_language(embeddings: np.ndarray, texts: Sequence[str], languages: Sequence[str]) -> np.ndarray:
+    hebrew = np.array([is_hebrew(text) for text in texts])
+    known = embeddings[_rows_of(hebrew, languages)]
+    if len(languages) < 2 or min(hebrew.sum(), (~hebrew).sum()) < _FEWEST_OF_A_LANGUAGE:
+        return known.mean(axis=0, keepdims=True)
+    return np.stack([rows.mean(axis=0) for rows in (known, embeddings[hebrew], embeddings[~hebrew])])
+
+
+def _letters(encoder: Encoder, pairs: Sequence[Pair]) -> dict[str, float]:
+    """Return the letters a token under which a query looks senseless: random letters mostly do, words seldom."""
+    strings = [string for _, some in senseless(kinds=2) for string in some]
+    random_ones, real = (
+        [_letters_a_token(encoder, text) for text in texts] for texts in (strings, [pair.query for pair in pairs])
+    )
+    return {"letters_per_token": min(np.percentile(random_ones, 95), np.percentile(real, 5))}
+
+
+def _letters_a_token(encoder: Encoder, text: str) -> float:
+    tokens = encoder.count_tokens(text) - encoder.count_tokens("")
+    return len("".join(text.split())) / max(tokens, 1)
+
+
+def _tags(encoder: Encoder, languages: Sequence[str]) -> dict[str, float]:
+    """Return where two tags stop being strangers and where they are close, from a written list of related pairs.
+
+    Close is what hardly any two strangers reach and at least half of the related pairs do.
+    """
+    pairs = [pair for pair in RELATED_TAGS if all(is_hebrew(tag) in _scripts(languages) for tag in pair)]
+    names = sorted({tag for pair in pairs for tag in pair})
+    embeddings = encoder.encode_tags(names)
+    places = {name: place for place, name in enumerate(names)}
+    cosines = embeddings @ embeddings.T
+    written = {frozenset(pair) for pair in pairs}
+    strangers = [cosines[places[one], places[two]] for one, two in combinations(names, 2) if {one, two} not in written]
+    related = [cosines[places[one], places[two]] for one, two in pairs]
+    low = np.percentile(strangers, 90)
+    high = max(min(np.percentile(strangers, 99), np.median(related)), low + _LEAST_RANGE / 2)
+    return {"tag_low": low, "tag_high": min(high, 0.9999)}
+
+
+def _scripts(languages: Sequence[str]) -> set[bool]:
+    return {language == "he" for language in languages} or {True, False}
+
+
+def _directions(groups: MeanGroups, embeddings: np.ndarray) -> np.ndarray:
+    centred = embeddings - groups.centre
+    rows = groups.less_means(centred, groups.groups(centred))
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _apart(similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the similarities of pairs and those of strangers."""
+    return np.diag(similarities), similarities[~np.eye(len(similarities), dtype=bool)]

@@ -1,0 +1,43 @@
+"""Strings that no passage answers: random letters, and what a search box is given by mistake."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+ALPHABETS = {
+    "random Hebrew letters": "אבגדהוזחטיכלמנסעפצקרשת",
+    "random Latin letters": "abcdefghijklmnopqrstuvwxyz",
+    "random Thai and Chinese": "กขคงจชซญดตถทนบปผพฟมยรลวสหอ天地人山水火木金土日月",
+    "digits and signs": "0123456789#@%*+=/\\|~^",
+}
+# A keyboard in the wrong language, held-down keys, greetings: what a search box is given by mistake.
+SLIPS = (
+    "asdf",
+    "asdfghjkl",
+    "qwerty",
+    "שדגכעיחלך",
+    "akuo guko",
+    "ggggggg",
+    "אאאאאא",
+    "test",
+    "בדיקה",
+    "123",
+    "???",
+    "xkcd zzz qqq",
+    "blah blah",
+    "לה לה לה",
+    "😀😀",
+    "נמתצץ",
+    "היי",
+    "lorem ipsum dolor sit amet",
+)
+
+
+def senseless(kinds: int = len(ALPHABETS)) -> Iterator[tuple[str, list[str]]]:
+    """Yield kinds of strings that no passage answers, always the same ones."""
+    chance = random.Random(5)  # noqa: S311 - the same strings on every machine, no secret
+    for name, alphabet in list(ALPHABETS.items())[:kinds]:
+        words = ["".join(chance.choices(alphabet, k=chance.randint(3, 9))) for _ in range(450)]
+        yield name, [" ".join(words[begin : begin + 3]) for begin in range(0, 450, 3)]
+    yield "slips of the keyboard", list(SLIPS)
