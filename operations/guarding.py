@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -61,9 +60,3 @@ def guard_figures(guard: Guard | None) -> GuardFigures:
     events = sorted(list(guard.events), key=lambda one: -one.at)[:MOST_SHOWN]  # noqa: C414 - at once: others append to it
     shown = tuple(Done(one.at, one.kind, round(one.used_mb, 1), round(one.limit_mb, 1)) for one in events)
     return GuardFigures(True, shown, counts | dict(guard.counts), round(max(guard.text_only_left_s(), 0.0), 1))
-
-
-def recent(events: Iterable[Done], within_s: float) -> list[Done]:
-    """Return the events of the last `within_s` seconds."""
-    since = time.time() - within_s
-    return [one for one in events if one.at >= since]
