@@ -26,10 +26,14 @@ def figures_at(base: str, wait_s: float = WAIT_S) -> dict[str, Any]:
     A thread asks, since a server that sends a byte now and then never runs into the socket's own timeout.
     """
     found: list[dict[str, Any] | NotAnswered] = []
-    asking = threading.Thread(target=lambda: found.append(_answer(whole(base), wait_s)), daemon=True)
+    try:
+        address = whole(base)
+    except ValueError as error:
+        raise NotAnswered(f"{base} is not an address: {error}") from error
+    asking = threading.Thread(target=lambda: found.append(_answer(address, wait_s)), daemon=True)
     asking.start()
     asking.join(wait_s)
-    answer = found[0] if found else NotAnswered(f"{whole(base)} did not answer within {wait_s:g} s")
+    answer = found[0] if found else NotAnswered(f"{address} did not answer within {wait_s:g} s")
     if isinstance(answer, NotAnswered):
         raise answer
     return answer

@@ -43,7 +43,7 @@ class Server:
     """A started server; its log is a file, its addresses are asked one connection at a time."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], under: Sequence[str] = ()) -> None:
-        self.port = free_port()
+        self.port, self.folder = free_port(), folder
         self._log = folder / "server.log"
         environ = environment(folder, PORT=str(self.port), **settings)
         with self._log.open("wb") as output:
