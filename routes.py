@@ -315,18 +315,18 @@ def ago(at: float) -> str:
 
 @pages.app_template_filter()
 def ago_s(seconds: float) -> str:
-    return format_timedelta(-max(timedelta(seconds=seconds), ONE_S), add_direction=True)
+    return format_timedelta(-max(timedelta(seconds=round(seconds)), ONE_S), add_direction=True)
 
 
 @pages.app_template_filter()
 def ahead(seconds: float) -> str:
     """Return when something will be, in so many seconds."""
-    return format_timedelta(max(timedelta(seconds=seconds), ONE_S), add_direction=True)
+    return format_timedelta(max(timedelta(seconds=round(seconds)), ONE_S), add_direction=True)
 
 
 @pages.app_template_filter()
 def lasting(seconds: float) -> str:
-    return format_timedelta(max(timedelta(seconds=seconds), ONE_S))
+    return format_timedelta(max(timedelta(seconds=round(seconds)), ONE_S))
 
 
 @pages.app_template_filter()
