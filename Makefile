@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PREPARE := .venv-prepare
 FLASK := $(BIN)/flask --app app
 INSTANCE ?= $(or $(INSTANCE_DIR),instance)
 export PORT ?= 5000
@@ -27,7 +28,17 @@ install: $(VENV)/installed-run ## Install what the site needs into .venv
 models/e5-small/manifest.json: | $(VENV)/installed-run
 	$(BIN)/python scripts/prepare_model.py e5-small
 
-model: models/e5-small/manifest.json ## Prepare the embedded model (Hebrew and English, 72 MB)
+$(PREPARE)/installed: requirements-prepare.txt
+	$(PYTHON) -m venv $(PREPARE)
+	$(PREPARE)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-prepare.txt
+	@touch $@
+
+# MODEL=alephbert, owner/model of the hub, or a folder; NAME, TEXTS and ARCHIVE=1 as in docs/MODELS.md.
+MODEL ?= e5-small
+OPTIONS = $(if $(NAME),--name "$(NAME)") $(if $(TEXTS),--texts "$(TEXTS)") $(if $(ARCHIVE),--archive)
+
+model: $(if $(filter e5-small,$(MODEL)),$(VENV)/installed-run,$(PREPARE)/installed) ## Prepare a model: e5-small, or MODEL=alephbert, MODEL=owner/model
+	$(dir $<)bin/python scripts/prepare_model.py "$(MODEL)" $(OPTIONS)
 
 run: $(VENV)/installed-run models/e5-small/manifest.json ## Start the site on http://localhost:5000 with the sample collection
 	@$(FLASK) db upgrade
@@ -43,7 +54,7 @@ chromium:
 		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 		echo "Chromium is not here and cannot be installed: the browser's tests will be skipped"
 
-test: $(VENV)/installed-test chromium ## Run all tests; with CI=true a skip is a failure
+test: $(VENV)/installed-test $(PREPARE)/installed chromium ## Run all tests; with CI=true a skip is a failure
 	$(BIN)/python -m pytest
 
 check: $(VENV)/installed-test ## Lint and check types
@@ -55,5 +66,5 @@ bench: $(VENV)/installed-test models/e5-small/manifest.json ## Measure, and writ
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what was installed and made; the database in instance/ stays
-	rm -rf $(VENV) models build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PREPARE) models build .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
