@@ -171,6 +171,19 @@ def test_a_phone_shows_no_page_wider_than_itself(page: Page, address: str) -> No
     shot(page, f"phone-{name}")
 
 
+def test_the_status_page_looks_again_by_itself_and_what_is_open_stays_open(page: Page) -> None:
+    page.clock.install()
+    page.goto("/status?lang=en")
+    expect(page.locator(".hour-picture .hour-top")).to_be_visible()
+    page.locator("#numbers summary").click()
+    page.evaluate("document.querySelector('#hour-name').textContent = 'what was seen before'")
+    page.clock.fast_forward(16_000)
+    expect(page.locator("#hour-name")).to_contain_text("Memory in the last hour")
+    expect(page.locator("#numbers table")).to_be_visible()
+    expect(page.locator("#numbers summary")).to_be_focused()
+    shot(page, "status-en")
+
+
 def test_everything_works_without_javascript(browser: Browser, site: str) -> None:
     context = browser.new_context(base_url=site, viewport=WIDE, java_script_enabled=False)
     page = context.new_page()
