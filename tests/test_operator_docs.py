@@ -1,0 +1,58 @@
+"""The operator's pages of documentation: every setting, address, figure and file that they name is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from config import ROOT
+from tests.conftest import closed, settings_for
+
+PAGES = ("docs/MEMORY_OPTIMIZATION.md", "DEPLOYMENT_CHECKLIST.md")
+READ_BY = ("config.py", "gunicorn.conf.py")
+LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_setting_is_read(page: str) -> None:
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", text(page)))
+    read = "".join(map(text, READ_BY))
+    assert len(named) > 5
+    assert [name for name in named if f'"{name}"' not in read] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for path, place in LINK.findall(text(page)):
+        target = (ROOT / page).parent / path
+        assert target.exists(), path
+        headings = {re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
+                    for line in target.read_text(encoding="utf-8").splitlines() if line.startswith("#")}  # fmt: skip
+        assert not place or place[1:] in headings, place
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_address_and_figure_is_answered(page: str, tmp_path: Path) -> None:
+    app = create_app(settings_for(f"sqlite:///{tmp_path}/a.db", tmp_path))
+    client = app.test_client()
+    named = set(re.findall(r"(?:`|SITE)(/(?:api|health|livez|metrics|status)[a-z/]*)", text(page)))
+    assert len(named) > 4
+    missing = [path for path in named if client.options(path).status_code != 200]
+    figures = client.get("/metrics").get_data(as_text=True)
+    closed(app)
+    assert missing == []
+    assert [name for name in re.findall(r"matmon_\w+", text(page)) if name not in figures] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_script_that_is_run_is_there(page: str) -> None:
+    named = set(re.findall(r"(?:scripts|tests)/\w+\.py|requirements[\w-]*\.txt", text(page)))
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
