@@ -21,7 +21,7 @@ from indexing.embedding import embed
 from indexing.importing import Options, import_file
 from models import db
 from tests.databases import MAKERS, Databases, NotToBeHad
-from tests.model_fixtures import e5_folder  # noqa: F401 - a fixture for every test
+from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
 
 
 def settings_for(url: str, folder: Path, **changes: Any) -> Settings:

@@ -35,13 +35,13 @@ def make_folder(folder: Path, free_bytes: int, fill: Callable[[Path], None]) -> 
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         free = shutil.disk_usage(folder.parent).free
         if free < free_bytes:
             raise NotPrepared(
                 f"{folder.parent} has {free // 2**20} MB free and making {folder.name} takes "
                 f"{free_bytes // 2**20} MB; free some disk and run this again"
             )
-        _sweep(folder)
         prefix = f"{_mark(folder)}{os.getpid()}-"
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as temporary:
             made = Path(temporary) / "made"

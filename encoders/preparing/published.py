@@ -106,13 +106,13 @@ def _source(wanted: Wanted) -> str:
 def _published(wanted: Wanted, say: Say) -> hub.Published:
     source = _source(wanted)
     if Path(source).is_dir():
-        sentence_model.check(Path(source))
+        sentence_model.check(Path(source), source)
         return hub.Published(Path(source), fingerprint(Path(source)), wanted.licence)
     if not hub.is_hub_id(source):
         names = ", ".join(["e5-small", *HUB_IDS])
         raise NotPrepared(f"{source} is neither a folder nor a hub id such as owner/model; known by name: {names}")
     say(f"fetching {source} (what is there already is kept)")
-    return hub.fetched(source, sentence_model.check, wanted.revision)
+    return hub.fetched(source, lambda folder: sentence_model.check(folder, source), wanted.revision)
 
 
 def _fill(made: Path, wanted: Wanted, published: hub.Published, sample: Sample, say: Say) -> Checked:

@@ -46,19 +46,22 @@ class SentenceModel:
         )
 
 
-def check(folder: Path) -> None:
-    """Refuse, by the settings alone, what cannot be served: nothing large need be there yet. Raises NotPrepared."""
-    modules = _json(folder / "modules.json", "it is not a sentence-transformers model")
+def check(folder: Path, name: str) -> None:
+    """Refuse, by the settings alone, what cannot be served: nothing large need be there yet. Raises NotPrepared.
+
+    name is how errors call it.
+    """
+    modules = _json(folder / "modules.json", f"{name} is not a sentence-transformers model")
     kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
     strange = [kind for kind in kinds if kind not in PARTS]
     if strange or kinds[:2] != ["Transformer", "Pooling"]:
         raise NotPrepared(
-            f"{folder} is made of {', '.join(kinds)}: only Transformer, Pooling and after them Dense and Normalize "
+            f"{name} is made of {', '.join(kinds)}: only Transformer, Pooling and after them Dense and Normalize "
             f"are served; choose another model"
         )
-    family = _json(folder / modules[0]["path"] / "config.json", "it has no Transformer")
-    _check_family(folder, family)
-    _pooling(folder, _json(folder / modules[1]["path"] / "config.json", "it has no Pooling"))
+    family = _json(folder / modules[0]["path"] / "config.json", f"{name} has no Transformer")
+    _check_family(name, family)
+    _pooling(name, _json(folder / modules[1]["path"] / "config.json", f"{name} has no Pooling"))
 
 
 def loaded(folder: Path, name: str) -> SentenceModel:
@@ -77,7 +80,7 @@ def loaded(folder: Path, name: str) -> SentenceModel:
     return SentenceModel(
         whole=whole,
         transformer=transformer.auto_model,
-        pooling=_pooling(folder, rest[0].get_config_dict()),
+        pooling=_pooling(name, rest[0].get_config_dict()),
         dense=tuple(part for part in rest[1:] if type(part).__name__ == "Dense"),
         tokenizer=_fast(transformer.tokenizer, name),
         max_tokens=_max_tokens(whole, transformer.auto_model.config),
@@ -106,17 +109,17 @@ def _max_tokens(whole: Any, config: Any) -> int:
     return int(min(whole.max_seq_length or places, places))
 
 
-def _check_family(folder: Path, config: dict[str, Any]) -> None:
+def _check_family(name: str, config: dict[str, Any]) -> None:
     family = config.get("model_type")
     if family not in FAMILIES:
-        raise NotPrepared(f"{folder} is of the family {family}: only {', '.join(FAMILIES)} are served")
+        raise NotPrepared(f"{name} is of the family {family}: only {', '.join(FAMILIES)} are served")
     if config.get("position_embedding_type", "absolute") != "absolute":
-        raise NotPrepared(f"{folder} has {config['position_embedding_type']} positions: only absolute ones are served")
+        raise NotPrepared(f"{name} has {config['position_embedding_type']} positions: only absolute ones are served")
     if config.get("is_decoder"):
-        raise NotPrepared(f"{folder} is a decoder: only encoders are served")
+        raise NotPrepared(f"{name} is a decoder: only encoders are served")
 
 
-def _pooling(folder: Path, config: dict[str, Any]) -> str:
+def _pooling(name: str, config: dict[str, Any]) -> str:
     chosen = [name for name, value in config.items() if name.startswith("pooling_mode_") and value is True]
     if isinstance(config.get("pooling_mode"), str):
         chosen = {"mean": ["pooling_mode_mean_tokens"], "cls": ["pooling_mode_cls_token"]}.get(
@@ -124,9 +127,9 @@ def _pooling(folder: Path, config: dict[str, Any]) -> str:
         )
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
         asked = " and ".join(chosen).replace("pooling_mode_", "") or "nothing"
-        raise NotPrepared(f"{folder} pools by {asked}: only the mean of the tokens or the first one (CLS) are served")
+        raise NotPrepared(f"{name} pools by {asked}: only the mean of the tokens or the first one (CLS) are served")
     if config.get("include_prompt") is False:
-        raise NotPrepared(f"{folder} leaves its prompt out of the mean, which is not served; choose another model")
+        raise NotPrepared(f"{name} leaves its prompt out of the mean, which is not served; choose another model")
     return POOLINGS[chosen[0]]
 
 
