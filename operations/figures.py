@@ -125,7 +125,7 @@ class Watch:
             pool=pool_figures(self.pool(), self.most_connections),
             guard=guard_figures(self.guard()),
             searches=dict(self.searches.counts),
-            search_seconds={mode: round(value, 3) for mode, value in self.searches.seconds.items()},
+            search_seconds={mode: round(value, 3) for mode, value in dict(self.searches.seconds).items()},
             slowest=tuple(self.searches.slowest()),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -141,6 +142,8 @@ def hidden(processes: Sequence[ProcessFigures]) -> list[str]:
     kinds = [name for name in ("rss", "pss", "uss", "anonymous") if any(one.kinds[name] is None for one in processes)]
     if not kinds:
         return []
+    if not sys.platform.startswith("linux"):
+        return [f"{', '.join(kinds)}: this system does not tell them"]
     return [f"{', '.join(kinds)}: this system tells them of one's own processes only; try as root or as their owner"]
 
 

@@ -27,7 +27,8 @@ except ModuleNotFoundError:
     if OWN_PYTHON.exists() and "MATMON_OWN_PYTHON" not in os.environ:
         os.environ["MATMON_OWN_PYTHON"] = "1"
         os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606 - the site's own interpreter
-    sys.exit("psutil is missing: pip install -r requirements.txt")
+    print("psutil is missing: pip install -r requirements.txt", file=sys.stderr)
+    sys.exit(69)  # unavailable, as sysexits.h has it: 1 to 3 tell of the site
 
 from operations.asking import NotAnswered
 from operations.report import Report, as_json, of_address, of_running
