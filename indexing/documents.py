@@ -10,13 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.orm import Session
 
 from indexing.counts import add_tags, add_terms, add_totals, take_from_collections
-from indexing.full_text import Indexed, index_words, unindex_words, write_words
+from indexing.full_text import Indexed, index_words, unindex_words, widen_index, write_words
 from models import (
     KEPT_CHANGES,
     Change,
@@ -94,6 +95,7 @@ def write_documents_ahead(
     """
     coming = iter(batches)
     with ThreadPoolExecutor(1, "analysis") as ahead, quick_turns(), many_writes(session):
+        widen_index(session)
         waiting: Future[list[Analysed]] | None = None
         reading = ahead.submit(next, coming, None)
         while batch := reading.result():
@@ -110,9 +112,9 @@ def write_documents_ahead(
 
 @contextmanager
 def quick_turns() -> Iterator[None]:
-    """Let threads take turns after 0.2 ms, not 5: SQLite gives the interpreter up at each row, and waits for it."""
+    """Let threads take turns after 0.05 ms, not 5: SQLite gives the interpreter up, and then waits to have it back."""
     usual = sys.getswitchinterval()
-    sys.setswitchinterval(0.0002)
+    sys.setswitchinterval(0.00005)
     try:
         yield
     finally:
@@ -120,7 +122,10 @@ def quick_turns() -> Iterator[None]:
 
 
 def analysed(collection: str, documents: Sequence[NewDocument]) -> list[Analysed]:
-    news = [Analysed(_row(collection, one), one.tags, Indexed.of(one.title, one.body)) for one in documents]
+    collection_id = number("collection", collection)
+    news = [
+        Analysed(_row(collection, collection_id, one), one.tags, Indexed.of(one.title, one.body)) for one in documents
+    ]
     return sorted(news, key=lambda new: new.number)  # as the tables are ordered: each page of them is written once
 
 
@@ -187,8 +192,12 @@ def unlike_stored(session: Session, collection: str, documents: Sequence[NewDocu
     return fresh, len(keys) - len(fresh)
 
 
+# One for all: json.dumps makes a new one at every call.
+_IN_ORDER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str)
+
+
 def row_hash(document: NewDocument) -> bytes:
-    extra = json.dumps(document.extra, ensure_ascii=False, sort_keys=True, default=str)
+    extra = _IN_ORDER.encode(document.extra) if document.extra else "{}"
     texts = (getattr(document, name) for name in TEXT_FIELDS)
     return digest("\x1f".join([*texts, extra, *document.tags]))
 
@@ -204,11 +213,11 @@ def delete_documents(session: Session, numbers: Sequence[int]) -> int:
     return len(stored)
 
 
-def _row(collection: str, document: NewDocument) -> dict[str, Any]:
+def _row(collection: str, collection_id: int, document: NewDocument) -> dict[str, Any]:
     now = int(time.time())
     return {name: getattr(document, name) for name in (*TEXT_FIELDS, "extra")} | {
         "id": document_number(collection, document.own_id),
-        "collection_id": number("collection", collection),
+        "collection_id": collection_id,
         "language": document.language or guessed_language(document.title + " " + document.body[:400]),
         "row_hash": row_hash(document),
         "content_hash": digest(document.title + "\x1f" + document.body),
@@ -269,13 +278,14 @@ def _remember(session: Session, collection: str, news: Sequence[Analysed]) -> No
 
 
 def _write_tags(session: Session, tags: dict[int, tuple[str, ...]]) -> None:
-    named = {tag_number(name): name for names in tags.values() for name in names}
+    numbers = {name: tag_number(name) for name in dict.fromkeys(chain.from_iterable(tags.values()))}
+    named = {tag: name for name, tag in numbers.items()}
     rows = [{"id": tag, "name": name, "key": tag_key(name)} for tag, name in sorted(named.items())]
     upsert(session, _table(Tag), rows)
     pairs: dict[tuple[int, int], int] = {}
     for document, names in tags.items():
         for place, name in enumerate(names):
-            pairs.setdefault((document, tag_number(name)), min(place, 32_767))
+            pairs.setdefault((document, numbers[name]), min(place, 32_767))
     upsert(
         session,
         _table(DocumentTag),

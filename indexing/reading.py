@@ -103,11 +103,15 @@ def _decoded(row: Row, encoding: str) -> Row:
 
 
 def _has_surrogate(value: object) -> bool:
-    if isinstance(value, str):
-        return not value.isascii() and _SURROGATE.search(value) is not None
+    """Tell whether a text anywhere in a value has half of a pair; the texts of one level are looked at as one."""
     if isinstance(value, dict):
-        return any(map(_has_surrogate, value.items()))
-    return isinstance(value, list | tuple) and any(map(_has_surrogate, value))
+        parts = [*value, *value.values()]
+    elif isinstance(value, list):
+        parts = value
+    else:
+        return False
+    texts = "".join([part for part in parts if isinstance(part, str)])
+    return (not texts.isascii() and _SURROGATE.search(texts) is not None) or any(map(_has_surrogate, parts))
 
 
 def readable(value: object) -> str:

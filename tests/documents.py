@@ -24,6 +24,7 @@ from search.filters import Filter
 from search.query import Query
 from search.text import TextMatches, TextQuery
 from tests.shared import shared_rows
+from utils.bm25 import unpack
 from utils.sql import by_dialect
 from utils.terms import Terms, document_terms
 
@@ -88,17 +89,13 @@ def stands_right(session: Session) -> None:
 
 def _words_stand_right(session: Session, said: dict[int, Terms]) -> None:
     rows = session.execute(select(Words)).scalars()
-    kept = {row.document_id: (row.stems, row.grams, row.titles, row.terms) for row in rows}
-    assert kept == {
-        number: (one.stem_count, one.gram_count, one.title_count, one.packed()) for number, one in said.items()
-    }
+    kept = {row.document_id: (row.stems, row.grams, row.titles, unpack(row.terms)) for row in rows}
+    assert kept == {number: (*one.lengths, one.ids) for number, one in said.items()}
     having = Counter(term for one in said.values() for term in one.ids)
     counts = {row.id: row.documents for row in session.execute(select(Term)).scalars()}
     assert {term: count for term, count in counts.items() if count} == having
     state = session.execute(select(State)).scalar_one()
-    stems, grams, titles = (
-        sum(getattr(one, f"{kind}_count") for one in said.values()) for kind in ("stem", "gram", "title")
-    )
+    stems, grams, titles = (sum(one.lengths[field] for one in said.values()) for field in range(3))
     assert (state.documents, state.stems, state.grams, state.titles) == (len(said), stems, grams, titles)
 
 

@@ -13,8 +13,7 @@ def test_stems_and_grams_are_counted_over_all_texts() -> None:
     assert found.stems == {"בית": 3}
     assert found.grams["בית_"] == 3
     assert found.grams["_הבי"] == 1
-    assert found.stem_count == 3
-    assert found.gram_count == sum(found.grams.values()) == 8
+    assert found.lengths == (3, sum(found.grams.values()), 0) == (3, 8, 0)
 
 
 def test_stop_words_are_left_out_of_each_text_by_itself() -> None:
@@ -39,7 +38,9 @@ def test_terms_are_those_of_the_analysis_on_real_texts() -> None:
         found = terms(row["title"], row["body"])
         assert set(found.stems) == {stem(word[:LONGEST_FORM]) for word in words}
         assert set(found.grams) == {gram for word in words for gram in grams(word[:LONGEST_FORM])}
-        assert found.stem_count == len(words)
+        assert found.lengths[:2] == (len(words), sum(found.grams.values()))
+        assert tuple(map(list, found.fields)) == tuple(map(list, (found.stems, found.grams, found.titles)))
+        assert unpack(found.packed()) == found.ids
 
 
 def test_a_run_of_letters_without_end_is_cut() -> None:

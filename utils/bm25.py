@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 K1, B = 1.2, 0.75
 PACKED = np.dtype([("term", "<u4"), ("count", "u1")])
@@ -27,9 +27,9 @@ def pack(counts: Mapping[int, int]) -> bytes:
     return pack_columns(list(counts.keys()), list(counts.values()))
 
 
-def pack_columns(numbers: Sequence[int], counts: Sequence[int]) -> bytes:
+def pack_columns(numbers: ArrayLike, counts: ArrayLike) -> bytes:
     """Return the same for term numbers and their counts side by side."""
-    packed = np.empty(len(numbers), PACKED)
+    packed = np.empty(np.shape(numbers), PACKED)
     packed["term"] = numbers
     packed["count"] = np.minimum(counts, 255)
     return packed.tobytes()

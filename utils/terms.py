@@ -3,103 +3,141 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple
+
+import numpy as np
 
 from utils.bm25 import pack_columns, term_id
 from utils.hebrew import content_forms, forms, grams, stem
-
-Value = TypeVar("Value")
 
 STEM, GRAM, TITLE = "s", "g", "t"
 LONGEST_FORM = 64  # characters; longer runs are not words, and indexes refuse them
 # PostgreSQL refuses a tsvector over 1 MB: what one document may bring to the index is bounded well below.
 MOST_BYTES = 300_000
-FEW = 1_000  # terms that cannot come to so much
+# So many words cannot come to so much: a run takes 24 bytes at the most, a stem 264.
+FEW_STEMS, FEW_GRAMS = 1_100, 12_000
 
 
-@dataclass(frozen=True, slots=True)
+class _Form(NamedTuple):
+    """What a word brings to the index; the numbers of its terms as uint32, in bytes that need only be joined."""
+
+    stem: str
+    grams: tuple[str, ...]
+    numbers: bytes
+
+
+class _Forms(dict[str, _Form]):
+    """Words met before, begun anew when there are `most`: cheaper than to know which were used last."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def __missing__(self, form: str) -> _Form:
+        if len(self) >= self._most:
+            self.clear()
+        root, runs = stem.__wrapped__(form), grams.__wrapped__(form)
+        self[form] = made = _Form(root, runs, _bytes([stem_id(root), *map(gram_id, runs)]))
+        return made
+
+
+# A language's common words; some 25 MB when full, which only an import makes it.
+_FORMS = _Forms(65_536)
+
+
+@dataclass(frozen=True)
 class Terms:
-    """Counts of the stems and grams of a text, and of the stems of its title by themselves."""
+    """The terms of a text's words, and those of the words of its title by themselves.
 
-    stems: Mapping[str, int]
-    grams: Mapping[str, int]
-    titles: Mapping[str, int] = field(default_factory=dict)
+    Counts by name are made when they are asked for: an import needs the numbers alone, which cost a third.
+    """
+
+    words: Sequence[_Form]
+    title: Sequence[_Form] = ()
+
+    @cached_property
+    def stems(self) -> Mapping[str, int]:
+        return bounded(Counter(word.stem for word in self.words))
+
+    @cached_property
+    def grams(self) -> Mapping[str, int]:
+        return bounded(Counter(chain.from_iterable(word.grams for word in self.words)))
+
+    @cached_property
+    def titles(self) -> Mapping[str, int]:
+        return bounded(Counter(word.stem for word in self.title))
+
+    @property
+    def fields(self) -> tuple[Iterable[str], Iterable[str], Iterable[str]]:
+        """Return the different stems, grams and stems of the title, in the order of the text."""
+        if not self._is_short:
+            return self.stems, self.grams, self.titles
+        runs = chain.from_iterable([word.grams for word in self.words])
+        return (
+            dict.fromkeys([word.stem for word in self.words]),
+            dict.fromkeys(runs),
+            dict.fromkeys([word.stem for word in self.title]),
+        )
 
     @property
     def ids(self) -> dict[int, int]:
         """Return counts by term number, all fields together."""
-        return dict(zip(self._numbers(), self._counts(), strict=True))
+        found: Counter[int] = Counter()
+        for number, counts in ((stem_id, self.stems), (gram_id, self.grams), (title_id, self.titles)):
+            for term, count in counts.items():
+                found[number(term)] += count
+        return dict(found)
 
     @property
-    def stem_count(self) -> int:
-        return sum(self.stems.values())
-
-    @property
-    def gram_count(self) -> int:
-        return sum(self.grams.values())
-
-    @property
-    def title_count(self) -> int:
-        return sum(self.titles.values())
+    def lengths(self) -> tuple[int, int, int]:
+        """Return how many stems, grams and stems of the title there are, each as often as it comes."""
+        if self._is_short:
+            return len(self.words), self._gram_count, len(self.title)
+        return sum(self.stems.values()), sum(self.grams.values()), sum(self.titles.values())
 
     def packed(self) -> bytes:
-        return pack_columns(self._numbers(), self._counts())
+        if not self._is_short:
+            found = self.ids
+            return pack_columns(list(found), list(found.values()))
+        of_title = _bytes([title_id(word.stem) for word in self.title])
+        joined = b"".join([*[word.numbers for word in self.words], of_title])
+        numbers, counts = np.unique(np.frombuffer(joined, "<u4"), return_counts=True)
+        return pack_columns(numbers, counts)
 
-    def _numbers(self) -> list[int]:
-        numbers = ((_STEM_NUMBERS, self.stems), (_GRAM_NUMBERS, self.grams), (_TITLE_NUMBERS, self.titles))
-        return [number for kept, found in numbers for number in map(kept.__getitem__, found)]
+    @cached_property
+    def _gram_count(self) -> int:
+        return sum([len(word.grams) for word in self.words])
 
-    def _counts(self) -> list[int]:
-        return [*self.stems.values(), *self.grams.values(), *self.titles.values()]
-
-
-class _Made(dict[str, Value]):
-    """Values made once for each word, begun anew when there are `most`: cheaper than to know which were used last."""
-
-    def __init__(self, make: Callable[[str], Value], most: int) -> None:
-        super().__init__()
-        self._make, self._most = make, most
-
-    def __missing__(self, word: str) -> Value:
-        if len(self) >= self._most:
-            self.clear()
-        self[word] = made = self._make(word)
-        return made
-
-
-# A language's common words and their runs of letters; some 40 MB when full, which only an import makes them.
-_STEMS, _GRAMS = _Made(stem.__wrapped__, 65_536), _Made(grams.__wrapped__, 65_536)
-_STEM_NUMBERS = _Made(partial(term_id, STEM), 65_536)
-_GRAM_NUMBERS = _Made(partial(term_id, GRAM), 131_072)
-_TITLE_NUMBERS = _Made(partial(term_id, TITLE), 16_384)
+    @property
+    def _is_short(self) -> bool:
+        return len(self.words) <= FEW_STEMS and self._gram_count <= FEW_GRAMS
 
 
 def stem_id(term: str) -> int:
-    return _STEM_NUMBERS[term]
+    return term_id(STEM, term)
 
 
 def gram_id(term: str) -> int:
-    return _GRAM_NUMBERS[term]
+    return term_id(GRAM, term)
 
 
 def title_id(term: str) -> int:
-    return _TITLE_NUMBERS[term]
+    return term_id(TITLE, term)
 
 
 def document_terms(title: str, body: str) -> Terms:
     """Return the terms of a document; its title counts as text too."""
-    of_title = cut_forms(title)
-    found = _terms([*of_title, *cut_forms(body)])
-    return replace(found, titles=bounded(Counter(map(_STEMS.__getitem__, of_title))))
+    of_title = _forms(title)
+    return Terms(of_title + _forms(body), of_title)
 
 
 def terms(*texts: str) -> Terms:
     """Return the terms of the texts taken together; a text given twice counts twice."""
-    return _terms([form for text in texts for form in cut_forms(text)])
+    return Terms([form for text in texts for form in _forms(text)])
 
 
 def cut_forms(text: str) -> list[str]:
@@ -108,15 +146,17 @@ def cut_forms(text: str) -> list[str]:
     return [form[:LONGEST_FORM] for form in found] if max(map(len, found), default=0) > LONGEST_FORM else found
 
 
-def _terms(found: list[str]) -> Terms:
-    # Counted by the library's own loops: a document has some 500 runs of letters.
-    runs = chain.from_iterable(map(_GRAMS.__getitem__, found))
-    return Terms(bounded(Counter(map(_STEMS.__getitem__, found))), bounded(Counter(runs)))
+def _forms(text: str) -> list[_Form]:
+    return [_FORMS[form] for form in cut_forms(text)]
+
+
+def _bytes(numbers: Sequence[int]) -> bytes:
+    return np.array(numbers, "<u4").tobytes()
 
 
 def bounded(counts: Counter[str]) -> Mapping[str, int]:
     """Return the counts, without the rarest terms of a text so long that an index would refuse it."""
-    if len(counts) < FEW or sum(map(len, counts)) * 2 < MOST_BYTES:
+    if len(counts) < FEW_STEMS or sum(map(len, counts)) * 2 < MOST_BYTES:
         return counts
     return dict(_within(counts.most_common(), MOST_BYTES))
 
