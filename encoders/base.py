@@ -15,7 +15,8 @@ class Encoder(Protocol):
 
     A text longer than manifest.max_tokens is cut there; an empty list gives shape (0, dim); an empty text has
     an embedding like any other. Niqqud and cantillation are deleted before encoding. The embedding of a text
-    does not depend on the texts beside it.
+    does not depend on the texts beside it. The methods that encode raise encoders.turns.EncoderBusy where too many
+    wait already, or it takes too long.
     """
 
     @property
@@ -41,3 +42,6 @@ class Encoder(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
+
+    def close(self, reason: str) -> None:
+        """Refuse, with encoders.turns.EncoderBusy and the reason, all that is not being encoded already."""

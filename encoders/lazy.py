@@ -14,6 +14,7 @@ from encoders.footprint import release_memory, rss_bytes
 
 State = Literal["off", "idle", "loading", "ready", "unavailable"]
 
+SWITCHING_S = 30.0  # how long a switch waits for a model that is loading
 log = logging.getLogger("matmon.encoders")
 
 # How a model is written in the log, where that differs from its folder.
@@ -24,7 +25,8 @@ class LazyEncoder:
     """Holds one encoder; loads it in the background when asked to, and lets it go when unused.
 
     load=None is a site without semantic search: the state stays "off". Every method may be called from any
-    thread and none but wait() blocks. Whoever took .encoder keeps it working through an unload.
+    thread and none but wait() blocks. Whoever took .encoder keeps it working through an unload; where it is given
+    back, for want of memory, what is not yet encoded is refused.
     """
 
     def __init__(
@@ -45,12 +47,12 @@ class LazyEncoder:
         self._settled = threading.Event()
         self._state: State = "idle" if load else "off"
         self._encoder: Encoder | None = None
-        self._failed_at = 0.0
+        self._retry_at = 0.0
         self._used_at = 0.0
 
     @property
     def state(self) -> State:
-        """Say where the encoder is; "unavailable" means that the last attempt to load it failed."""
+        """Say where the encoder is; "unavailable" means that the last attempt to load it failed, or that it rests."""
         return self._state
 
     @property
@@ -101,9 +103,39 @@ class LazyEncoder:
                 return False
             self._encoder = None
             self._state = "idle"
+        self._release()
+        return True
+
+    def give_back(self, reason: str, for_s: float) -> bool:
+        """Let go of the encoder after its current text, and load none for so long; return whether there was one.
+
+        The reason is shown and told to those who wait. One that is loading is given back when it is asked again.
+        """
+        with self._lock:
+            if self._state in ("off", "loading"):
+                return False
+            encoder, self._encoder = self._encoder, None
+            self._state, self.error = "unavailable", reason
+            self._retry_at = self._clock() + for_s
+        if encoder is None:
+            return False
+        encoder.close(reason)
+        del encoder
+        self._release()
+        return True
+
+    def switch(self, load: Callable[[], Encoder], name: str) -> None:
+        """Hold another model from now on: the present one is let go of, and the other loaded when it is asked for."""
+        self.wait(SWITCHING_S)
+        with self._lock:
+            self._load, self.model = load, name
+            self._encoder, self.error, self.loaded_s, self.loaded_mb = None, None, None, None
+            self._state = "idle"
+        self._release()
+
+    def _release(self) -> None:
         release_memory()
         log.info("Unloaded %s model, %.0f MB resident", self._spelling, rss_bytes() / 2**20)
-        return True
 
     @property
     def _spelling(self) -> str:
@@ -111,7 +143,7 @@ class LazyEncoder:
 
     def _may_start(self) -> bool:
         if self._state == "unavailable":
-            return self._clock() - self._failed_at >= self._retry_after_s
+            return self._clock() >= self._retry_at
         return self._state == "idle"
 
     def _run(self, load: Callable[[], Encoder]) -> None:
@@ -140,6 +172,6 @@ class LazyEncoder:
         log.error("Loading %s model failed: %s", self._spelling, reason)
         with self._lock:
             self.error = reason
-            self._failed_at = self._clock()
+            self._retry_at = self._clock() + self._retry_after_s
             self._state = "unavailable"
         self._settled.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from encoders.footprint import trim_memory
 from encoders.manifest import ModelUnusable, read_manifest, remedy
 from encoders.tokenizers import TOKENIZERS
+from encoders.turns import Turns
 from encoders.words import WORD_TABLES
 from utils.points import strip_points
 
@@ -41,6 +41,7 @@ class OnnxEncoder:
         passage_batch_size: int | None = None,
         tag_batch_size: int = 10,
         threads: int | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """Load the model; raises ModelUnusable where the folder cannot be served."""
         # Read through: a changed weight gives wrong embeddings and no error (0.1 s for 130 MB, which are needed next).
@@ -52,7 +53,7 @@ class OnnxEncoder:
         self._tokenizer = _of_kind(TOKENIZERS, self.manifest.tokenizer, folder)
         self._words = _of_kind(WORD_TABLES, self.manifest.words, folder)
         self._session = _session(folder / GRAPH_FILE, threads or min(2, os.cpu_count() or 1))
-        self._lock = threading.Lock()
+        self._turns = turns or Turns()
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 of shape (len(texts), dim), each row of length 1."""
@@ -69,6 +70,10 @@ class OnnxEncoder:
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
         return len(self._tokenizer.ids(cleaned(self.manifest.passage_prefix + text))) + 2
+
+    def close(self, reason: str) -> None:
+        """Let the batch at work finish, and refuse what comes after it."""
+        self._turns.close(reason)
 
     def _encoded(self, prefix: str, texts: Sequence[str], batch_size: int) -> np.ndarray:
         tokens = [self.tokens(prefix + text) for text in texts]
@@ -87,7 +92,7 @@ class OnnxEncoder:
         shape = (len(tokens), len(tokens[0]))
         words = self._words.rows([piece for ids in tokens for piece in ids])
         inputs = {"inputs_embeds": words.reshape(*shape, words.shape[1])}
-        with self._lock:
+        with self._turns.turn():
             embeddings: np.ndarray = self._session.run(["embeddings"], inputs)[0]
         if words.shape[0] >= _MANY_TOKENS:
             trim_memory()

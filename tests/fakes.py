@@ -32,6 +32,7 @@ class HashedWords:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
+        self.closed = ""
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         return self._encode(texts)
@@ -44,6 +45,9 @@ class HashedWords:
 
     def count_tokens(self, text: str) -> int:
         return len(forms(text)) + 2
+
+    def close(self, reason: str) -> None:
+        self.closed = reason
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         self.calls.append(list(texts))

@@ -15,6 +15,11 @@ from encoders.lazy import LazyEncoder
 class Stand:
     """As much of an encoder as the holder needs to hold one."""
 
+    closed = ""
+
+    def close(self, reason: str) -> None:
+        self.closed = reason
+
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         return np.ones((len(texts), 2), dtype=np.float32)
 
@@ -187,3 +192,35 @@ def test_an_idle_time_of_0_never_unloads() -> None:
     clock.now += 1e9
     assert not lazy.unload_if_idle(0)
     assert lazy.state == "ready"
+
+
+def test_what_is_given_back_refuses_what_comes_and_rests_a_while() -> None:
+    clock = Clock()
+    lazy = loaded(clock)
+    held = lazy.encoder
+    assert lazy.give_back("memory is short", 60)
+    assert isinstance(held, Stand)
+    assert held.closed == "memory is short"
+    assert (lazy.state, lazy.error, lazy.encoder) == ("unavailable", "memory is short", None)
+    lazy.start()
+    assert lazy.state == "unavailable"
+    clock.now += 60
+    lazy.start()
+    assert lazy.wait(10)
+    assert lazy.error is None
+
+
+def test_one_that_is_not_loaded_rests_too() -> None:
+    lazy = LazyEncoder(lambda: cast("Encoder", Stand()), "e5-small", clock=Clock())
+    assert not lazy.give_back("memory is short", 60)
+    lazy.start()
+    assert lazy.state == "unavailable"
+
+
+def test_a_switch_holds_the_other_model_from_the_next_use_on() -> None:
+    lazy, other = loaded(), Stand()
+    lazy.switch(lambda: cast("Encoder", other), "alephbert")
+    assert (lazy.model, lazy.state, lazy.encoder) == ("alephbert", "idle", None)
+    lazy.start()
+    assert lazy.wait(10)
+    assert cast("Stand", lazy.encoder) is other

@@ -38,6 +38,12 @@ def test_the_first_version_too(tmp_path: Path) -> None:
     assert group_memory(root) == GroupMemory(200_000_000, 512 * MB, 9)
 
 
+def test_cache_that_was_read_twice_is_left_out_too_and_what_is_mapped_counts(tmp_path: Path) -> None:
+    stat = "anon 5\nfile_mapped 30000000\ninactive_file 100000000\nactive_file 80000000\n"
+    root = laid_out(tmp_path, "0::/app\n", "sys/fs/cgroup/app", V2_FILES, stat)
+    assert group_memory(root) == GroupMemory(150_000_000, 512 * MB, 5)
+
+
 def test_another_process_has_the_figures_of_its_own_group(tmp_path: Path) -> None:
     root = laid_out(tmp_path, "0::/mine\n", "sys/fs/cgroup/app", V2_FILES, "inactive_file 0\n")
     (root / "proc/77").mkdir()

@@ -13,7 +13,10 @@ V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class GroupMemory:
-    """Bytes charged to the control group, without page cache that the kernel can take back, and its limit.
+    """Bytes charged to the control group, without the page cache that no process has mapped, and its limit.
+
+    Such cache is taken back before anything is killed, that which was read twice ("active") included: a database
+    that is read often would else seem to fill the group.
 
     `anonymous` is what no file backs: nothing but swapping or killing takes it back.
     """
@@ -26,17 +29,21 @@ class GroupMemory:
 def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMemory | None:
     """Return the figures of a process's control group; None where the system has none."""
     group = own_group(root, process)
-    for limit_file, used_file, idle_key, anonymous_key in (
-        ("memory.max", "memory.current", "inactive_file", "anon"),
-        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_rss"),
+    for limit_file, used_file, names in (
+        ("memory.max", "memory.current", ("inactive_file", "active_file", "file_mapped", "anon")),
+        (
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            ("total_inactive_file", "total_active_file", "total_mapped_file", "total_rss"),
+        ),
     ):
         used = number_in(group / used_file)
         if used is None:
             continue
         stat = dict(re.findall(r"^(\w+) (\d+)$", read(group / "memory.stat"), re.MULTILINE))
-        idle, anonymous = (int(stat.get(key, 0)) for key in (idle_key, anonymous_key))
+        inactive, active, mapped, anonymous = (int(stat.get(name, 0)) for name in names)
         limit = number_in(group / limit_file)
-        return GroupMemory(max(used - idle, 0), limit if limit and limit < ABSURD else None, anonymous)
+        return GroupMemory(max(used - max(inactive + active - mapped, 0), 0), limit if limit and limit < ABSURD else None, anonymous)
     return None
 
 

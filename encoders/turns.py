@@ -1,0 +1,82 @@
+"""Turns at the model: one at a time, in the order of coming, in a queue that has an end and a deadline."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+MOST_WAITING = 8
+DEADLINE_S = 5.0
+
+
+class EncoderBusy(Exception):
+    """The model has no turn to give now; text is found without it. The message says why."""
+
+
+class Turns:
+    """Hands out one turn at a time.
+
+    A turn is one small batch: whoever has many comes again for each, and others are served in between.
+    """
+
+    def __init__(
+        self,
+        most_waiting: int = MOST_WAITING,
+        deadline_s: float = DEADLINE_S,
+        after_each: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._most_waiting, self._deadline_s, self._after_each = most_waiting, deadline_s, after_each
+        self._changed = threading.Condition()
+        self._queue: deque[object] = deque()
+        self._closed = ""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, the one at work left out."""
+        return max(len(self._queue) - 1, 0)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn and have it; raises EncoderBusy where the queue is full, the wait too long, or all is over."""
+        ticket = object()
+        self._enter(ticket)
+        try:
+            yield
+        finally:
+            self._leave(ticket)
+            self._after_each()
+
+    def close(self, reason: str) -> None:
+        """Let the one at work finish, and turn away all others, now and later, with the reason."""
+        with self._changed:
+            self._closed = reason
+            self._changed.notify_all()
+
+    def _enter(self, ticket: object) -> None:
+        end = time.monotonic() + self._deadline_s
+        with self._changed:
+            if len(self._queue) > self._most_waiting:
+                raise EncoderBusy(f"{self._most_waiting} texts wait for the model already")
+            self._queue.append(ticket)
+            try:
+                self._wait_for(ticket, end)
+            except EncoderBusy:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+                raise
+
+    def _wait_for(self, ticket: object, end: float) -> None:
+        while not self._closed and self._queue[0] is not ticket:
+            left = end - time.monotonic()
+            if left <= 0 or not self._changed.wait(left):
+                raise EncoderBusy(f"the model was busy for {self._deadline_s:.0f} s")
+        if self._closed:
+            raise EncoderBusy(self._closed)
+
+    def _leave(self, ticket: object) -> None:
+        with self._changed:
+            self._queue.remove(ticket)
+            self._changed.notify_all()

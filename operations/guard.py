@@ -1,0 +1,118 @@
+"""The guard: near the memory limit it lets caches go, then the model, so that the host has nothing to kill."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from operations.memory import Memory
+
+EVERY_S = 1.0
+BETWEEN_DROPS_S = 10.0
+KEPT_EVENTS = 50
+SHORT = "memory is short: {used:.0f} of {limit:.0f} MB are used"
+log = logging.getLogger("matmon.operations")
+
+
+class MemoryShort(Exception):
+    """A model would not fit beside what is in memory; the message gives both figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that the guard did, when (seconds since 1970), and the megabytes that it saw."""
+
+    at: float
+    kind: str
+    used_mb: float
+    limit_mb: float
+
+
+class Guard:
+    """Looks at the memory every second and after each text; `check` may be called from any thread.
+
+    From drop_share of the limit on, caches are let go. From give_back_share on, if that was not enough, the model is
+    given back after its current text, and only words are searched for rest_s.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Memory],
+        drop_caches: Callable[[], None],
+        give_back: Callable[[str, float], None],
+        drop_share: float = 0.85,
+        give_back_share: float = 0.92,
+        rest_s: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look, self._drop_caches, self._give_back = look, drop_caches, give_back
+        self._drop_share, self._give_back_share, self._rest_s = drop_share, give_back_share, rest_s
+        self._clock = clock
+        self._dropped_at = self._rests_until = float("-inf")
+        self._resting = False
+        self._turn = threading.Lock()
+        self._watch: threading.Thread | None = None
+        self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.counts: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Begin to look every second; in the process that serves, since a thread does not survive a fork."""
+        with self._turn:
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._keep_looking, name="memory-guard", daemon=True)
+                self._watch.start()
+
+    def text_only_left_s(self) -> float:
+        """Return for how many seconds the model stays away; 0 where it may come."""
+        return max(self._rests_until - self._clock(), 0.0)
+
+    def check(self) -> None:
+        """Look, and do what is due; where another thread is at it, nothing."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._act(self._look())
+        finally:
+            self._turn.release()
+
+    def check_room(self, needed_mb: float) -> None:
+        """Raise MemoryShort where so much more would come to give_back_share of the limit."""
+        seen = self._look()
+        free = seen.limit_mb * self._give_back_share - seen.used_mb
+        if needed_mb > free:
+            raise MemoryShort(
+                f"the model needs about {needed_mb:.0f} MB and {max(free, 0):.0f} MB are free"
+                f" ({seen.used_mb:.0f} of {seen.limit_mb:.0f} MB are used)"
+            )
+
+    def _act(self, seen: Memory) -> None:
+        if self._resting and not self.text_only_left_s():
+            self._resting = False
+            self._note("text_only_over", seen)
+        if seen.share >= self._drop_share and self._clock() - self._dropped_at >= BETWEEN_DROPS_S:
+            self._dropped_at = self._clock()
+            self._note("caches_dropped", seen)
+            self._drop_caches()
+            seen = self._look()
+        if seen.share >= self._give_back_share and not self._resting:
+            self._resting = True
+            self._rests_until = self._clock() + self._rest_s
+            self._note("model_given_back", seen)
+            self._give_back(SHORT.format(used=seen.used_mb, limit=seen.limit_mb), self._rest_s)
+
+    def _note(self, kind: str, seen: Memory) -> None:
+        log.warning("%s at %.0f of %.0f MB", kind.replace("_", " ").capitalize(), seen.used_mb, seen.limit_mb)
+        self.events.append(Event(time.time(), kind, seen.used_mb, seen.limit_mb))
+        self.counts[kind] += 1
+
+    def _keep_looking(self) -> None:
+        while True:
+            try:
+                self.check()
+            except Exception:
+                log.exception("the guard could not look at the memory; it looks again in %.0f s", EVERY_S)
+            time.sleep(EVERY_S)
