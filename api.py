@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, url_for
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from indexing.documents import KeysMeet, delete_documents, write_documents
 from indexing.importing import Options, RowRefused
@@ -70,7 +70,10 @@ def api_search() -> Response:
     check_number("page", LAST_PAGE)
     check_number("limit", MOST_LIMIT)
     checked("sort", SORTS, "score")
-    return jsonify(results_json(searched(query)))
+    results = searched(query)
+    if query.mode == "semantic" and results.semantic_state == "busy":
+        raise ServiceUnavailable("The model is busy with other searches; try again in a moment.", retry_after=BUSY_S)
+    return jsonify(results_json(results))
 
 
 def checked(name: str, allowed: tuple[str, ...], default: str) -> str:

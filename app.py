@@ -29,15 +29,20 @@ import operations.rates  # noqa: F401 - its storage is found by name
 import routes
 from config import BadSetting, Settings, read_settings
 from encoders.base import Encoder
+from encoders.footprint import loading_mb, release_memory
 from encoders.lazy import LazyEncoder
 from encoders.manifest import ModelUnusable, read_manifest
+from encoders.turns import Turns
 from indexing.jobs import Running
 from models import db, model_number
 from operations.figures import Watch
+from operations.guard import Guard
+from operations.memory import memory
 from search.query import Query
-from search.semantic import Semantic
-from utils.memory import keep_heap_small
+from search.semantic import Prepared, Semantic, kept_queries
+from utils.memory import MB, keep_heap_small
 from utils.sql import prepare_sqlite
+from utils.terms import forget_words
 
 KNOWN_MODELS = ("e5-small", "alephbert")
 STATIC_AGE_S = 31_536_000
@@ -69,7 +74,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Hebrew in answers is readable, and takes two bytes a letter in place of six.
     app.json.ensure_ascii = app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["matmon.settings"] = settings
-    app.extensions["matmon.semantic"] = semantic_side(settings)
+    app.extensions["matmon.semantic"] = semantic_side(app, settings)
+    app.extensions["matmon.guard"] = memory_guard(app, settings)
     connect_database(app, settings)
     add_pages(app, settings)
     watch_memory(app, settings)
@@ -104,7 +110,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def semantic_side(settings: Settings) -> Semantic:
+def semantic_side(app: Flask, settings: Settings) -> Semantic:
     """Return the semantic side, unloaded; raises BadSetting for a model that nobody could mean."""
     name, folder = settings.semantic_model, settings.models_dir / settings.semantic_model
     if name == "none":
@@ -114,8 +120,16 @@ def semantic_side(settings: Settings) -> Semantic:
             f"SEMANTIC_MODEL={name}: {folder} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
             f" or a folder made with: python scripts/prepare_model.py {name}"
         )
-    lazy = LazyEncoder(lambda: load_encoder(folder, settings), name)
-    return Semantic(lazy, model_key(folder), settings.model_idle_s)
+    found = prepared(app, settings, name)
+    queries = kept_queries(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
+    lazy = LazyEncoder(found.load, name)
+    return Semantic(lazy, found.key, settings.model_idle_s, queries, lambda wanted: prepared(app, settings, wanted))
+
+
+def prepared(app: Flask, settings: Settings, name: str) -> Prepared:
+    """Return a model by the name of its folder; what is wrong with the folder is told when it is loaded."""
+    folder = settings.models_dir / name
+    return Prepared(name, lambda: load_encoder(folder, settings, app.extensions["matmon.guard"]), model_key(folder))
 
 
 def model_key(folder: Path) -> int | None:
@@ -127,10 +141,31 @@ def model_key(folder: Path) -> int | None:
     return model_number(manifest.name, manifest.checksum)
 
 
-def load_encoder(folder: Path, settings: Settings) -> Encoder:
+def load_encoder(folder: Path, settings: Settings, guard: Guard) -> Encoder:
+    guard.check_room(loading_mb(read_manifest(folder)))
     from encoders.onnx_encoder import OnnxEncoder
 
-    return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size)
+    turns = Turns(after_each=guard.check)
+    return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, turns=turns)
+
+
+def memory_guard(app: Flask, settings: Settings) -> Guard:
+    """Return the guard of the memory; gunicorn.conf.py begins its watch in each worker."""
+    side: Semantic = app.extensions["matmon.semantic"]
+
+    def drop_caches() -> None:
+        side.drop_caches()
+        forget_words()
+        release_memory()
+
+    return Guard(
+        lambda: memory(settings.memory_limit_mb),
+        drop_caches,
+        side.give_back,
+        settings.memory_drop_caches_share,
+        settings.memory_give_back_share,
+        settings.memory_rest_s,
+    )
 
 
 def connect_database(app: Flask, settings: Settings) -> None:
@@ -191,6 +226,7 @@ def watch_memory(app: Flask, settings: Settings) -> None:
     )
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # `flask run` tells nobody when it begins to serve
         app.before_request(watch.history.start)
+        app.before_request(app.extensions["matmon.guard"].start)
 
 
 def is_cheap() -> bool:

@@ -14,6 +14,9 @@ from flask import Flask, current_app
 from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
 
+from encoders.manifest import ModelUnusable, read_manifest
+from encoders.turns import EncoderBusy
+from indexing.choosing import chosen_key, drop, missing, stored_models, switch
 from indexing.embedding import Progress, embed, waiting_documents
 from indexing.importing import Options, Report, import_file
 from indexing.reading import FileUnusable
@@ -23,7 +26,7 @@ from search.evaluation import BadJudgements, Evaluation, evaluate, read_judgemen
 from search.query import MODES, of_mapping
 from search.results import Results
 from search.search import search
-from search.semantic import Semantic
+from search.semantic import Prepared, Semantic
 
 LOADING_S = 120
 BY_MEANING = frozenset({"hybrid", "semantic"})
@@ -97,12 +100,22 @@ def summary(report: Report) -> str:
 
 @click.command("embed")
 @click.option("--collection", default="", help="Only this collection's documents.")
-def embed_command(collection: str) -> None:
+@click.option("--model", default="", help="Another prepared model, while the current one serves.")
+def embed_command(collection: str, model: str) -> None:
     """Encode tags and documents that have no embedding under the current model. Goes on where it was stopped."""
     need_tables()
+    if model:
+        found = prepared_model(model)
+        semantic().lazy.switch(found.load, model)  # in this process alone: the site goes on with its own
+    else:
+        semantic().follow(db.session())
     encoder = loaded_encoder()
     with progress_bar(unit=" texts", desc=encoder.name) as bar:
-        done = embed(db.session(), encoder, collection, shown_on(bar))
+        try:
+            done = embed(db.session(), encoder, collection, shown_on(bar))
+        except EncoderBusy as stopped:
+            click.echo(f"Stopped: {stopped}. What is done is kept; run it again when there is room", err=True)
+            sys.exit(1)
     click.echo(f"{done.done} embedded under {encoder.name}")
     if waiting := waiting_documents(db.session(), register_key(encoder), collection):
         click.echo(f"{waiting} documents came meanwhile: run it again")
@@ -208,14 +221,78 @@ def evaluation_table(found: list[Evaluation]) -> str:
     return "\n".join(lines)
 
 
-@click.command("models")
-def models_command() -> None:
-    """List the models that have embeddings, and which one is current."""
-    from operations.health import model_figures
-
+@click.group("models", invoke_without_command=True)
+@click.pass_context
+def models_command(context: click.Context) -> None:
+    """List the models that are prepared or have embeddings, and which one is current."""
+    if context.invoked_subcommand is not None:
+        return
     need_tables()
     side = semantic()
-    for row in model_figures(db.session()):
-        mark = "*" if row["name"] == side.lazy.model else " "
-        click.echo(f"{mark} {row['name']}  {row['dim']} wide  {row['embeddings']} embeddings  ({row['checksum']})")
-    click.echo(f"SEMANTIC_MODEL={side.lazy.model}")
+    side.follow(db.session())
+    stored = stored_models(db.session())
+    for one in stored:
+        mark = "*" if one.key == side.model_key else " "
+        click.echo(
+            f"{mark} {one.name}  {one.dim} wide  {one.embeddings} embeddings, {one.tags} of tags  ({one.checksum[:12]})"
+        )
+    folder: Path = current_app.extensions["matmon.settings"].models_dir
+    named = {one.name for one in stored}
+    for path in sorted(folder.glob("*/manifest.json")):
+        if path.parent.name not in named:
+            click.echo(f"  {path.parent.name}  prepared, no embeddings")
+    chosen = chosen_key(db.session())
+    how = "switched to" if chosen else f"SEMANTIC_MODEL={side.default_model}"
+    click.echo(f"Current: {side.lazy.model} ({how})")
+
+
+@models_command.command("switch")
+@click.argument("name")
+def switch_command(name: str) -> None:
+    """Serve with the model NAME from now on, in every process at once; refused while embeddings are missing."""
+    need_tables()
+    found = prepared_model(name)
+    documents, tags = missing(db.session(), found.key or 0)
+    if documents or tags:
+        refuse(
+            f"{documents} documents and {tags} tags have no embedding under {name} yet; make them, while the present"
+            f" model serves, with: flask --app app embed --model {name}"
+        )
+    manifest = read_manifest(current_app.extensions["matmon.settings"].models_dir / name)
+    switch(db.session(), manifest)
+    click.echo(f"{name} serves from now on")
+
+
+@models_command.command("drop")
+@click.argument("name")
+def drop_command(name: str) -> None:
+    """Delete the embeddings of the model NAME; the current one is refused. Its folder stays."""
+    need_tables()
+    side = semantic()
+    side.follow(db.session())
+    stored = [one for one in stored_models(db.session()) if one.name == name]
+    if not stored:
+        known = {one.name for one in stored_models(db.session())}
+        refuse(f"{name} has no embeddings; there are some of: {', '.join(sorted(known)) or 'none'}")
+    dropped = [one for one in stored if one.key != side.model_key]
+    if not dropped:
+        refuse(f"{name} is the current model; switch to another first with: flask --app app models switch NAME")
+    with progress_bar(total=sum(one.embeddings + one.tags for one in dropped), unit=" embeddings", desc=name) as bar:
+        for one in dropped:
+            drop(db.session(), one.key, bar.update)
+    count = sum(one.embeddings + one.tags for one in dropped)
+    click.echo(f"{count} embeddings of {name} deleted")
+
+
+def prepared_model(name: str) -> Prepared:
+    """Return a model of which embeddings can be made and searched; what cannot be served is refused."""
+    if semantic().is_off:
+        refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
+    find = semantic().find
+    try:
+        manifest = read_manifest(current_app.extensions["matmon.settings"].models_dir / name)
+    except ModelUnusable as error:
+        refuse(str(error))
+    if manifest.name != name or find is None:
+        refuse(f"{manifest.folder} holds the model {manifest.name}: rename the folder to that")
+    return find(name)

@@ -71,5 +71,6 @@ def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     from app import app
 
     app.extensions["matmon.watch"].history.start()
+    app.extensions["matmon.guard"].start()
     if app.extensions["matmon.settings"].model_loading == "warm":
         app.extensions["matmon.semantic"].ready(0)

@@ -147,6 +147,8 @@ class State(Base):
     stems: Mapped[int] = mapped_column(BigInteger, nullable=False)
     grams: Mapped[int] = mapped_column(BigInteger, nullable=False)
     titles: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    # The model that the site was switched to; none where it was not: the setting then names it.
+    model_id: Mapped[int | None] = mapped_column(BigKey, nullable=True)
 
 
 class Change(Base):

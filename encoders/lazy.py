@@ -14,7 +14,6 @@ from encoders.footprint import release_memory, rss_bytes
 
 State = Literal["off", "idle", "loading", "ready", "unavailable"]
 
-SWITCHING_S = 30.0  # how long a switch waits for a model that is loading
 log = logging.getLogger("matmon.encoders")
 
 # How a model is written in the log, where that differs from its folder.
@@ -126,11 +125,11 @@ class LazyEncoder:
 
     def switch(self, load: Callable[[], Encoder], name: str) -> None:
         """Hold another model from now on: the present one is let go of, and the other loaded when it is asked for."""
-        self.wait(SWITCHING_S)
         with self._lock:
             self._load, self.model = load, name
             self._encoder, self.error, self.loaded_s, self.loaded_mb = None, None, None, None
             self._state = "idle"
+            self._settled.set()
         self._release()
 
     def _release(self) -> None:
@@ -152,9 +151,11 @@ class LazyEncoder:
         try:
             encoder = load()
         except Exception as error:  # a missing library, a damaged file: search goes on without
-            self._fail(error)
+            if self._load is load:
+                self._fail(error)
         else:
-            self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)
+            if self._load is load:  # else it was switched to another meanwhile
+                self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)
         finally:
             atexit.unregister(self.wait)
 

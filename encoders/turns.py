@@ -40,7 +40,7 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a turn and have it; raises EncoderBusy where the queue is full, the wait too long, or all is over."""
+        """Wait for a turn and have it; raises EncoderBusy for a full queue, a long wait, or an end of all."""
         ticket = object()
         self._enter(ticket)
         try:

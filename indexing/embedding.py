@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
-from encoders.manifest import load_means
+from encoders.manifest import Manifest, load_means
 from indexing.documents import bump
 from models import Change, Document, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
 from utils.hebrew import stripped
@@ -34,9 +34,8 @@ class Progress:
     total: int = 0
 
 
-def register_model(session: Session, encoder: Encoder) -> int:
-    """Return the key of the encoder's model: other prepared files are another model."""
-    manifest = encoder.manifest
+def register_model(session: Session, manifest: Manifest) -> int:
+    """Return the key of a model, stored with it: other prepared files are another model."""
     key = model_number(manifest.name, manifest.checksum)
     row = {"id": key, "name": manifest.name, "dim": manifest.dim, "checksum": manifest.checksum}
     upsert(session, Model.__table__, [row])  # type: ignore[arg-type]
@@ -79,7 +78,7 @@ def embed(
     stop: threading.Event | None = None,
 ) -> Progress:
     """Embed what lacks an embedding; every batch is committed, so that a killed run goes on where it was."""
-    model = register_model(session, encoder)
+    model = register_model(session, encoder.manifest)
     mean = load_means(encoder.manifest)[:, 0]  # of everything; of languages know those who compare
     progress = Progress(total=waiting_tags(session, model) + waiting_documents(session, model, collection))
     session.rollback()

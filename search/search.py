@@ -9,6 +9,8 @@ from dataclasses import replace
 from sqlalchemy import Row, case, func, select, text
 from sqlalchemy.orm import Session
 
+from encoders.lazy import LazyEncoder
+from encoders.turns import EncoderBusy
 from models import Collection, Document, tag_key
 from search.facets import MOST_COUNTED, facets, tags_of
 from search.filters import Filter
@@ -23,6 +25,7 @@ from utils.sql import among, among_sql, number_list
 
 EXCERPT = 4_000  # characters of a body that a page reads: a book does not come into memory for its snippet
 MOST_SHOWN = 1_000
+WITHOUT_MEANING = Semantic(LazyEncoder(None, "none"))
 # How long a search by meaning alone waits for the model; one by everything shows its words at once.
 SEMANTIC_WAIT_S = 1.5
 
@@ -30,11 +33,12 @@ SEMANTIC_WAIT_S = 1.5
 def search(session: Session, query: Query, semantic: Semantic, wait_s: float | None = None) -> Results:
     """Return a page of results; any query is answered. `wait_s` overrides how long to wait for the model."""
     began = time.perf_counter()
-    restriction = Filter.of(query)
+    if query.mode != "text":
+        semantic.follow(session)
     if query.mode in ("semantic", "hybrid") and query.parts().wanted():
         semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
-    state = semantic.state  # before the search: a model that is ready a moment later joins in the next answer
-    ranking = _ordered(session, _ranking(session, query, restriction, semantic), query)
+    state, ranking, near = _found(session, query, semantic)
+    ranking = _ordered(session, ranking, query)
     shown = ranking.documents[:MOST_SHOWN]
     page = shown[(query.page - 1) * query.limit : query.page * query.limit]
     return Results(
@@ -43,11 +47,25 @@ def search(session: Session, query: Query, semantic: Semantic, wait_s: float | N
         total=len(shown),
         total_is_exact=ranking.complete and len(ranking.documents) <= MOST_SHOWN,
         facets=facets(session, [one.document for one in shown[:MOST_COUNTED]], query.all_tags()),
-        near_tags=near_tags(session, query, semantic) if query.mode == "tags" else (),
+        near_tags=near,
         semantic_state=state,
         semantic_model=semantic.lazy.model,
         took_ms=(time.perf_counter() - began) * 1000,
     )
+
+
+def _found(session: Session, query: Query, semantic: Semantic) -> tuple[str, Ranking, tuple[TagScore, ...]]:
+    """Return the state of the model, all that matches, and close tags; words alone where the model has no turn free."""
+    state = semantic.state  # before the search: a model that is ready a moment later joins in the next answer
+    restriction = Filter.of(query)
+    if query.mode == "semantic" and state in ("loading", "unavailable"):
+        return state, _ranking(session, replace(query, mode="hybrid"), restriction, WITHOUT_MEANING), ()
+    try:
+        ranking = _ranking(session, query, restriction, semantic)
+        return state, ranking, near_tags(session, query, semantic) if query.mode == "tags" else ()
+    except EncoderBusy:
+        mode = "hybrid" if query.mode == "semantic" else query.mode
+        return "busy", _ranking(session, replace(query, mode=mode), restriction, WITHOUT_MEANING), ()
 
 
 def _ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:

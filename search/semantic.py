@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,8 +30,9 @@ MOST_NEAREST = 120  # documents that a search by meaning ranks
 FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
 # A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
 NARROW = 20_000
-KEPT_QUERIES, KEPT_FILTERS = 256, 16
+KEPT_FILTERS = 16
 MOST_BETWEEN_LOOKS_S = 30.0
+BETWEEN_LOOKS_AT_FOLDER_S = 10.0
 MOST_WAITING = 2
 
 
@@ -59,25 +60,44 @@ class _Loaded:
     questions: MeanGroups
     documents: LiveIndex
     tags: LiveIndex
-    queries: Kept[Floats] = field(default_factory=lambda: Kept(KEPT_QUERIES))
-    tag_queries: Kept[Floats] = field(default_factory=lambda: Kept(KEPT_QUERIES))
-    filters: Kept[NDArray[np.int64]] = field(default_factory=lambda: Kept(KEPT_FILTERS))
+    filters: Kept[NDArray[np.int64]] = field(default_factory=lambda: Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes))
 
-    def tag_vector(self, name: str, encoder: Encoder) -> Floats:
-        kept = self.tag_queries.recall(name)
-        return self.tag_queries.keep(name, encoder.encode_tags([name])[0]) if kept is None else kept
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A model that can be loaded, and the key of its embeddings; None where its folder cannot be served."""
+
+    name: str
+    load: Callable[[], Encoder]
+    key: int | None
+
+
+def kept_queries(most: int = 1_000, most_bytes: int = 4 * 2**20, ttl_s: float = 7 * 86_400) -> Kept[Floats]:
+    """Return an empty memory of query embeddings, float32 of shape (dim,), by model and words."""
+    return Kept(most, most_bytes, size=lambda vector: vector.nbytes, ttl_s=ttl_s)
 
 
 class Semantic:
     """The semantic side of every search in this process.
 
     `model_key` is the key of the model's embeddings in the database, known without loading it; None where semantic
-    search is off or the model is not there.
+    search is off or the model is not there. `find` returns a model by name: with it the database's choice is followed.
     """
 
-    def __init__(self, encoder: LazyEncoder, model_key: int | None = None, idle_s: float = 0) -> None:
+    def __init__(
+        self,
+        encoder: LazyEncoder,
+        model_key: int | None = None,
+        idle_s: float = 0,
+        queries: Kept[Floats] | None = None,
+        find: Callable[[str], Prepared] | None = None,
+    ) -> None:
         self.lazy, self.model_key = encoder, model_key
-        self._idle_s = idle_s
+        self.default_model = encoder.model
+        self._idle_s, self.find = idle_s, find
+        self._queries = kept_queries() if queries is None else queries
+        self._refused: str | None = None
+        self._followed_at = 0.0
         self._watch: threading.Thread | None = None
         # Four threads serve the site: were they all to wait for the model, nothing else would be answered.
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
@@ -120,6 +140,66 @@ class Semantic:
             time.sleep(min(self._idle_s / 4, MOST_BETWEEN_LOOKS_S))
             self.lazy.unload_if_idle(self._idle_s)
 
+    def follow(self, session: Session) -> None:
+        """Take up what the database says of the model, in one statement: the one it was switched to, if it was.
+
+        A folder whose files are not those that made the stored embeddings is not searched with: its vectors mean
+        something else. The reason, and what mends it, is then the error that pages and the status show.
+        """
+        if self.is_off or self.find is None:
+            return
+        chosen = chosen_model(session, self.lazy.model, self.model_key)
+        name = chosen.name or self.default_model
+        if name == self.lazy.model and self._refusal(name, chosen, self.model_key) == self._refused and not self._due():
+            return
+        with self._lock:
+            self._followed_at = time.monotonic()
+            found = self.find(name)
+            refused = self._refusal(name, chosen_model(session, name, found.key), found.key)
+            if name != self.lazy.model or found.key != self.model_key or refused != self._refused:
+                self.lazy.switch(found.load, name)
+                self.model_key, self._loaded, self._refused = found.key, None, refused
+            if refused:
+                self.lazy.give_back(refused, float("inf"))
+
+    def _due(self) -> bool:
+        """Tell whether to look again at a folder that was refused: someone may have put the right one there."""
+        return bool(self._refused) and time.monotonic() - self._followed_at > BETWEEN_LOOKS_AT_FOLDER_S
+
+    @staticmethod
+    def _refusal(name: str, chosen: Chosen, key: int | None) -> str | None:
+        if chosen.is_mine or key is None:
+            return None
+        return (
+            f"the folder of {name} is not the one that made the stored embeddings; put that one back, or make them anew"
+            f" with: flask --app app embed --model {name}, and then: flask --app app models switch {name}"
+        )
+
+    def cache_figures(self) -> dict[str, dict[str, int]]:
+        """Return what the caches hold and how often they helped."""
+        loaded, queries = self._loaded, self._queries
+        figures = {"entries": len(queries), "bytes": queries.nbytes, "hits": queries.hits, "misses": queries.misses}
+        filters = loaded.filters if loaded else None
+        kept = {"entries": len(filters), "bytes": filters.nbytes} if filters is not None else {}
+        return {"queries": figures, "filters": kept}
+
+    def drop_caches(self) -> None:
+        """Let go of what can be made again at little cost: embeddings of queries, keys of filters."""
+        self._queries.clear()
+        if loaded := self._loaded:
+            loaded.filters.clear()
+
+    def give_back(self, reason: str, for_s: float) -> None:
+        """Let go of the model, the index and the caches, and search words only for so long."""
+        self._loaded = None
+        self._queries.clear()
+        self.lazy.give_back(reason, for_s)
+
+    def _vector(self, kind: str, words: str, encode: Callable[[Sequence[str]], np.ndarray]) -> Floats:
+        key = (self.model_key, kind, words)
+        kept = self._queries.recall(key)
+        return self._queries.keep(key, encode([words])[0]) if kept is None else kept
+
     def held_bytes(self) -> dict[str, int]:
         """Return the bytes of each part in memory."""
         loaded = self._loaded
@@ -137,6 +217,7 @@ class Semantic:
         with self._lock:
             if self._loaded is None or self._loaded.model != model_of(encoder):
                 self._loaded = _loaded(encoder)
+                self.model_key = self._loaded.model  # the folder may have been made anew since the site started
             return self._loaded
 
     def meaning(self, words: str, known: bool = True) -> Meaning | None:
@@ -147,9 +228,7 @@ class Semantic:
         encoder, loaded = self.lazy.encoder, self._current()
         if encoder is None or loaded is None or not words.strip():
             return None
-        vector = loaded.queries.recall(words)
-        if vector is None:
-            vector = loaded.queries.keep(words, encoder.encode_queries([words])[0])
+        vector = self._vector("query", words, encoder.encode_queries)
         manifest = loaded.manifest
         strict = not known and is_senseless(words, encoder)
         floor = manifest.strict_floor if strict else manifest.centred_floor
@@ -224,7 +303,7 @@ class Semantic:
         encoder, loaded = self.lazy.encoder, self._current()
         if encoder is None or loaded is None or not names:
             return []
-        vectors = [loaded.tag_vector(name, encoder) for name in names]
+        vectors = [self._vector("tag", name, encoder.encode_tags) for name in names]
         best: dict[int, float] = {}
         for vector in vectors:
             for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
@@ -232,6 +311,34 @@ class Semantic:
         manifest = loaded.manifest
         close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The model that the database was switched to, if it was, and whether a folder's files are its embeddings'."""
+
+    name: str | None
+    is_mine: bool
+
+
+CHOSEN = """
+SELECT model.name AS name, state.model_id AS chosen,
+  (SELECT count(*) FROM model mine WHERE mine.id = :key) AS mine,
+  (SELECT count(*) FROM model other WHERE other.name = :name) AS same_name
+FROM state LEFT JOIN model ON model.id = state.model_id WHERE state.id = 1
+"""
+
+
+def chosen_model(session: Session, name: str, key: int | None) -> Chosen:
+    """Return what was chosen; `is_mine` tells whether embeddings under the key may be searched.
+
+    They may where the database was switched to just this key; where it was not switched, unless it has embeddings of
+    this name and none under the key.
+    """
+    row = session.execute(text(CHOSEN), {"name": name, "key": key or 0}).one()
+    if row.name is None:
+        return Chosen(None, bool(row.mine) or not row.same_name)
+    return Chosen(row.name, row.name != name or row.chosen == key)
 
 
 def is_senseless(words: str, encoder: Encoder) -> bool:

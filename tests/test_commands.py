@@ -134,7 +134,7 @@ def test_meaning_is_not_measured_without_a_model(house: Flask, tmp_path: Path) -
 def test_models_are_listed_with_their_embeddings_and_the_current_one_marked(house: Flask) -> None:
     lines = run(house, "models").stdout.splitlines()
     assert lines[0].startswith("* hashed  64 wide  5 embeddings") or lines[0].startswith("* hashed  64 wide  10 emb")
-    assert lines[-1] == "SEMANTIC_MODEL=hashed"
+    assert lines[-1] == "Current: hashed (SEMANTIC_MODEL=hashed)"
 
 
 def test_embedding_goes_on_where_it_stopped(house: Flask) -> None:

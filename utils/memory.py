@@ -43,7 +43,9 @@ def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMe
         stat = dict(re.findall(r"^(\w+) (\d+)$", read(group / "memory.stat"), re.MULTILINE))
         inactive, active, mapped, anonymous = (int(stat.get(name, 0)) for name in names)
         limit = number_in(group / limit_file)
-        return GroupMemory(max(used - max(inactive + active - mapped, 0), 0), limit if limit and limit < ABSURD else None, anonymous)
+        return GroupMemory(
+            max(used - max(inactive + active - mapped, 0), 0), limit if limit and limit < ABSURD else None, anonymous
+        )
     return None
 
 

@@ -117,6 +117,11 @@ class Terms:
         return len(self.words) <= FEW_STEMS and self._gram_count <= FEW_GRAMS
 
 
+def forget_words() -> None:
+    """Let go of the words met before; those that come again are made anew."""
+    _FORMS.clear()
+
+
 def stem_id(term: str) -> int:
     return term_id(STEM, term)
 
