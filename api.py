@@ -33,6 +33,7 @@ from search.suggestions import suggestions
 api = Blueprint("api", __name__)
 OPENAPI = Path(__file__).parent / "static" / "openapi.json"
 MOST_BODY_BYTES = 4 * 1024 * 1024  # a text of 1 MB may take three as JSON
+BUSY_S = 5  # when to ask again, where the model has too many in its queue
 OURS = frozenset({"added_at", "changed_at"})  # in a document's answer: the answer can be sent back as it is
 
 

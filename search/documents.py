@@ -74,6 +74,7 @@ def _page(session: Session, document: Document, collection: str) -> Page:
 
 def similar(session: Session, number: int, semantic: Semantic, limit: int, wait_s: float = 0) -> tuple[Hit, ...]:
     """Return the documents nearest in meaning to a stored one; none while no model is ready."""
+    semantic.follow(session)
     if not semantic.ready(wait_s):
         return ()
     found = semantic.similar(session, number)

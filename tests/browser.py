@@ -98,7 +98,7 @@ class HeldModel:
             if path.name not in (self.FILE, "manifest.json"):
                 (self.folder / path.name).symlink_to(path)
         manifest = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
-        del manifest["sizes"][self.FILE]  # a pipe has none
+        del manifest["sizes"][self.FILE], manifest["files"][self.FILE]  # a pipe has no size, and is read once
         (self.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         os.mkfifo(self.folder / self.FILE)
 

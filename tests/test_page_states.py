@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -13,6 +14,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
+from encoders.turns import EncoderBusy
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
 from models import db, model_number
@@ -94,6 +96,41 @@ def test_unavailable_is_said_and_the_words_are_searched(filled: Flask) -> None:
     assert "not available right now; only words were searched" in found.text
     assert len(found.all("li", class_="hit")) == 2
     assert "a file is damaged" in page(client, "/status").text
+
+
+def test_meaning_alone_falls_back_to_words_and_says_so(filled: Flask) -> None:
+    def load() -> Encoder:
+        raise RuntimeError("a file is damaged")
+
+    assert not give(filled, load).ready(20)
+    found = page(filled.test_client(), "/semantic?q=water&lang=en")
+    assert "not available right now; only words were searched" in found.text
+    assert len(found.all("li", class_="hit")) == 2
+
+
+class Busy(HashedWords):
+    """An encoder that has no turn to give."""
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        raise EncoderBusy(f"8 texts wait for the model already, and {len(texts)} came")
+
+
+@pytest.mark.parametrize("path", ["/", "/semantic", "/tags"])
+def test_a_busy_model_is_said_and_the_words_are_searched(filled: Flask, path: str) -> None:
+    assert give(filled, Busy).ready(20)
+    found = page(filled.test_client(), f"{path}?q=water&lang=en")
+    assert "The model is busy with other searches; only words were searched." in found.text
+    assert len(found.all("li", class_="hit")) >= 1
+
+
+def test_a_busy_model_is_503_to_who_asks_for_meaning_alone_and_tells_when_to_come_again(filled: Flask) -> None:
+    assert give(filled, Busy).ready(20)
+    client = filled.test_client()
+    refused = client.get("/api/search?q=water&mode=semantic")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    assert refused.get_json()["error"]["code"] == "service_unavailable"
+    by_words = client.get("/api/search?q=water").get_json()
+    assert (by_words["semantic"]["state"], len(by_words["hits"])) == ("busy", 2)
 
 
 def test_ready_says_how_close_and_shows_tags_and_documents_near_in_meaning(filled: Flask) -> None:
