@@ -67,8 +67,9 @@ def compared(folder: Path, source: Path, rows: Sequence[dict[str, Any]]) -> Comp
     titles, bodies = [row["title"] for row in rows], [row["body"][:BODY] for row in rows]
     encoder = OnnxEncoder(folder)
     after = encoder.encode_queries(titles), encoder.encode_passages(bodies)
-    before = original(source, titles), original(source, bodies)
-    cosines = np.einsum("ij,ij->i", np.concatenate(after), np.concatenate(before))
+    originals = original(source, titles + bodies)
+    before = originals[: len(titles)], originals[len(titles) :]
+    cosines = np.einsum("ij,ij->i", np.concatenate(after), originals)
     return Compared(
         documents=len(rows),
         mean_cosine=float(cosines.mean()),

@@ -15,7 +15,7 @@ def test_a_real_model_finds_after_preparing_what_it_found_before(preparing: Path
     if not DATA.is_dir():
         pytest.skip(f"{DATA} is not there")
     folder, _ = prepared(PLACE)
-    found = compared(folder, PLACE / "source", documents(150))
+    found = compared(folder, PLACE / "source", documents(100))
     assert found.mean_cosine > 0.999
     assert found.same_nearest > 0.95
     assert found.mrr_before > 0.8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.model
 LONG = "החוק קובע כי עובד שפוטר זכאי לפיצויים של משכורת אחת לכל שנת עבודה אצל אותו מעסיק. " * 6
 
 
+@cache
 def texts() -> list[str]:
     lemmas = (DATA / "he_lemmas.tsv").read_text(encoding="utf-8").splitlines() if DATA.is_dir() else []
     return shared_texts() + lemmas
