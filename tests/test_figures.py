@@ -180,6 +180,7 @@ def test_a_connection_at_work_is_counted(app: Flask) -> None:
 
 
 def test_without_a_guard_it_is_said_that_there_is_none(app: Flask) -> None:
+    del app.extensions["matmon.guard"]
     client = app.test_client()
     assert told(client, "/api/monitoring/memory")["guard"] == {
         "on": False, "events": [], "text_only_left_s": 0.0,

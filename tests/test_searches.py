@@ -97,7 +97,7 @@ def asked(client: FlaskClient) -> str:
 def test_nothing_tells_what_was_asked(client: FlaskClient) -> None:
     told = asked(client)
     assert SECRET not in told
-    assert "What was asked is not kept" in told
+    assert "What was asked is not shown" in told
     page = Page(client.get("/status?lang=en").get_data(as_text=True)).text
     assert "Text" in page
     assert client.get("/api/monitoring/health").get_json()["searches"]["hybrid"]["count"] == 2
@@ -111,7 +111,7 @@ def test_log_queries_shows_it_on_the_status_page_alone(database: str, tmp_path: 
     closed(app)
     assert SECRET in page
     assert told.count(SECRET) == 3  # the three searches, and on no other address
-    assert "What was asked is not kept" not in told
+    assert "What was asked is not shown" not in told
 
 
 def test_the_setting_is_off_unless_it_is_1(tmp_path: Path) -> None:
