@@ -27,7 +27,6 @@ from search.documents import Page, document_page, similar
 from search.facets import tag_page
 from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query, clean
 from search.results import Hit, Results
-from search.search import SEMANTIC_WAIT_S
 from search.suggestions import suggestions
 
 api = Blueprint("api", __name__)
@@ -152,8 +151,8 @@ def page_json(page: Page) -> dict[str, Any]:
 @api.get("/api/documents/<path:own_id>/similar")
 def api_similar(own_id: str) -> Response:
     limit = check_number("limit", 20, 10)
-    found = similar(db.session(), stored(own_id).number, semantic(), limit, SEMANTIC_WAIT_S)
-    state = {"state": semantic().state, "model": semantic().lazy.model}
+    found = similar(db.session(), stored(own_id).number, semantic(), limit)
+    state = {"state": "ready" if semantic().compares_stored else semantic().state, "model": semantic().lazy.model}
     return jsonify({"hits": [hit_json(hit) for hit in found], "semantic": state})
 
 

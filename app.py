@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import logging
 import sys
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,10 @@ from config import BadSetting, Settings, read_settings
 from encoders.base import Encoder
 from encoders.footprint import loading_mb, release_memory
 from encoders.lazy import LazyEncoder
-from encoders.manifest import ModelUnusable, read_manifest
+from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.turns import Turns
 from indexing.jobs import Running
-from models import db, model_number
+from models import db
 from operations.figures import Watch
 from operations.guard import Guard
 from operations.memory import memory
@@ -123,22 +124,22 @@ def semantic_side(app: Flask, settings: Settings) -> Semantic:
     found = prepared(app, settings, name)
     queries = kept_queries(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
     lazy = LazyEncoder(found.load, name)
-    return Semantic(lazy, found.key, settings.model_idle_s, queries, lambda wanted: prepared(app, settings, wanted))
+    find = partial(prepared, app, settings)
+    return Semantic(lazy, found.key, settings.model_idle_s, queries, find, found.manifest)
 
 
 def prepared(app: Flask, settings: Settings, name: str) -> Prepared:
     """Return a model by the name of its folder; what is wrong with the folder is told when it is loaded."""
     folder = settings.models_dir / name
-    return Prepared(name, lambda: load_encoder(folder, settings, app.extensions["matmon.guard"]), model_key(folder))
+    return Prepared(name, lambda: load_encoder(folder, settings, app.extensions["matmon.guard"]), manifest(folder))
 
 
-def model_key(folder: Path) -> int | None:
+def manifest(folder: Path) -> Manifest | None:
     try:
-        manifest = read_manifest(folder)
+        return read_manifest(folder)
     except ModelUnusable as error:
         log.warning("%s", error)
         return None
-    return model_number(manifest.name, manifest.checksum)
 
 
 def load_encoder(folder: Path, settings: Settings, guard: Guard) -> Encoder:

@@ -31,7 +31,7 @@ from search.facets import tag_page
 from search.query import MODES, Query, clean, of_mapping
 from search.results import Results
 from search.samples import sample_queries
-from search.search import SEMANTIC_WAIT_S, search
+from search.search import search
 from search.semantic import Semantic
 
 pages = Blueprint("pages", __name__)
@@ -156,9 +156,8 @@ def document(own_id: str) -> str:
         abort(404)
     query = of_mapping({"q": request.args.get("q", "")})
     # Reading documents, as every crawler does, loads no model: it is used where it is there, or asked for.
-    side, asked = semantic(), "similar" in request.args
-    near = similar(db.session(), found.number, side, 6, SEMANTIC_WAIT_S) if asked or side.lazy.encoder else ()
-    return render_template("document.html", document=found, similar=near, query=query, semantic=semantic())
+    near = similar(db.session(), found.number, semantic(), 6)
+    return render_template("document.html", document=found, similar=near, query=query)
 
 
 @pages.get("/status")

@@ -24,11 +24,11 @@ pathlib.Path(sys.argv[1]).write_text(json.dumps(found))
 """
 
 
-def limited(command: list[str], report: Path) -> list[str]:
-    """Return the command under 512 MB; `report` gets peak_anonymous_mb and oom_kills. Raises RuntimeError."""
+def limited(command: list[str], report: Path, limit: str = "512M") -> list[str]:
+    """Return the command under the limit; `report` gets peak_anonymous_mb and oom_kills. Raises RuntimeError."""
     if TOOL.exists() and os.geteuid() == 0:
-        return [str(TOOL), "512M", "--json", str(report), "--", *command]
+        return [str(TOOL), limit, "--json", str(report), "--", *command]
     if shutil.which("systemd-run"):
-        scope = ["systemd-run", "--user", "--scope", "--quiet", "-p", "MemoryMax=512M", "-p", "MemorySwapMax=0"]
+        scope = ["systemd-run", "--user", "--scope", "--quiet", "-p", f"MemoryMax={limit}", "-p", "MemorySwapMax=0"]
         return [*scope, sys.executable, "-c", WATCH, str(report), *command]
     raise RuntimeError("no hard memory limit can be set here: it takes systemd-run")

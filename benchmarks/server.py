@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -66,19 +66,21 @@ def prepared() -> Path:
 
 
 class Server:
-    """gunicorn under the limit; its processes are the tool's children."""
+    """gunicorn under the limit; its processes are the tool's children. `beside` is a shell command that runs first."""
 
-    def __init__(self, instance: Path) -> None:
+    def __init__(self, instance: Path, limit: str = "512M", beside: str = "", **environment: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.report = WORK / "peaks.json"
-        environment = os.environ | {
+        given = os.environ | {
             "INSTANCE_DIR": str(instance), "PORT": str(self.port), "HOST": "127.0.0.1", "RATE_LIMIT": "100000/minute",
-        }  # fmt: skip
+        } | environment  # fmt: skip
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app"]
+        if beside:
+            command = ["sh", "-c", f'({beside}) & exec "$@"', "sh", *command]
         self.process = subprocess.Popen(
-            limited(command, self.report), cwd=ROOT, env=environment, stderr=(WORK / "server.log").open("w")
+            limited(command, self.report, limit), cwd=ROOT, env=given, stderr=(WORK / "server.log").open("w")
         )
         self.family: list[psutil.Process] = []
 
@@ -122,8 +124,8 @@ class Server:
 
 
 @contextmanager
-def served(instance: Path) -> Iterator[Server]:
-    server = Server(instance)
+def served(instance: Path, limit: str = "512M", beside: str = "", **environment: str) -> Iterator[Server]:
+    server = Server(instance, limit, beside, **environment)
     try:
         server.wait()
         yield server
@@ -150,10 +152,10 @@ def warm_cpu_ms(server: Server, mode: str, texts: list[str]) -> float:
     return (server.cpu_s() - before) * 1000 / WARM
 
 
-def hammered(server: Server, texts: list[str]) -> list[int]:
-    """Return the statuses of SEARCHES searches by CLIENTS clients at once, the modes in turn."""
+def hammered(server: Server, texts: list[str], searches: int = SEARCHES, modes: Sequence[str] = MODES) -> list[int]:
+    """Return the statuses of searches by CLIENTS clients at once, the modes in turn."""
     with ThreadPoolExecutor(CLIENTS) as clients:
-        asked = [(texts[n % len(texts)], MODES[n % len(MODES)]) for n in range(SEARCHES)]
+        asked = [(texts[n % len(texts)], modes[n % len(modes)]) for n in range(searches)]
         return list(clients.map(lambda pair: server.search(*pair)[0], asked))
 
 

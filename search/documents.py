@@ -72,11 +72,9 @@ def _page(session: Session, document: Document, collection: str) -> Page:
     return Page(number=document.id, id=document.own_id, collection=collection, tags=tags, **values)
 
 
-def similar(session: Session, number: int, semantic: Semantic, limit: int, wait_s: float = 0) -> tuple[Hit, ...]:
-    """Return the documents nearest in meaning to a stored one; none while no model is ready."""
+def similar(session: Session, number: int, semantic: Semantic, limit: int) -> tuple[Hit, ...]:
+    """Return the documents nearest in meaning to a stored one; the model need not be loaded for it."""
     semantic.follow(session)
-    if not semantic.ready(wait_s):
-        return ()
     found = semantic.similar(session, number)
     if found is None:
         return ()

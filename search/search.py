@@ -61,11 +61,20 @@ def _found(session: Session, query: Query, semantic: Semantic) -> tuple[str, Ran
     if query.mode == "semantic" and state in ("loading", "unavailable"):
         return state, _ranking(session, replace(query, mode="hybrid"), restriction, WITHOUT_MEANING), ()
     try:
-        ranking = _ranking(session, query, restriction, semantic)
-        return state, ranking, near_tags(session, query, semantic) if query.mode == "tags" else ()
+        return _with_meaning(session, query, restriction, semantic, state)
     except EncoderBusy:
         mode = "hybrid" if query.mode == "semantic" else query.mode
         return "busy", _ranking(session, replace(query, mode=mode), restriction, WITHOUT_MEANING), ()
+
+
+def _with_meaning(
+    session: Session, query: Query, restriction: Filter, semantic: Semantic, state: str
+) -> tuple[str, Ranking, tuple[TagScore, ...]]:
+    ranking = _ranking(session, query, restriction, semantic)
+    if query.mode != "tags":
+        return state, ranking, ()
+    near, whole = near_tags(session, query, semantic)
+    return "ready" if whole and state == "loading" else state, ranking, near  # stored tags need no model
 
 
 def _ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, load_means
-from models import Embedding, TagEmbedding, model_number
+from models import Embedding, TagEmbedding, model_number, tag_number
 from search.filters import Filter
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
 from search.meaning import Meaning, Near, best_windows
@@ -65,11 +65,16 @@ class _Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A model that can be loaded, and the key of its embeddings; None where its folder cannot be served."""
+    """A model that can be loaded, and what is known of it without; None where its folder cannot be served."""
 
     name: str
     load: Callable[[], Encoder]
-    key: int | None
+    manifest: Manifest | None
+
+    @property
+    def key(self) -> int | None:
+        """Return the key of the model's embeddings in the database."""
+        return model_number(self.manifest.name, self.manifest.checksum) if self.manifest else None
 
 
 def kept_queries(most: int = 1_000, most_bytes: int = 4 * 2**20, ttl_s: float = 7 * 86_400) -> Kept[Floats]:
@@ -82,6 +87,7 @@ class Semantic:
 
     `model_key` is the key of the model's embeddings in the database, known without loading it; None where semantic
     search is off or the model is not there. `find` returns a model by name: with it the database's choice is followed.
+    What is stored is compared with what is stored by the manifest alone, without the model.
     """
 
     def __init__(
@@ -91,8 +97,9 @@ class Semantic:
         idle_s: float = 0,
         queries: Kept[Floats] | None = None,
         find: Callable[[str], Prepared] | None = None,
+        manifest: Manifest | None = None,
     ) -> None:
-        self.lazy, self.model_key = encoder, model_key
+        self.lazy, self.model_key, self._manifest = encoder, model_key, manifest
         self.default_model = encoder.model
         self._idle_s, self.find = idle_s, find
         self._queries = kept_queries() if queries is None else queries
@@ -158,7 +165,8 @@ class Semantic:
             refused = self._refusal(name, chosen_model(session, name, found.key), found.key)
             if name != self.lazy.model or found.key != self.model_key or refused != self._refused:
                 self.lazy.switch(found.load, name)
-                self.model_key, self._loaded, self._refused = found.key, None, refused
+                self.model_key, self._manifest = found.key, found.manifest
+                self._loaded, self._refused = None, refused
             if refused:
                 self.lazy.give_back(refused, float("inf"))
 
@@ -209,15 +217,28 @@ class Semantic:
         loaded = self._loaded
         return {"documents": loaded.documents.size, "tags": loaded.tags.size} if loaded else {}
 
+    @property
+    def compares_stored(self) -> bool:
+        """Tell whether stored embeddings can be compared with one another now, the model loaded or not."""
+        return self._known() is not None
+
     def _current(self) -> _Loaded | None:
-        encoder = self.lazy.encoder
-        if encoder is None:
+        if self.lazy.encoder is None:
             return None
         self.lazy.used()
+        return self._known()
+
+    def _known(self) -> _Loaded | None:
+        """Return what belongs to the model; None where there is none, or it may not be searched with now."""
+        encoder = self.lazy.encoder
+        manifest = encoder.manifest if encoder else self._manifest
+        if manifest is None or self.lazy.state in ("off", "unavailable"):
+            return None
         with self._lock:
-            if self._loaded is None or self._loaded.model != model_of(encoder):
-                self._loaded = _loaded(encoder)
-                self.model_key = self._loaded.model  # the folder may have been made anew since the site started
+            key = model_number(manifest.name, manifest.checksum)
+            if self._loaded is None or self._loaded.model != key:
+                self._loaded = _loaded(manifest)
+                self.model_key, self._manifest = key, manifest  # the folder may have been made anew since the start
             return self._loaded
 
     def meaning(self, words: str, known: bool = True) -> Meaning | None:
@@ -236,7 +257,7 @@ class Semantic:
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
         """Return the documents nearest in meaning that pass the filter, best first."""
-        loaded = self._current()
+        loaded = self._known()
         if loaded is None:
             return {}
         if not restriction:
@@ -282,8 +303,11 @@ class Semantic:
         return best_windows([(r[0], r[1], r[2], r[3]) for r in session.execute(rows)], meaning)
 
     def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
-        """Return the documents nearest to a stored one, itself left out; None where it has no embedding."""
-        loaded = self._current()
+        """Return the documents nearest to a stored one, itself left out; None where it has no embedding.
+
+        The model itself is not needed.
+        """
+        loaded = self._known()
         if loaded is None:
             return None
         rows = select(Embedding.vector).where(Embedding.document_id == document, Embedding.model_id == loaded.model)
@@ -298,19 +322,34 @@ class Semantic:
         near.pop(document, None)
         return meaning, near
 
-    def near_tags(self, session: Session, names: Sequence[str], most: int) -> list[tuple[int, float]]:
-        """Return (tag, closeness of 0 to 1) for stored tags close in meaning to any of the names, closest first."""
-        encoder, loaded = self.lazy.encoder, self._current()
-        if encoder is None or loaded is None or not names:
-            return []
-        vectors = [self._vector("tag", name, encoder.encode_tags) for name in names]
+    def near_tags(self, session: Session, names: Sequence[str], most: int) -> tuple[list[tuple[int, float]], bool]:
+        """Return (tag, closeness of 0 to 1) for stored tags close in meaning to any of the names, closest first.
+
+        A name that is itself a stored tag needs no model. Of the others the model must be ready: whether all names
+        were compared is told beside.
+        """
+        loaded = self._known()
+        if loaded is None or not names:
+            return [], not names
+        vectors, whole = self._tag_vectors(session, loaded, names)
         best: dict[int, float] = {}
         for vector in vectors:
             for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
                 best[tag] = max(best.get(tag, 0.0), cosine)
         manifest = loaded.manifest
         close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
-        return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
+        return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most], whole
+
+    def _tag_vectors(self, session: Session, loaded: _Loaded, names: Sequence[str]) -> tuple[list[Floats], bool]:
+        stored = _stored_tags(session, loaded, names)
+        others = [name for name in names if tag_number(name) not in stored]
+        if others and not self.ready(0):
+            return list(stored.values()), False
+        encoder = self.lazy.encoder
+        if encoder is None:
+            return list(stored.values()), not others
+        self.lazy.used()
+        return [*stored.values(), *(self._vector("tag", name, encoder.encode_tags) for name in others)], True
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,18 +391,31 @@ def model_of(encoder: Encoder) -> int:
     return model_number(encoder.manifest.name, encoder.manifest.checksum)
 
 
-def _loaded(encoder: Encoder) -> _Loaded:
-    means = load_means(encoder.manifest)
+def _loaded(manifest: Manifest) -> _Loaded:
+    means = load_means(manifest)
     passages, questions = MeanGroups(means[0]), MeanGroups(means[1])
-    model = model_of(encoder)
+    model = model_number(manifest.name, manifest.checksum)
     documents = LiveIndex(DOCUMENT_SOURCE, model, passages, questions.centre)
     # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
     tags = LiveIndex(TAG_SOURCE, model, MeanGroups(means[1][:1]), questions.centre)
-    return _Loaded(encoder.manifest, model, passages, questions, documents, tags)
+    return _Loaded(manifest, model, passages, questions, documents, tags)
 
 
 def _closeness(cosine: float, manifest: Manifest) -> float:
     return min(max((cosine - manifest.tag_low) / (1.0 - manifest.tag_low), 0.0), 1.0)
+
+
+def _stored_tags(session: Session, loaded: _Loaded, names: Sequence[str]) -> dict[int, Floats]:
+    """Return the embeddings, of length 1, of those names that are stored tags."""
+    rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
+        TagEmbedding.model_id == loaded.model, among(TagEmbedding.tag_id, [tag_number(name) for name in names])
+    )
+    found = {row.tag_id: bytes(row.vector) for row in session.execute(rows)}
+    if not found:
+        return {}
+    whole = centred(list(found.values()), loaded.manifest.dim) + loaded.questions.centre
+    units = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+    return dict(zip(found, units, strict=True))
 
 
 def _tag_cosines(session: Session, loaded: _Loaded, vector: Floats, most: int) -> dict[int, float]:

@@ -51,22 +51,24 @@ def named_tags(session: Session, wanted: str) -> dict[int, TagScore]:
 
 
 def near_named_tags(session: Session, wanted: str, semantic: Semantic) -> dict[int, TagScore]:
-    if not semantic.ready(0):
-        return {}
-    near = semantic.near_tags(session, [wanted], MOST_NEAR_TAGS)
+    near, _ = semantic.near_tags(session, [wanted], MOST_NEAR_TAGS)
     names = tag_names(session, [tag for tag, _ in near])
     return {tag: TagScore(names[tag], score) for tag, score in near if tag in names}
 
 
-def near_tags(session: Session, query: Query, semantic: Semantic) -> tuple[TagScore, ...]:
-    """Return tags close in meaning to those asked for, closest first, themselves left out."""
+def near_tags(session: Session, query: Query, semantic: Semantic) -> tuple[tuple[TagScore, ...], bool]:
+    """Return tags close in meaning to those asked for, closest first, themselves left out; and whether that is all.
+
+    It is not while a name that is no tag waits for the model.
+    """
     asked = [*query.all_tags(), *([wanted] if (wanted := query.parts().wanted()) else [])]
-    if not asked or not semantic.ready(0):
-        return ()
+    if not asked:
+        return (), True
     known = {tag_number(name) for name in asked}
-    near = [pair for pair in semantic.near_tags(session, asked, MOST_NEAR_TAGS + len(known)) if pair[0] not in known]
+    found, whole = semantic.near_tags(session, asked, MOST_NEAR_TAGS + len(known))
+    near = [pair for pair in found if pair[0] not in known]
     names = tag_names(session, [tag for tag, _ in near])
-    return tuple(TagScore(names[tag], score) for tag, score in near if tag in names)[:MOST_NEAR_TAGS]
+    return tuple(TagScore(names[tag], score) for tag, score in near if tag in names)[:MOST_NEAR_TAGS], whole
 
 
 def _documents_with(session: Session, matched: dict[int, TagScore], restriction: Filter) -> Ranking:

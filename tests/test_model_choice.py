@@ -23,11 +23,12 @@ from encoders.manifest import Manifest
 from indexing.choosing import drop, missing, stored_models, switch
 from indexing.documents import write_documents
 from indexing.embedding import embed
-from models import Embedding, Model, TagEmbedding, db
+from models import Embedding, Model, TagEmbedding, db, document_number
+from search.documents import similar
 from search.query import of_mapping
 from search.search import search
 from search.semantic import Prepared, Semantic, model_of
-from tests.collections import HOUSE
+from tests.collections import HOUSE, ready_side
 from tests.conftest import closed, settings_for
 from tests.fakes import HashedWords
 
@@ -54,7 +55,7 @@ ENCODERS = {"hashed": HashedWords(), "narrow": Narrow()}
 
 def found(name: str) -> Prepared:
     encoder = ENCODERS[name]
-    return Prepared(name, lambda: encoder, model_of(encoder))
+    return Prepared(name, lambda: encoder, encoder.manifest)
 
 
 def side() -> Semantic:
@@ -103,7 +104,7 @@ def test_dropping_deletes_the_embeddings_of_that_model_alone(house: Session) -> 
 def test_embeddings_of_other_files_are_not_searched_until_they_are_made_anew(house: Session) -> None:
     stranger = HashedWords()
     stranger.manifest = replace(HashedWords.manifest, checksum="made-elsewhere")
-    prepared = Prepared("hashed", lambda: stranger, model_of(stranger))
+    prepared = Prepared("hashed", lambda: stranger, stranger.manifest)
     server = Semantic(LazyEncoder(prepared.load, "hashed"), prepared.key, find=lambda _: prepared)
     state, _, ids = asked(house, server)
     assert state == "unavailable"
@@ -183,3 +184,17 @@ def test_the_current_model_is_not_dropped_and_another_is(two: Flask) -> None:
 def test_a_model_that_is_not_there_is_refused(two: Flask, arguments: tuple[str, str], said: str) -> None:
     ended = run(two, "models", *arguments)
     assert (ended.exit_code, said in ended.stderr) == (2, True), ended.stderr
+
+
+def test_what_is_stored_is_compared_without_the_model(house: Session) -> None:
+    first = found("hashed")
+    never = Semantic(LazyEncoder(first.load, "hashed"), first.key, find=found, manifest=first.manifest)
+    results = search(house, of_mapping({"tag": "דיור"}, "tags"), never)
+    assert results.semantic_state == "ready"
+    assert [hit.title for hit in similar(house, document_number("house", "rent"), never, 5)] == [
+        hit.title for hit in similar(house, document_number("house", "rent"), ready_side(), 5)
+    ]
+    assert never.compares_stored
+    assert never.lazy.state == "idle"
+    assert search(house, of_mapping({"q": "קורת גג"}, "tags"), never).semantic_state == "loading"
+    assert never.lazy.wait(10)
