@@ -45,7 +45,7 @@ from utils.memory import MB, keep_heap_small
 from utils.sql import prepare_sqlite
 from utils.terms import forget_words
 
-KNOWN_MODELS = ("e5-small", "alephbert")
+KNOWN_MODELS = ("e5-small", "alephbert", "remote")
 STATIC_AGE_S = 31_536_000
 # Everything comes from here: no script, style, font or picture from anywhere else, and none written into a page.
 POLICY = (
@@ -131,7 +131,23 @@ def semantic_side(app: Flask, settings: Settings) -> Semantic:
 def prepared(app: Flask, settings: Settings, name: str) -> Prepared:
     """Return a model by the name of its folder; what is wrong with the folder is told when it is loaded."""
     folder = settings.models_dir / name
+    if settings.embeddings_url and not folder.is_dir():
+        return remote(settings)
     return Prepared(name, lambda: load_encoder(folder, settings, app.extensions["matmon.guard"]), manifest(folder))
+
+
+def remote(settings: Settings) -> Prepared:
+    """Return the model of the host at EMBEDDINGS_URL; what was found out about it lies in the instance folder."""
+    from encoders.endpoint import Endpoint  # 4 MB that only these sites need
+    from encoders.remote import known_manifest, open_remote, source
+
+    folder = settings.instance_dir / "remote"
+    prefixes = settings.embeddings_query_prefix, settings.embeddings_passage_prefix
+    endpoint = Endpoint(
+        settings.embeddings_url, settings.embeddings_model, settings.embeddings_api_key, settings.embeddings_batch_size
+    )
+    known = known_manifest(folder, source(endpoint.url, endpoint.model, prefixes))
+    return Prepared("remote", lambda: open_remote(endpoint, folder, prefixes), known)
 
 
 def manifest(folder: Path) -> Manifest | None:

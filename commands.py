@@ -33,7 +33,14 @@ BY_MEANING = frozenset({"hybrid", "semantic"})
 
 
 def register(app: Flask) -> None:
-    for command in (import_command, embed_command, search_command, evaluate_command, models_command):
+    for command in (
+        import_command,
+        embed_command,
+        search_command,
+        evaluate_command,
+        models_command,
+        serve_embeddings_command,
+    ):
         app.cli.add_command(command)
 
 
@@ -289,10 +296,53 @@ def prepared_model(name: str) -> Prepared:
     if semantic().is_off:
         refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
     find = semantic().find
+    if find is None:
+        refuse(f"{name} cannot be loaded here")
+    found = find(name)
+    if found.name != "remote" and (wrong := folder_fault(name)):
+        refuse(wrong)
+    return found
+
+
+def folder_fault(name: str) -> str:
+    """Return what is wrong with a model folder, as a sentence; nothing where it can be served."""
     try:
         manifest = read_manifest(current_app.extensions["matmon.settings"].models_dir / name)
     except ModelUnusable as error:
-        refuse(str(error))
-    if manifest.name != name or find is None:
-        refuse(f"{manifest.folder} holds the model {manifest.name}: rename the folder to that")
-    return find(name)
+        return str(error)
+    if manifest.name != name:
+        return f"{manifest.folder} holds the model {manifest.name}: rename the folder to that"
+    return ""
+
+
+@click.command("serve-embeddings")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+def serve_embeddings_command(host: str, port: int, threads: int) -> None:
+    """Serve the model to other hosts, which need none then: SEMANTIC_MODEL=remote EMBEDDINGS_URL=http://HOST:PORT.
+
+    EMBEDDINGS_API_KEY, if it is set, is the key that they must have too.
+    """
+    side = semantic()
+    if side.is_off or side.lazy.model == "remote":
+        refuse("There is no model here to serve: set SEMANTIC_MODEL to a prepared one, such as e5-small")
+    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+    from embeddings_server import create_embeddings_app
+
+    key = current_app.extensions["matmon.settings"].embeddings_api_key
+    if host not in ("127.0.0.1", "localhost", "::1") and not key:
+        refuse(f"--host {host} lets everyone in: set EMBEDDINGS_API_KEY first")
+
+    class Server(BaseApplication):
+        def load_config(self) -> None:
+            for name, value in {"bind": f"{host}:{port}", "workers": 1, "worker_class": "gthread", "threads": threads,
+                                "timeout": 120, "control_socket_disable": True}.items():  # fmt: skip
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            return create_embeddings_app(side.lazy, key)
+
+    click.echo(f"{side.lazy.model} is served at http://{host}:{port}/v1/embeddings")
+    Server().run()

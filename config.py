@@ -25,6 +25,13 @@ class Settings:
     instance_dir: Path
     semantic_model: str = "e5-small"
     models_dir: Path = ROOT / "models"
+    semantic_runtime: str = "onnx"
+    embeddings_url: str = ""
+    embeddings_model: str = ""
+    embeddings_api_key: str = field(default="", repr=False)
+    embeddings_query_prefix: str = ""
+    embeddings_passage_prefix: str = ""
+    embeddings_batch_size: int = 32
     model_loading: str = "lazy"
     model_idle_s: int = 900
     tag_batch_size: int = 10
@@ -53,12 +60,20 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
     """Return the settings in `environ`; raises BadSetting with a sentence that names the one that is off."""
     instance = instance_dir or Path(environ.get("INSTANCE_DIR", ROOT / "instance"))
     url = database_url(environ.get("DATABASE_URL", ""), instance)
+    model = environ.get("SEMANTIC_MODEL", "e5-small").strip() or "none"
     return Settings(
         database_url=url,
         secret_key=secret(environ, "SECRET_KEY", url, instance),
         admin_token=secret(environ, "ADMIN_TOKEN", url, instance),
         instance_dir=instance,
-        semantic_model=environ.get("SEMANTIC_MODEL", "e5-small").strip() or "none",
+        semantic_model=model,
+        semantic_runtime=choice(environ, "SEMANTIC_RUNTIME", "onnx", ("onnx", "sentence-transformers")),
+        embeddings_url=address(environ, "EMBEDDINGS_URL", is_needed=model == "remote"),
+        embeddings_model=environ.get("EMBEDDINGS_MODEL", "").strip(),
+        embeddings_api_key=environ.get("EMBEDDINGS_API_KEY", "").strip(),
+        embeddings_query_prefix=environ.get("EMBEDDINGS_QUERY_PREFIX", ""),
+        embeddings_passage_prefix=environ.get("EMBEDDINGS_PASSAGE_PREFIX", ""),
+        embeddings_batch_size=whole(environ, "EMBEDDINGS_BATCH_SIZE", 32, 1, 256),
         models_dir=Path(environ.get("MODELS_DIR", ROOT / "models")),
         model_loading=choice(environ, "MODEL_LOADING", "lazy", ("lazy", "warm")),
         model_idle_s=whole(environ, "MODEL_IDLE_SECONDS", 900, 0, 86_400),
@@ -96,6 +111,16 @@ def database_url(given: str, instance: Path) -> str:
     if not given.strip():
         path = instance / "matmon.db"
     return f"sqlite:///{path if path.is_absolute() else ROOT / path}"
+
+
+def address(environ: Mapping[str, str], name: str, is_needed: bool) -> str:
+    """Return an address of the web, or nothing where none is needed."""
+    given = environ.get(name, "").strip()
+    if not given and not is_needed:
+        return ""
+    if not given.startswith(("http://", "https://")) or len(given.split("//", 1)[1].strip("/")) == 0:
+        raise BadSetting(f"{name}={given}: with SEMANTIC_MODEL=remote it must be http://… or https://…")
+    return given
 
 
 def secret(environ: Mapping[str, str], name: str, url: str, instance: Path) -> str:

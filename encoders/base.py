@@ -15,8 +15,8 @@ class Encoder(Protocol):
 
     A text longer than manifest.max_tokens is cut there; an empty list gives shape (0, dim); an empty text has
     an embedding like any other. Niqqud and cantillation are deleted before encoding. The embedding of a text
-    does not depend on the texts beside it. The methods that encode raise encoders.turns.EncoderBusy where too many
-    wait already, or it takes too long.
+    does not depend on the texts beside it. The methods that encode raise encoders.turns.EncoderAway where that
+    cannot be had now: too many wait already, it takes too long, a distant model does not answer.
     """
 
     @property
@@ -30,6 +30,9 @@ class Encoder(Protocol):
     @property
     def manifest(self) -> Manifest:
         """What is known of the model: its limits, and the cosines that mean something for it."""
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return embeddings of texts as they are given, without a prefix."""
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         """Return embeddings of what was asked, to be compared with those of passages."""

@@ -55,6 +55,10 @@ class OnnxEncoder:
         self._session = _session(folder / GRAPH_FILE, threads or min(2, os.cpu_count() or 1))
         self._turns = turns or Turns()
 
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 of shape (len(texts), dim), each row of length 1, without a prefix."""
+        return self._encoded("", texts, self._passage_batch_size)
+
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 of shape (len(texts), dim), each row of length 1."""
         return self._encoded(self.manifest.query_prefix, texts, self._tag_batch_size)

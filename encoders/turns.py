@@ -12,8 +12,12 @@ MOST_WAITING = 8
 DEADLINE_S = 5.0
 
 
-class EncoderBusy(Exception):
-    """The model has no turn to give now; text is found without it. The message says why."""
+class EncoderAway(Exception):
+    """The model cannot encode now; words are found without it. The message says why."""
+
+
+class EncoderBusy(EncoderAway):
+    """The model is there and has no turn to give."""
 
 
 class Turns:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, case, func, select, text
 from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
-from encoders.turns import EncoderBusy
+from encoders.turns import EncoderAway, EncoderBusy
 from models import Collection, Document, tag_key
 from search.facets import MOST_COUNTED, facets, tags_of
 from search.filters import Filter
@@ -62,9 +62,11 @@ def _found(session: Session, query: Query, semantic: Semantic) -> tuple[str, Ran
         return state, _ranking(session, replace(query, mode="hybrid"), restriction, WITHOUT_MEANING), ()
     try:
         return _with_meaning(session, query, restriction, semantic, state)
-    except EncoderBusy:
+    except EncoderAway as away:
+        state = "busy" if isinstance(away, EncoderBusy) else "unavailable"
+        semantic.note(away)
         mode = "hybrid" if query.mode == "semantic" else query.mode
-        return "busy", _ranking(session, replace(query, mode=mode), restriction, WITHOUT_MEANING), ()
+        return state, _ranking(session, replace(query, mode=mode), restriction, WITHOUT_MEANING), ()
 
 
 def _with_meaning(

@@ -104,7 +104,8 @@ class Semantic:
         self._idle_s, self.find = idle_s, find
         self._queries = kept_queries() if queries is None else queries
         self._refused: str | None = None
-        self._followed_at = 0.0
+        self._looked_at: tuple[int | None, str] | None = None
+        self._looked_s = 0.0
         self._watch: threading.Thread | None = None
         # Four threads serve the site: were they all to wait for the model, nothing else would be answered.
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
@@ -155,33 +156,39 @@ class Semantic:
         """
         if self.is_off or self.find is None:
             return
-        chosen = chosen_model(session, self.lazy.model, self.model_key)
-        name = chosen.name or self.default_model
-        if name == self.lazy.model and self._refusal(name, chosen, self.model_key) == self._refused and not self._due():
+        chosen = chosen_model(session, self._stored_name, self.model_key)
+        suits = self._suits(chosen)
+        if suits and not self._refused:
             return
         with self._lock:
-            self._followed_at = time.monotonic()
-            found = self.find(name)
-            refused = self._refusal(name, chosen_model(session, name, found.key), found.key)
-            if name != self.lazy.model or found.key != self.model_key or refused != self._refused:
-                self.lazy.switch(found.load, name)
-                self.model_key, self._manifest = found.key, found.manifest
-                self._loaded, self._refused = None, refused
-            if refused:
-                self.lazy.give_back(refused, float("inf"))
+            looked = (chosen.key, self.lazy.model)
+            just = looked == self._looked_at and time.monotonic() - self._looked_s < BETWEEN_LOOKS_AT_FOLDER_S
+            if just and not suits:
+                return
+            self._take_up(session, self.find(chosen.name or self.default_model))
+            self._looked_at, self._looked_s = (chosen.key, self.lazy.model), time.monotonic()
+        if self._refused:
+            self.lazy.give_back(self._refused, float("inf"))
 
-    def _due(self) -> bool:
-        """Tell whether to look again at a folder that was refused: someone may have put the right one there."""
-        return bool(self._refused) and time.monotonic() - self._followed_at > BETWEEN_LOOKS_AT_FOLDER_S
+    def note(self, away: Exception) -> None:
+        """Keep why the model could not be asked, for the status."""
+        self.lazy.error = str(away)
 
-    @staticmethod
-    def _refusal(name: str, chosen: Chosen, key: int | None) -> str | None:
-        if chosen.is_mine or key is None:
-            return None
-        return (
-            f"the folder of {name} is not the one that made the stored embeddings; put that one back, or make them anew"
-            f" with: flask --app app embed --model {name}, and then: flask --app app models switch {name}"
-        )
+    @property
+    def _stored_name(self) -> str:
+        return self._manifest.name if self._manifest else self.lazy.model
+
+    def _suits(self, chosen: Chosen) -> bool:
+        """Tell whether what is held is what the database names; where it names none, what the setting names."""
+        if chosen.key is not None:
+            return chosen.key == self.model_key
+        return self.lazy.model == self.default_model and (chosen.is_mine or self.model_key is None)
+
+    def _take_up(self, session: Session, found: Prepared) -> None:
+        self.lazy.switch(found.load, found.name)
+        self.model_key, self._manifest, self._loaded = found.key, found.manifest, None
+        chosen = chosen_model(session, self._stored_name, found.key)
+        self._refused = None if found.key is None or self._suits(chosen) else FOREIGN.format(name=found.name)
 
     def cache_figures(self) -> dict[str, dict[str, int]]:
         """Return what the caches hold and how often they helped."""
@@ -352,16 +359,27 @@ class Semantic:
         return [*stored.values(), *(self._vector("tag", name, encoder.encode_tags) for name in others)], True
 
 
+FOREIGN = (
+    "the folder of {name} is not the one that made the stored embeddings; put that one back, or make them anew with:"
+    " flask --app app embed --model {name}, and then: flask --app app models switch {name}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The model that the database was switched to, if it was, and whether a folder's files are its embeddings'."""
+    """The model that the database was switched to, if it was.
 
+    `is_mine` tells of a name and a key whether embeddings under the key may be searched where none was chosen: unless
+    there are some of that name and none under the key.
+    """
+
+    key: int | None
     name: str | None
     is_mine: bool
 
 
 CHOSEN = """
-SELECT model.name AS name, state.model_id AS chosen,
+SELECT state.model_id AS chosen, model.name AS name,
   (SELECT count(*) FROM model mine WHERE mine.id = :key) AS mine,
   (SELECT count(*) FROM model other WHERE other.name = :name) AS same_name
 FROM state LEFT JOIN model ON model.id = state.model_id WHERE state.id = 1
@@ -369,15 +387,9 @@ FROM state LEFT JOIN model ON model.id = state.model_id WHERE state.id = 1
 
 
 def chosen_model(session: Session, name: str, key: int | None) -> Chosen:
-    """Return what was chosen; `is_mine` tells whether embeddings under the key may be searched.
-
-    They may where the database was switched to just this key; where it was not switched, unless it has embeddings of
-    this name and none under the key.
-    """
+    """Return what the database names, in one statement."""
     row = session.execute(text(CHOSEN), {"name": name, "key": key or 0}).one()
-    if row.name is None:
-        return Chosen(None, bool(row.mine) or not row.same_name)
-    return Chosen(row.name, row.name != name or row.chosen == key)
+    return Chosen(row.chosen if row.name else None, row.name, bool(row.mine) or not row.same_name)
 
 
 def is_senseless(words: str, encoder: Encoder) -> bool:

@@ -34,6 +34,9 @@ class HashedWords:
         self.calls: list[list[str]] = []
         self.closed = ""
 
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encode(texts)
+
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         return self._encode(texts)
 

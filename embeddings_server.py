@@ -1,0 +1,114 @@
+"""A model for several small hosts: /v1/embeddings as OpenAI's, /embed as text-embeddings-inference's."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from encoders.base import Encoder
+from encoders.lazy import LazyEncoder
+from encoders.manifest import load_means
+from encoders.turns import EncoderAway
+
+MOST_TEXTS, MOST_BODY_BYTES = 256, 4 * 2**20
+LOADING_S = 60.0
+RETRY_S = 2
+# What another Matmon must know of the model to search with it; nothing of this host's files.
+TOLD = (
+    "name", "dim", "max_tokens", "score_low", "score_high", "score_floor", "tag_low", "tag_high", "revision", "licence",
+    "query_prefix", "passage_prefix", "pooling", "centred_floor", "strict_floor", "centred_weight", "checksum",
+)  # fmt: skip
+
+
+class Refused(HTTPException):
+    """A request that cannot be answered, and why."""
+
+    def __init__(self, status: int, message: str, retry_s: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.retry_s = status, retry_s
+
+
+def create_embeddings_app(lazy: LazyEncoder, api_key: str = "") -> Flask:
+    """Return the application; the model is loaded at the first request."""
+    app = Flask("matmon-embeddings", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
+
+    @app.before_request
+    def check_key() -> None:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if api_key and request.path != "/health" and not hmac.compare_digest(given.encode(), api_key.encode()):
+            raise Refused(401, "the key is not right: send it as a bearer token")
+
+    @app.get("/health")
+    def health() -> Response:
+        return jsonify({"status": "ok", "model": lazy.model, "state": lazy.state})
+
+    @app.get("/v1/models")
+    def models() -> Response:
+        encoder = loaded(lazy)
+        means = load_means(encoder.manifest).astype(float).round(7).tolist()
+        told = {name: value for name, value in asdict(encoder.manifest).items() if name in TOLD}
+        row = {"id": encoder.name, "object": "model", "owned_by": "matmon", "matmon": told | {"means": means}}
+        return jsonify({"object": "list", "data": [row]})
+
+    @app.post("/v1/embeddings")
+    def embeddings() -> Response:
+        texts, encoder = given_texts("input"), loaded(lazy)
+        rows = [
+            {"object": "embedding", "index": place, "embedding": row}
+            for place, row in enumerate(encoded(lazy, encoder, texts))
+        ]
+        tokens = sum(encoder.count_tokens(text) for text in texts)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return jsonify({"object": "list", "data": rows, "model": encoder.name, "usage": usage})
+
+    @app.post("/embed")
+    def embed() -> Response:
+        return jsonify(encoded(lazy, loaded(lazy), given_texts("inputs")))
+
+    @app.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> tuple[Response, int, dict[str, str]]:
+        status, retry_s = error.code or 500, getattr(error, "retry_s", None)
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        answer = jsonify({"error": {"message": error.description, "type": kind, "code": status}})
+        return answer, status, {"Retry-After": str(retry_s)} if retry_s else {}
+
+    return app
+
+
+def loaded(lazy: LazyEncoder) -> Encoder:
+    lazy.start()
+    lazy.wait(LOADING_S)
+    encoder = lazy.encoder
+    if encoder is None:
+        raise Refused(503, f"the model {lazy.model} is not loaded: {lazy.error or lazy.state}", RETRY_S)
+    lazy.used()
+    return encoder
+
+
+def given_texts(name: str) -> list[str]:
+    """Return the texts of a request: one, or a list of MOST_TEXTS at the most."""
+    body: Any = request.get_json(silent=True)
+    found = body.get(name) if isinstance(body, dict) else None
+    texts = [found] if isinstance(found, str) else found
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise Refused(422, f"{name!r} must be a text or a list of texts")
+    if len(texts) > MOST_TEXTS:
+        raise Refused(413, f"{len(texts)} texts: at most {MOST_TEXTS} at once")
+    return texts
+
+
+def encoded(lazy: LazyEncoder, encoder: Encoder, texts: list[str]) -> list[list[float]]:
+    encode: Callable[[list[str]], np.ndarray] = encoder.encode_texts
+    try:
+        rows: list[list[float]] = encode(texts).astype(float).round(7).tolist()
+    except EncoderAway as away:
+        raise Refused(429, str(away), RETRY_S) from away
+    lazy.used()
+    return rows
