@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from encoders.preparing.checking import Checked
 
 E5 = "e5-small"
+KNOWN = (E5, "alephbert")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 RESERVED = ("none", "remote")
 
@@ -80,7 +82,7 @@ def _missing(error: ModuleNotFoundError, model: str) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make a model folder that the site can serve.")
-    parser.add_argument("model", help="e5-small, alephbert, a hub id (owner/model) or a folder")
+    parser.add_argument("model", type=_model, help="e5-small, alephbert, a hub id (owner/model) or a folder")
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models", help="where model folders are")
     parser.add_argument("--name", type=_name, help="the folder's name, if not the model's")
     parser.add_argument("--revision", help="the commit of the hub's model, if not its newest")
@@ -92,6 +94,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--licence", default="", help="the licence of the weights, if the model's card has none")
     parser.add_argument("--archive", action="store_true", help="also write NAME.tar.gz beside it, for hosts to fetch")
     return parser.parse_args()
+
+
+def _model(given: str) -> str:
+    if given in KNOWN or HUB_ID.fullmatch(given) or Path(given).is_dir():
+        return given
+    raise argparse.ArgumentTypeError(
+        f"{given!r} is neither {', '.join(KNOWN)}, nor a hub id (owner/model), nor a folder"
+    )
 
 
 def _name(given: str) -> str:

@@ -122,9 +122,10 @@ def test_another_checksum_is_refused_and_the_old_folder_stays(tmp_path: Path, ar
 
 
 def test_a_new_checksum_fetches_the_new_model(tmp_path: Path, archive: bytes) -> None:
-    with serving(Files({"/a": archive, "/b": zipped(archive)})) as files:
+    other = zipped(archive)
+    with serving(Files({"/a": archive, "/b": other})) as files:
         assert fetch(tmp_path, f"{files.url}/a", archive).returncode == 0
-        done = fetch(tmp_path, f"{files.url}/b", zipped(archive))
+        done = fetch(tmp_path, f"{files.url}/b", other)
     assert "fetched" in done.stdout, done.stderr
 
 

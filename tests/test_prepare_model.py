@@ -143,7 +143,8 @@ def test_weights_are_repacked_without_loss() -> None:
 
 
 def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
-    refused = prepare("e6-large")
-    assert refused.returncode == 2
-    assert "e5-small" in refused.stderr
+    for unknown in ("e6-large", str(ROOT / "no-such-folder")):
+        refused = prepare(unknown)
+        assert refused.returncode == 2
+        assert "is neither e5-small, alephbert, nor a hub id (owner/model), nor a folder" in refused.stderr
     assert (ROOT / "scripts" / "prepare_model.py").exists()

@@ -87,7 +87,6 @@ def test_a_folder_made_of_the_same_source_is_left_alone(prepared: Callable[[str]
         ("with-lstm", "made of Transformer, Pooling, LSTM: only"),
         ("no-sentence-model", "is not a sentence-transformers model"),
         ("truncated", "its files are damaged or not all there"),
-        ("not-there", "neither a folder nor a hub id"),
     ],
 )
 def test_a_model_that_cannot_be_served_is_refused_with_the_reason(

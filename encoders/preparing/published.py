@@ -109,8 +109,7 @@ def _published(wanted: Wanted, say: Say) -> hub.Published:
         sentence_model.check(Path(source), source)
         return hub.Published(Path(source), fingerprint(Path(source)), wanted.licence)
     if not hub.is_hub_id(source):
-        names = ", ".join(["e5-small", *HUB_IDS])
-        raise NotPrepared(f"{source} is neither a folder nor a hub id such as owner/model; known by name: {names}")
+        raise NotPrepared(f"{source} is neither a folder nor a hub id such as owner/model: check its name")
     say(f"fetching {source} (what is there already is kept)")
     return hub.fetched(source, lambda folder: sentence_model.check(folder, source), wanted.revision)
 
