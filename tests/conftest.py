@@ -131,3 +131,16 @@ def sample(started: Started, e5_folder: Path, tmp_path_factory: pytest.TempPathF
             embed(db.session(), OnnxEncoder(e5_folder))
         closed(app)
     return folder / "matmon.db"
+
+
+@pytest.fixture
+def site_folder(sample: Path, tmp_path: Path) -> Path:
+    """An instance folder with the embedded sample collection."""
+    shutil.copy(sample, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def with_e5(e5_folder: Path) -> dict[str, str]:  # noqa: F811
+    """The settings of a server that searches by meaning."""
+    return {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(e5_folder.parent)}

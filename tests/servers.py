@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,6 +20,7 @@ import psutil
 
 from config import ROOT
 from tests.waiting import until
+from utils.memory import MB, process_memory
 
 START_S = 40.0
 
@@ -37,6 +40,20 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 def gunicorn(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *arguments, "app:app"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Message
+    text: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.text)
+        return found
 
 
 class Server:
@@ -64,14 +81,18 @@ class Server:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
-    def get(self, path: str, **query: str) -> tuple[int, str]:
+    def ask(self, path: str, **query: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", quote(path) + ("?" + urlencode(query) if query else ""))
             answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            return Answer(answer.status, answer.headers, answer.read().decode())
         finally:
             connection.close()
+
+    def get(self, path: str, **query: str) -> tuple[int, str]:
+        answer = self.ask(path, **query)
+        return answer.status, answer.text
 
     def search(self, text: str, mode: str) -> dict[str, Any]:
         status, body = self.get("/api/search", q=text, mode=mode)
@@ -86,7 +107,12 @@ class Server:
     def workers(self) -> list[psutil.Process]:
         """Return the processes that serve: those without children among all that were started."""
         family = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in family if "gunicorn" in " ".join(one.cmdline()) and not one.children()]
+        return [one for one in family if _serves(one)]
+
+    def anonymous_mb(self) -> float:
+        """Return what the workers hold that no file backs."""
+        found = [process_memory(one.pid) for one in self.workers()]
+        return sum(one.anonymous for one in found if one) / MB
 
     def holds(self, library: str) -> bool:
         """Tell whether a library's files are in the memory of any of the server's processes."""
@@ -97,6 +123,13 @@ class Server:
         """End the server as a host does, and return how it ended."""
         self.process.terminate()
         return self.process.wait(START_S)
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        return "gunicorn" in " ".join(process.cmdline()) and not process.children()
+    except psutil.NoSuchProcess:  # it was killed a moment ago
+        return False
 
 
 @contextmanager

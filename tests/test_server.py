@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 from config import ROOT
 from tests.browser import HeldModel
 from tests.servers import Server, environment, gunicorn, serving
+from tests.shared import limited
 from tests.waiting import until
 
 pytestmark = [
@@ -23,22 +21,9 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux shows what a process holds"),
 ]
 LOADING = "Loading e5-small model"
-TOOL = Path(__file__).resolve().parents[2] / "shared" / "tools" / "with-memory-limit"
 MODES = ("hybrid", "text", "tags", "semantic")
 TEXTS = ("מים בבית", "שינה", "ארנונה", "מדריך", "gold coins", "bread", "חוזה שכירות", "garden", "קיר לח", "walking")
 MOST_ANONYMOUS_MB = 220
-
-
-@pytest.fixture
-def folder(sample: Path, tmp_path: Path) -> Path:
-    """An instance folder with the embedded sample collection."""
-    shutil.copy(sample, tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def with_model(e5_folder: Path) -> dict[str, str]:
-    return {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(e5_folder.parent)}
 
 
 def held(server: Server) -> bool:
@@ -46,9 +31,9 @@ def held(server: Server) -> bool:
 
 
 def test_the_model_is_loaded_at_the_first_wish_for_meaning_and_not_before(
-    folder: Path, with_model: dict[str, str]
+    site_folder: Path, with_e5: dict[str, str]
 ) -> None:
-    with serving(folder, **with_model) as server:
+    with serving(site_folder, **with_e5) as server:
         for path in ("/", "/tags", "/health", "/status", "/import", "/api/stats", "/api/documents/he-awake-at-night"):
             assert server.get(path)[0] == 200
         assert server.search("מים", "text")["hits"]
@@ -63,8 +48,8 @@ def test_the_model_is_loaded_at_the_first_wish_for_meaning_and_not_before(
         assert server.health()["model"] == {"name": "e5-small", "state": "ready", "loaded": True}
 
 
-def test_eight_clients_at_once_load_it_once_and_all_are_answered(folder: Path, with_model: dict[str, str]) -> None:
-    with serving(folder, **with_model) as server, ThreadPoolExecutor(8) as clients:
+def test_eight_clients_at_once_load_it_once_and_all_are_answered(site_folder: Path, with_e5: dict[str, str]) -> None:
+    with serving(site_folder, **with_e5) as server, ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(lambda text: server.search(text, "semantic"), TEXTS[:8]))
         states = [one["semantic"]["state"] for one in answers]
         assert set(states) <= {"ready", "loading"}
@@ -73,10 +58,10 @@ def test_eight_clients_at_once_load_it_once_and_all_are_answered(folder: Path, w
         assert server.log.count(LOADING) == 1
 
 
-def test_words_are_answered_while_the_model_loads(folder: Path, e5_folder: Path, tmp_path: Path) -> None:
+def test_words_are_answered_while_the_model_loads(site_folder: Path, e5_folder: Path, tmp_path: Path) -> None:
     model = HeldModel(e5_folder, tmp_path)
     settings = {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(tmp_path)}
-    with serving(folder, **settings) as server, ThreadPoolExecutor(2) as clients:
+    with serving(site_folder, **settings) as server, ThreadPoolExecutor(2) as clients:
         waiting = [clients.submit(server.search, text, "semantic") for text in TEXTS[:2]]
         until(lambda: held(server), "the model's loading")
         for mode in ("text", "hybrid"):
@@ -90,10 +75,10 @@ def test_words_are_answered_while_the_model_loads(folder: Path, e5_folder: Path,
         assert server.search("מים", "hybrid")["hits"][0]["why"]["semantic"] is not None
 
 
-def test_a_stop_lets_a_request_end(folder: Path, e5_folder: Path, tmp_path: Path) -> None:
+def test_a_stop_lets_a_request_end(site_folder: Path, e5_folder: Path, tmp_path: Path) -> None:
     model = HeldModel(e5_folder, tmp_path)
     settings = {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(tmp_path)}
-    with serving(folder, **settings) as server, ThreadPoolExecutor(1) as clients:
+    with serving(site_folder, **settings) as server, ThreadPoolExecutor(1) as clients:
         waiting = clients.submit(server.search, "נדודי שינה", "semantic")
         until(lambda: held(server), "the model's loading")
         server.process.terminate()
@@ -104,14 +89,14 @@ def test_a_stop_lets_a_request_end(folder: Path, e5_folder: Path, tmp_path: Path
         assert server.process.wait(30) == 0
 
 
-def test_a_warm_model_is_loaded_before_anyone_asks(folder: Path, with_model: dict[str, str]) -> None:
-    with serving(folder, **with_model, MODEL_LOADING="warm") as server:
+def test_a_warm_model_is_loaded_before_anyone_asks(site_folder: Path, with_e5: dict[str, str]) -> None:
+    with serving(site_folder, **with_e5, MODEL_LOADING="warm") as server:
         until(lambda: server.health()["model_loaded"], "the model")
         assert server.log.count(LOADING) == 1
 
 
-def test_workers_share_the_port_and_each_answers_after_the_fork(folder: Path) -> None:
-    with serving(folder, GUNICORN_WORKERS="2", GUNICORN_THREADS="2") as server, ThreadPoolExecutor(8) as clients:
+def test_workers_share_the_port_and_each_answers_after_the_fork(site_folder: Path) -> None:
+    with serving(site_folder, GUNICORN_WORKERS="2", GUNICORN_THREADS="2") as server, ThreadPoolExecutor(8) as clients:
         until(lambda: len(server.workers()) == 2, "two workers")
         answers = list(clients.map(lambda text: server.search(text, "text"), TEXTS * 4))
         assert any(one["hits"] for one in answers)
@@ -145,13 +130,10 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_its_name_and_value(tm
 
 
 def test_a_hundred_searches_of_every_kind_by_eight_clients_fit_into_512_mb(
-    folder: Path, with_model: dict[str, str]
+    site_folder: Path, with_e5: dict[str, str]
 ) -> None:
-    report = folder / "memory.json"
-    limited = [str(TOOL), "512M", "--json", str(report), "--"]
-    if not can_limit(limited):
-        pytest.skip("a hard memory limit needs root, a control group and the tool that sets one")
-    with serving(folder, limited, **with_model) as server, ThreadPoolExecutor(8) as clients:
+    report = site_folder / "memory.json"
+    with serving(site_folder, limited(report, "512M"), **with_e5) as server, ThreadPoolExecutor(8) as clients:
         asked = [(TEXTS[number % len(TEXTS)], MODES[number // 2 % 4]) for number in range(100)]
         answers = list(clients.map(lambda one: server.search(*one), asked))
         assert len(answers) == 100
@@ -164,9 +146,3 @@ def test_a_hundred_searches_of_every_kind_by_eight_clients_fit_into_512_mb(
     used = json.loads(report.read_text(encoding="utf-8"))
     assert used["oom_kills"] == 0
     assert 0 < used["peak_anonymous_mb"] < MOST_ANONYMOUS_MB
-
-
-def can_limit(limited: list[str]) -> bool:
-    if not TOOL.exists() or os.geteuid() != 0:
-        return False
-    return subprocess.run([*limited, sys.executable, "-c", ""], capture_output=True, check=False).returncode == 0
