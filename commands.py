@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,8 +15,9 @@ from flask import Flask, current_app
 from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
 
+from config import Settings
 from encoders.manifest import ModelUnusable, read_manifest
-from encoders.turns import EncoderBusy
+from encoders.turns import EncoderAway
 from indexing.choosing import chosen_key, drop, missing, stored_models, switch
 from indexing.embedding import Progress, embed, waiting_documents
 from indexing.importing import Options, Report, import_file
@@ -120,8 +122,8 @@ def embed_command(collection: str, model: str) -> None:
     with progress_bar(unit=" texts", desc=encoder.name) as bar:
         try:
             done = embed(db.session(), encoder, collection, shown_on(bar))
-        except EncoderBusy as stopped:
-            click.echo(f"Stopped: {stopped}. What is done is kept; run it again when there is room", err=True)
+        except EncoderAway as stopped:
+            click.echo(f"Stopped: {stopped}. What is done is kept; run it again to go on", err=True)
             sys.exit(1)
     click.echo(f"{done.done} embedded under {encoder.name}")
     if waiting := waiting_documents(db.session(), register_key(encoder), collection):
@@ -243,14 +245,15 @@ def models_command(context: click.Context) -> None:
         click.echo(
             f"{mark} {one.name}  {one.dim} wide  {one.embeddings} embeddings, {one.tags} of tags  ({one.checksum[:12]})"
         )
-    folder: Path = current_app.extensions["matmon.settings"].models_dir
+    settings: Settings = current_app.extensions["matmon.settings"]
     named = {one.name for one in stored}
-    for path in sorted(folder.glob("*/manifest.json")):
+    for path in sorted(settings.models_dir.glob("*/manifest.json")):
         if path.parent.name not in named:
             click.echo(f"  {path.parent.name}  prepared, no embeddings")
     chosen = chosen_key(db.session())
     how = "switched to" if chosen else f"SEMANTIC_MODEL={side.default_model}"
-    click.echo(f"Current: {side.lazy.model} ({how})")
+    where = f" at {settings.embeddings_url}" if side.lazy.model == "remote" else ""
+    click.echo(f"Current: {side.lazy.model}{where} ({how})")
 
 
 @models_command.command("switch")
@@ -265,8 +268,7 @@ def switch_command(name: str) -> None:
             f"{documents} documents and {tags} tags have no embedding under {name} yet; make them, while the present"
             f" model serves, with: flask --app app embed --model {name}"
         )
-    manifest = read_manifest(current_app.extensions["matmon.settings"].models_dir / name)
-    switch(db.session(), manifest)
+    switch(db.session(), found.manifest or found.load().manifest)
     click.echo(f"{name} serves from now on")
 
 
@@ -299,9 +301,22 @@ def prepared_model(name: str) -> Prepared:
     if find is None:
         refuse(f"{name} cannot be loaded here")
     found = find(name)
-    if found.name != "remote" and (wrong := folder_fault(name)):
+    if found.name == "remote":
+        return remote_model(found, name)
+    if wrong := folder_fault(name):
         refuse(wrong)
     return found
+
+
+def remote_model(found: Prepared, name: str) -> Prepared:
+    """Return the model of the other host with its manifest; one of another name is refused."""
+    try:
+        known = found.manifest or found.load().manifest
+    except ModelUnusable as error:
+        refuse(str(error))
+    if name not in ("remote", known.name):
+        refuse(f"{name} is not there, and the host at EMBEDDINGS_URL serves {known.name}")
+    return replace(found, manifest=known)
 
 
 def folder_fault(name: str) -> str:
@@ -332,17 +347,28 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
     from embeddings_server import create_embeddings_app
 
     key = current_app.extensions["matmon.settings"].embeddings_api_key
-    if host not in ("127.0.0.1", "localhost", "::1") and not key:
+    if not is_this_machine(host) and not key:
         refuse(f"--host {host} lets everyone in: set EMBEDDINGS_API_KEY first")
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    # Sites keep their connections; an idle one holds no thread.
+    options = {"bind": address, "workers": 1, "worker_class": "gthread", "threads": threads, "timeout": 120,
+               "keepalive": 75, "control_socket_disable": True}  # fmt: skip
 
     class Server(BaseApplication):
         def load_config(self) -> None:
-            for name, value in {"bind": f"{host}:{port}", "workers": 1, "worker_class": "gthread", "threads": threads,
-                                "timeout": 120, "control_socket_disable": True}.items():  # fmt: skip
+            for name, value in options.items():
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            return create_embeddings_app(side.lazy, key)
+            return create_embeddings_app(side, key)
 
-    click.echo(f"{side.lazy.model} is served at http://{host}:{port}/v1/embeddings")
+    click.echo(f"{side.lazy.model} is served at http://{address}/v1/embeddings")
     Server().run()
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether only this machine can reach an address; of a name other than localhost nobody knows."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent
 
@@ -70,7 +71,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         semantic_runtime=choice(environ, "SEMANTIC_RUNTIME", "onnx", ("onnx", "sentence-transformers")),
         embeddings_url=address(environ, "EMBEDDINGS_URL", is_needed=model == "remote"),
         embeddings_model=environ.get("EMBEDDINGS_MODEL", "").strip(),
-        embeddings_api_key=environ.get("EMBEDDINGS_API_KEY", "").strip(),
+        embeddings_api_key=api_key(environ, "EMBEDDINGS_API_KEY"),
         embeddings_query_prefix=environ.get("EMBEDDINGS_QUERY_PREFIX", ""),
         embeddings_passage_prefix=environ.get("EMBEDDINGS_PASSAGE_PREFIX", ""),
         embeddings_batch_size=whole(environ, "EMBEDDINGS_BATCH_SIZE", 32, 1, 256),
@@ -118,8 +119,24 @@ def address(environ: Mapping[str, str], name: str, is_needed: bool) -> str:
     given = environ.get(name, "").strip()
     if not given and not is_needed:
         return ""
-    if not given.startswith(("http://", "https://")) or len(given.split("//", 1)[1].strip("/")) == 0:
-        raise BadSetting(f"{name}={given}: with SEMANTIC_MODEL=remote it must be http://… or https://…")
+    try:
+        parts = urlsplit(given)
+        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        parts, good = None, False
+    if parts is not None and "@" in parts.netloc:
+        raise BadSetting(f"{name} holds a name or a password: leave it out and set EMBEDDINGS_API_KEY")
+    if not good or any(letter.isspace() for letter in given):
+        wanted = "it must be an address such as http://models.internal:8080 or https://…/v1"
+        raise BadSetting(f"{name}={given!r}: with SEMANTIC_MODEL=remote {wanted}")
+    return given
+
+
+def api_key(environ: Mapping[str, str], name: str) -> str:
+    """Return a key as a header can carry it."""
+    given = environ.get(name, "").strip()
+    if not given.isascii() or not given.isprintable() or " " in given:
+        raise BadSetting(f"{name} has characters that no header can carry: give it Latin letters, digits and signs")
     return given
 
 

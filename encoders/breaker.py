@@ -11,30 +11,46 @@ FAILURES, REST_S = 3, 30.0
 
 
 class Breaker:
-    """Counts failures in a row; from `failures` on it is open for rest_s, and then lets one try through."""
+    """Counts failures in a row; from `failures` on nothing goes through for rest_s, and then one try does."""
 
     def __init__(
         self, failures: int = FAILURES, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._failures, self._rest_s, self._clock = failures, rest_s, clock
+        self.rest_s = rest_s
+        self._failures, self._clock = failures, clock
         self._lock = threading.Lock()
         self._in_a_row = 0
-        self._open_until = 0.0
+        self._rests_until = float("-inf")
 
-    def left_s(self) -> float:
-        """Return for how many seconds nothing is tried; 0 where the next try goes through."""
-        return max(self._open_until - self._clock(), 0.0)
+    def lets_through(self) -> bool:
+        """Tell whether to try now. After a rest one try is let through, and all others wait for how it ends."""
+        with self._lock:
+            now = self._clock()
+            if now < self._rests_until:
+                return False
+            if self._in_a_row >= self._failures:
+                self._rests_until = now + self.rest_s
+            return True
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Count what is tried inside as a failure where it raises, and as a success where it does not."""
+    def watched(self, harmless: type[Exception]) -> Iterator[None]:
+        """Count what is tried inside: as a failure where it raises, unless what it raises is harmless."""
         try:
             yield
-        except BaseException:
-            with self._lock:
-                self._in_a_row += 1
-                if self._in_a_row >= self._failures:
-                    self._open_until = self._clock() + self._rest_s
+        except harmless:
+            self._succeeded()
             raise
+        except BaseException:
+            self._failed()
+            raise
+        self._succeeded()
+
+    def _failed(self) -> None:
         with self._lock:
-            self._in_a_row, self._open_until = 0, 0.0
+            self._in_a_row += 1
+            if self._in_a_row >= self._failures:
+                self._rests_until = self._clock() + self.rest_s
+
+    def _succeeded(self) -> None:
+        with self._lock:
+            self._in_a_row, self._rests_until = 0, float("-inf")

@@ -2,71 +2,53 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
-import urllib3
-from urllib3.util import Retry, Timeout
 
+from encoders.asking import NOT_THERE, Asking, EndpointFailed, Patience, TextsRefused, parsed
 from encoders.breaker import Breaker
-from encoders.turns import EncoderAway
-
-AGAIN = (429, 500, 502, 503, 504)
-MOST_ANSWER_BYTES = 64 * 2**20
-
-
-class EndpointFailed(EncoderAway):
-    """The endpoint did not answer, or not with embeddings; the message says what it did and what to look at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long an answer may take, in seconds, and how often it is tried again after 429, 5xx or a lost connection."""
-
-    timeout_s: float
-    retries: int
-    longest_pause_s: int
-
-    def retry(self) -> Retry:
-        return Retry(
-            total=self.retries,
-            status_forcelist=AGAIN,
-            allowed_methods=None,
-            backoff_factor=0.2,
-            backoff_max=self.longest_pause_s,
-            retry_after_max=self.longest_pause_s,
-            redirect=0,
-            raise_on_status=False,
-        )
-
+from encoders.turns import Turns
 
 # Someone waits for a query, in one of four threads; nobody waits for passages.
-QUICK = Patience(timeout_s=3.0, retries=1, longest_pause_s=1)
-PATIENT = Patience(timeout_s=30.0, retries=5, longest_pause_s=20)
+QUICK = Patience(timeout_s=3.0, whole_s=3.0, retries=1, longest_pause_s=1.0)
+PATIENT = Patience(timeout_s=30.0, whole_s=240.0, retries=5, longest_pause_s=60.0)
+# The other host may have to load its model first; a page shows words meanwhile.
+OPENING = Patience(timeout_s=10.0, whole_s=15.0, retries=1, longest_pause_s=3.0)
+# Of four threads two wait for the other host at the most. It answers in some 20 ms, so that a place is soon free.
+MOST_ASKING, PLACE_S = 2, 0.25
+# 4,096 values of 25 characters are 102 KB.
+BYTES_A_TEXT, BYTES_OF_MODELS = 2**17, 2**22
 
 
 class Endpoint:
-    """One address and model name. Texts go `batch_size` at a time; after failures in a row it is left alone a while."""
+    """One address and model name. Texts go `batch_size` at a time; after failures in a row it is left alone a while.
+
+    `checksum` is that of the model that must answer, where its host tells; another is refused.
+    """
 
     def __init__(
-        self, url: str, model: str = "", api_key: str = "", batch_size: int = 32, breaker: Breaker | None = None
+        self,
+        url: str,
+        model: str = "",
+        api_key: str = "",
+        batch_size: int = 32,
+        breaker: Breaker | None = None,
+        asking: Asking | None = None,
     ) -> None:
-        self.url, self.model = embeddings_url(url), model
-        self._batch_size, self._breaker = batch_size, breaker or Breaker()
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        # Two connections: one for who searches, one for who embeds.
-        self._pool = urllib3.PoolManager(maxsize=2, block=False, headers=self._headers)
+        self.url, self.model, self.checksum = embeddings_url(url), model, ""
+        self._batch_size, self._breaker, self._asking = batch_size, breaker or Breaker(), asking or Asking(api_key)
+        self._turns = Turns(deadline_s=PLACE_S, places=MOST_ASKING)
+        self._failed = ""
 
     def embed(self, texts: Sequence[str], dim: int | None, patience: Patience) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1; raises EndpointFailed.
+        """Return float32 of shape (len(texts), dim), each row of length 1.
 
-        With dim=None the first answer says how wide they are.
+        With dim=None the first answer says how wide they are. Raises EndpointFailed, and EncoderBusy for a query
+        that finds no place.
         """
         parts = []
         for start in range(0, len(texts), self._batch_size):
@@ -75,49 +57,52 @@ class Endpoint:
             parts.append(part)
         return np.concatenate(parts) if parts else np.empty((0, dim or 0), np.float32)
 
-    def described(self, path: str) -> Any:
-        """Return what the server says of itself at a path beside its own; None where it says nothing of the kind."""
-        try:
-            return self._answer("GET", f"{self.url.rsplit('/', 1)[0]}/{path}", None, QUICK)
-        except EndpointFailed:
+    def models(self) -> Any:
+        """Return what the server says of its models; None where it says nothing. Raises EndpointFailed."""
+        answer = self._asking.answer(models_url(self.url), None, OPENING, BYTES_OF_MODELS)
+        if answer.status in NOT_THERE:
             return None
+        try:
+            return parsed(answer, models_url(self.url))
+        except EndpointFailed:
+            if answer.status == 200:  # a page, and not a host that does not answer
+                return None
+            raise
 
     def _embedded(self, texts: list[str], dim: int | None, patience: Patience) -> np.ndarray:
-        if left := self._breaker.left_s():
-            raise EndpointFailed(f"{self.url} failed several times; it is tried again in {left:.0f} s")
-        with self._breaker.watched():
-            if self.url.endswith("/embed"):
-                rows = self._answer("POST", self.url, {"inputs": texts, "normalize": True, "truncate": True}, patience)
-            else:
-                asked = {"input": texts, "model": self.model, "encoding_format": "float"}
-                rows = in_order(self._answer("POST", self.url, asked, patience))
-            return self._checked(rows, len(texts), dim)
+        with self._turns.turn() if patience is QUICK else nullcontext():
+            if not self._breaker.lets_through():
+                rest = f"it is left alone for {self._breaker.rest_s:.0f} s"
+                raise EndpointFailed(f"{self._failed or f'{self.url} failed several times'}; {rest}")
+            try:
+                with self._breaker.watched(harmless=TextsRefused):
+                    return self._checked(self._rows(texts, patience), len(texts), dim)
+            except EndpointFailed as failed:
+                self._failed = str(failed)
+                raise
 
-    def _answer(self, method: str, url: str, body: object, patience: Patience) -> Any:
-        try:
-            answer = self._pool.request(
-                method, url, body=None if body is None else json.dumps(body).encode(),
-                timeout=Timeout(total=patience.timeout_s), retries=patience.retry(), preload_content=False,
-            )  # fmt: skip
-            content = answer.read(MOST_ANSWER_BYTES)
-            answer.release_conn()
-        except urllib3.exceptions.HTTPError as error:
-            raise EndpointFailed(f"{url} does not answer ({reason(error)}); look at EMBEDDINGS_URL") from error
-        if answer.status in (401, 403):
-            raise EndpointFailed(f"{url} refuses the key ({answer.status}); look at EMBEDDINGS_API_KEY")
-        if answer.status != 200:
-            raise EndpointFailed(f"{url} answers {answer.status}: {content[:200].decode(errors='replace')!r}")
-        try:
-            return json.loads(content)
-        except ValueError:
-            shown = content[:60].decode(errors="replace")
-            raise EndpointFailed(f"{url} answers no JSON but {shown!r}; look at EMBEDDINGS_URL") from None
+    def _rows(self, texts: list[str], patience: Patience) -> Any:
+        most_bytes = BYTES_A_TEXT * (len(texts) + 1)
+        if self._is_native:
+            asked: dict[str, Any] = {"inputs": texts, "normalize": True, "truncate": True}
+            return parsed(self._asking.answer(self.url, asked, patience, most_bytes), self.url)
+        asked = {"input": texts, "encoding_format": "float"} | ({"model": self.model} if self.model else {})
+        answer = parsed(self._asking.answer(self.url, asked, patience, most_bytes), self.url)
+        if self.checksum and isinstance(answer, dict) and answer.get("checksum", self.checksum) != self.checksum:
+            raise EndpointFailed(
+                f"{self.url} serves another model by now; restart this site, and then: flask --app app embed"
+            )
+        return in_order(answer)
+
+    @property
+    def _is_native(self) -> bool:
+        return urlsplit(self.url).path.endswith("/embed")
 
     def _checked(self, rows: Any, count: int, dim: int | None) -> np.ndarray:
         try:
-            found = np.array(rows, dtype=np.float32)
-        except (TypeError, ValueError):
-            found = np.empty(0, np.float32)
+            found = np.array(rows, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            found = np.empty(0)
         if found.ndim != 2 or len(found) != count or not found.shape[1]:
             raise EndpointFailed(f"{self.url} does not answer with one embedding a text; look at EMBEDDINGS_URL")
         if dim is not None and found.shape[1] != dim:
@@ -125,30 +110,33 @@ class Endpoint:
                 f"{self.url} gives embeddings {found.shape[1]} wide, and those stored are {dim} wide; look at"
                 " EMBEDDINGS_MODEL"
             )
-        lengths = np.linalg.norm(found, axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(found, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or not lengths.all():
-            raise EndpointFailed(f"{self.url} gives embeddings that are no numbers")
-        unit: np.ndarray = found / lengths
+            raise EndpointFailed(f"{self.url} gives embeddings that are no numbers; look at its log")
+        unit: np.ndarray = (found / lengths).astype(np.float32)
         return unit
 
 
 def in_order(answer: Any) -> list[Any]:
     """Return OpenAI's embeddings in the order of the texts; an empty list where the answer is of another shape."""
     try:
-        return [one["embedding"] for one in sorted(answer["data"], key=lambda one: one["index"])]
+        found = {one["index"]: one["embedding"] for one in answer["data"]}
+        return [found[place] for place in range(len(answer["data"]))]
     except (TypeError, KeyError):
         return []
 
 
 def embeddings_url(given: str) -> str:
     """Return the address to ask: a bare server's, or one ending in /v1, gets the path that OpenAI gave it."""
-    path = urlsplit(given).path.rstrip("/")
-    if path in ("", "/v1"):
-        return given.rstrip("/") + ("/embeddings" if path else "/v1/embeddings")
-    return given.rstrip("/")
+    parts = urlsplit(given)
+    path = parts.path.rstrip("/")
+    path = {"": "/v1/embeddings", "/v1": "/v1/embeddings"}.get(path, path)
+    return urlunsplit(parts._replace(path=path, fragment=""))
 
 
-def reason(error: Exception) -> str:
-    """Return the innermost cause: urllib3 wraps it in the story of its tries."""
-    inner = getattr(error, "reason", None)
-    return reason(inner) if isinstance(inner, Exception) else f"{type(inner or error).__name__}: {error}"[:200]
+def models_url(url: str) -> str:
+    """Return where the server at an address of embeddings lists its models."""
+    parts = urlsplit(url)
+    beside, _, last = parts.path.rpartition("/")
+    return urlunsplit(parts._replace(path=f"{beside}/v1/models" if last == "embed" else f"{beside}/models"))

@@ -55,6 +55,11 @@ class LazyEncoder:
         return self._state
 
     @property
+    def condition(self) -> State:
+        """Say what an operator should see: the state, but "unavailable" too where the last text found no model."""
+        return "unavailable" if self._state == "ready" and self.error else self._state
+
+    @property
     def encoder(self) -> Encoder | None:
         """The encoder if it is ready; asking starts nothing."""
         return self._encoder

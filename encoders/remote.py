@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from encoders.endpoint import PATIENT, QUICK, Endpoint, EndpointFailed, Patience, embeddings_url
+from encoders.asking import EndpointFailed, Patience
+from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url
 from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, read_manifest
 from utils.points import strip_points
 
 MEANS_FILE = "means.npy"
-# About the 512 tokens that most models read; a longer query would only be cut there.
-LONGEST_TEXT = 2_000
+# More than the 512 tokens that most models read; what is longer would only be cut there.
+LONGEST_TEXT = 4_000
 
 
 class RemoteEncoder:
@@ -27,19 +30,20 @@ class RemoteEncoder:
         self.manifest = manifest
         self.name, self.dim = manifest.name, manifest.dim
         self._endpoint = endpoint
+        endpoint.checksum = manifest.checksum
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 of shape (len(texts), dim), each row of length 1; all of these raise EndpointFailed."""
-        return self._encoded("", texts, PATIENT)
+        return self._encoded("", texts)
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts, QUICK)
+        return self._encoded(self.manifest.query_prefix, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
         return self._encoded(self.manifest.passage_prefix, texts, PATIENT)
 
     def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts, PATIENT if len(texts) > 1 else QUICK)
+        return self._encoded(self.manifest.query_prefix, texts)
 
     def count_tokens(self, text: str) -> int:
         """Return a guess, four letters a token: the tokenizer is on the other host."""
@@ -48,23 +52,29 @@ class RemoteEncoder:
     def close(self, reason: str) -> None:
         """Do nothing: there is no memory here to give back."""
 
-    def _encoded(self, prefix: str, texts: Sequence[str], patience: Patience) -> np.ndarray:
+    def _encoded(self, prefix: str, texts: Sequence[str], patience: Patience | None = None) -> np.ndarray:
+        """Return the embeddings; one text alone is a search's, for which somebody waits."""
         cleaned = [prefix + " ".join(strip_points(text[:LONGEST_TEXT]).split()) for text in texts]
-        return self._endpoint.embed(cleaned, self.dim, patience)
+        return self._endpoint.embed(cleaned, self.dim, patience or (QUICK if len(texts) == 1 else PATIENT))
 
 
 def open_remote(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str]) -> RemoteEncoder:
     """Return the encoder of an endpoint; raises ModelUnusable where it cannot be asked and nothing is known of it.
 
     A Matmon host describes its model itself, and the embeddings are those of that model wherever it runs. Of another
-    server's model the cosines are measured once, on a sample (some 200 texts), and kept in the folder.
+    server's model the cosines are measured once, on a sample (some 400 texts), and kept in the folder.
     """
     told_by = source(endpoint.url, endpoint.model, prefixes)
     try:
-        known = _told(endpoint, folder, told_by) or known_manifest(folder, told_by)
-        return RemoteEncoder(endpoint, known or _measured(endpoint, folder, prefixes, told_by))
-    except EndpointFailed as error:
-        raise ModelUnusable(str(error)) from error
+        told = _told(endpoint, endpoint.models(), told_by)
+    except EndpointFailed as away:
+        known = known_manifest(folder, told_by)
+        if known is None:
+            raise ModelUnusable(str(away)) from away
+        return RemoteEncoder(endpoint, known)
+    if told:
+        return RemoteEncoder(endpoint, _kept(folder, *told))
+    return RemoteEncoder(endpoint, known_manifest(folder, told_by) or _measured(endpoint, folder, prefixes, told_by))
 
 
 def known_manifest(folder: Path, told_by: str) -> Manifest | None:
@@ -73,7 +83,7 @@ def known_manifest(folder: Path, told_by: str) -> Manifest | None:
         manifest = read_manifest(folder)
     except ModelUnusable:
         return None
-    return manifest if manifest.source == told_by else None
+    return manifest if manifest.source == told_by and (folder / manifest.means).is_file() else None
 
 
 def source(url: str, model: str, prefixes: tuple[str, str]) -> str:
@@ -82,42 +92,67 @@ def source(url: str, model: str, prefixes: tuple[str, str]) -> str:
     return f"{model or 'the model'} at {embeddings_url(url)}{marked}"
 
 
-def _told(endpoint: Endpoint, folder: Path, told_by: str) -> Manifest | None:
-    answer = endpoint.described("models")
-    try:
-        rows = [row for row in answer["data"] if not endpoint.model or row["id"] == endpoint.model]
-        told: dict[str, Any] = rows[0]["matmon"]
-        means = np.array(told.pop("means"), dtype=np.float32)
-    except (TypeError, KeyError, IndexError, ValueError):
+def _told(endpoint: Endpoint, answer: Any, told_by: str) -> tuple[dict[str, Any], np.ndarray] | None:
+    """Return a Matmon host's own figures and means; None of any other server. Raises EndpointFailed."""
+    rows = answer.get("data") if isinstance(answer, dict) else None
+    of_matmon = [row for row in rows if isinstance(row, dict) and "matmon" in row] if isinstance(rows, list) else []
+    if not of_matmon:
         return None
-    # Senseless queries are known by their tokens, which cannot be counted from here.
-    return _written(folder, told | {"source": told_by, "letters_per_token": 0.0}, means)
+    row = next((row for row in of_matmon if not endpoint.model or row.get("id") == endpoint.model), None)
+    if row is None:
+        there = ", ".join(str(row.get("id")) for row in of_matmon)
+        raise EndpointFailed(f"{endpoint.url} serves {there} and not {endpoint.model}; look at EMBEDDINGS_MODEL")
+    try:
+        # Senseless queries are known by their tokens, which cannot be counted from here.
+        values = dict(row["matmon"]) | {"source": told_by, "letters_per_token": 0.0}
+        means = np.array(values.pop("means"), dtype=np.float32)
+        names = {each.name for each in fields(Manifest)}
+        Manifest(**{name: value for name, value in values.items() if name in names})
+        fits = means.ndim == 3 and means.shape[::2] == (2, values["dim"]) and values.pop("format") == FORMAT
+    except (TypeError, ValueError, KeyError):
+        fits = False
+    if not fits:
+        raise EndpointFailed(f"{endpoint.url} is a Matmon of another version; bring both hosts to the same one")
+    return values, means
 
 
 def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], told_by: str) -> Manifest:
     from encoders.preparing.measuring import measured
     from encoders.preparing.texts import built_in
 
-    name = "remote-" + (re.sub(r"[^\w.-]+", "-", endpoint.model) or "model")
-    rough = Manifest(
-        name=name, dim=endpoint.embed(["מטמון"], None, QUICK).shape[1], max_tokens=512, source=told_by,
-        score_low=0, score_high=1, score_floor=0, tag_low=0, tag_high=1,
-        query_prefix=prefixes[0], passage_prefix=prefixes[1],
-    )  # fmt: skip
-    found = measured(RemoteEncoder(endpoint, rough), built_in())
-    named = hashlib.sha256(json.dumps([name, rough.dim, *prefixes]).encode()).hexdigest()
-    values = {
-        key: getattr(rough, key) for key in ("name", "dim", "max_tokens", "source", "query_prefix", "passage_prefix")
-    }
-    return _written(folder, values | found.cut_offs | {"letters_per_token": 0.0, "checksum": named}, found.means)
+    name = "remote-" + (re.sub(r"[^\w.-]+", "-", endpoint.model or endpoint.url.split("//", 1)[1]).strip("-"))
+    try:
+        dim = endpoint.embed(["מטמון"], None, QUICK).shape[1]
+        about: dict[str, Any] = {
+            "name": name, "dim": dim, "max_tokens": 512, "source": told_by,
+            "query_prefix": prefixes[0], "passage_prefix": prefixes[1],
+        }  # fmt: skip
+        rough = Manifest(score_low=0, score_high=1, score_floor=0, tag_low=0, tag_high=1, **about)
+        found = measured(RemoteEncoder(endpoint, rough), built_in())
+    except EndpointFailed as failed:
+        raise ModelUnusable(str(failed)) from failed
+    checksum = hashlib.sha256(json.dumps([name, dim, *prefixes]).encode()).hexdigest()
+    values = about | found.cut_offs | {"letters_per_token": 0.0, "checksum": checksum}
+    return _kept(folder, values, found.means)
 
 
-def _written(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
+def _kept(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
     """Keep what was found out, for a start while the endpoint is down; return it. Raises ModelUnusable."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / MEANS_FILE, means)
-    kept = values | {"format": FORMAT, "means": MEANS_FILE, "files": {}, "sizes": {}}
-    new = folder / f"{FILE_NAME}.new"
-    new.write_text(json.dumps(kept, ensure_ascii=False, indent=2), encoding="utf-8")
-    new.replace(folder / FILE_NAME)
+    manifest = values | {"format": FORMAT, "means": MEANS_FILE, "files": {}, "sizes": {}}
+    text = json.dumps(manifest, ensure_ascii=False, indent=2)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / MEANS_FILE, lambda new: np.save(new, means))
+        _replace(folder / FILE_NAME, lambda new: new.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise ModelUnusable(
+            f"{folder} cannot be written ({error.strerror}); set INSTANCE_DIR to a folder that can"
+        ) from error
     return read_manifest(folder)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Put a file in place whole: other processes of the site read and write the same one."""
+    new = path.with_name(f".{os.getpid()}-{path.name}")
+    write(new)
+    new.replace(path)

@@ -1,4 +1,4 @@
-"""Turns at the model: one at a time, in the order of coming, in a queue that has an end and a deadline."""
+"""Turns at the model: one at a time or a few, in the order of coming, in a queue that has an end and a deadline."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 MOST_WAITING = 8
 DEADLINE_S = 5.0
@@ -21,7 +22,7 @@ class EncoderBusy(EncoderAway):
 
 
 class Turns:
-    """Hands out one turn at a time.
+    """Hands out one turn at a time, or as many as there are places.
 
     A turn is one small batch: whoever has many comes again for each, and others are served in between.
     """
@@ -31,16 +32,18 @@ class Turns:
         most_waiting: int = MOST_WAITING,
         deadline_s: float = DEADLINE_S,
         after_each: Callable[[], None] = lambda: None,
+        places: int = 1,
     ) -> None:
         self._most_waiting, self._deadline_s, self._after_each = most_waiting, deadline_s, after_each
+        self._places = places
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
         self._closed = ""
 
     @property
     def waiting(self) -> int:
-        """How many wait, the one at work left out."""
-        return max(len(self._queue) - 1, 0)
+        """How many wait, those at work left out."""
+        return max(len(self._queue) - self._places, 0)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -62,7 +65,7 @@ class Turns:
     def _enter(self, ticket: object) -> None:
         end = time.monotonic() + self._deadline_s
         with self._changed:
-            if len(self._queue) > self._most_waiting:
+            if len(self._queue) >= self._most_waiting + self._places:
                 raise EncoderBusy(f"{self._most_waiting} texts wait for the model already")
             self._queue.append(ticket)
             try:
@@ -73,10 +76,10 @@ class Turns:
                 raise
 
     def _wait_for(self, ticket: object, end: float) -> None:
-        while not self._closed and self._queue[0] is not ticket:
+        while not self._closed and ticket not in islice(self._queue, self._places):
             left = end - time.monotonic()
             if left <= 0 or not self._changed.wait(left):
-                raise EncoderBusy(f"the model was busy for {self._deadline_s:.0f} s")
+                raise EncoderBusy(f"the model was busy for {self._deadline_s:g} s")
         if self._closed:
             raise EncoderBusy(self._closed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import threading
 import time
@@ -15,6 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
+from encoders.turns import EncoderAway
 from indexing.embedding import embed
 from indexing.importing import Options, Report, import_file
 from indexing.reading import FileUnusable
@@ -24,6 +26,7 @@ SILENT_S = 30  # a job that said nothing for so long was cut off, and can be sta
 REPORT_EVERY_S = 0.5
 KEPT_JOBS = 50
 
+log = logging.getLogger("matmon.indexing")
 Sessions = Callable[[], AbstractContextManager[Session]]
 
 
@@ -86,10 +89,13 @@ class Running:
         self._tell(report=figures(report))
         if encoder := self._encoder():
             self._tell(state="embedding", done=0, total=0)
-            embed(
-                session, encoder, options.collection,
-                lambda progress: self._tell_sometimes(done=progress.done, total=progress.total),
-            )  # fmt: skip
+            try:
+                embed(
+                    session, encoder, options.collection,
+                    lambda progress: self._tell_sometimes(done=progress.done, total=progress.total),
+                )  # fmt: skip
+            except EncoderAway as away:
+                log.warning("Imported, but not yet embedded: %s; go on with: flask --app app embed", away)
         self._tell(state="done")
         self._path.unlink(missing_ok=True)
 

@@ -164,13 +164,13 @@ def model_figures(semantic: Semantic, idle_s: float) -> ModelFigures:
     loaded = lazy.state == "ready"
     return ModelFigures(
         name=lazy.model,
-        state=lazy.state,
+        state=lazy.condition,
         loaded=loaded,
         cost_mb=rounded(lazy.loaded_mb),
         loaded_in_s=rounded(lazy.loaded_s, 2),
         unused_s=rounded(unused),
         given_back_in_s=rounded(left),
-        error=lazy.error if lazy.state == "unavailable" else None,
+        error=lazy.error if lazy.condition == "unavailable" else None,
     )
 
 

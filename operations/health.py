@@ -44,7 +44,7 @@ def health(semantic: Semantic, used: Memory, found: Stored | None) -> dict[str, 
     return {
         "status": "ok" if found else "error",
         "database": "ok" if found else "unreachable",
-        "model": {"name": semantic.lazy.model, "state": semantic.lazy.state, "loaded": loaded},
+        "model": {"name": semantic.lazy.model, "state": semantic.lazy.condition, "loaded": loaded},
         "model_loaded": loaded,
         "using_database_embeddings": True,
         "documents": found.documents if found else 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, load_means
+from encoders.turns import EncoderBusy
 from models import Embedding, TagEmbedding, model_number, tag_number
 from search.filters import Filter
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
@@ -34,6 +36,7 @@ KEPT_FILTERS = 16
 MOST_BETWEEN_LOOKS_S = 30.0
 BETWEEN_LOOKS_AT_FOLDER_S = 10.0
 MOST_WAITING = 2
+log = logging.getLogger("matmon.search")
 
 
 # Windows by (document, window), one look-up in the primary key each.
@@ -127,7 +130,7 @@ class Semantic:
         Of those who ask while it loads, MOST_WAITING wait; the others are told at once.
         """
         self.lazy.start()
-        self._watch_idleness()
+        self.watch_idleness()
         if wait_s <= 0 or not self._waiting.acquire(blocking=False):
             return self.lazy.state == "ready"
         try:
@@ -135,7 +138,7 @@ class Semantic:
         finally:
             self._waiting.release()
 
-    def _watch_idleness(self) -> None:
+    def watch_idleness(self) -> None:
         """Begin to look now and then whether the model is used; here, since a thread does not survive a fork."""
         with self._lock:
             if self._idle_s <= 0 or self._watch is not None:
@@ -171,8 +174,17 @@ class Semantic:
             self.lazy.give_back(self._refused, float("inf"))
 
     def note(self, away: Exception) -> None:
-        """Keep why the model could not be asked, for the status."""
-        self.lazy.error = str(away)
+        """Keep why the model could not be asked, for the status, and say it in the log, once."""
+        if not isinstance(away, EncoderBusy) and self.lazy.error != str(away):
+            log.warning("Only words are searched: %s", away)
+            self.lazy.error = str(away)
+
+    def _encoded(self, encode: Callable[[Sequence[str]], np.ndarray], words: str) -> Floats:
+        vector: Floats = encode([words])[0]
+        if self.lazy.error and self.lazy.state == "ready":
+            log.info("Meaning is searched again")
+            self.lazy.error = None
+        return vector
 
     @property
     def _stored_name(self) -> str:
@@ -213,7 +225,7 @@ class Semantic:
     def _vector(self, kind: str, words: str, encode: Callable[[Sequence[str]], np.ndarray]) -> Floats:
         key = (self.model_key, kind, words)
         kept = self._queries.recall(key)
-        return self._queries.keep(key, encode([words])[0]) if kept is None else kept
+        return self._queries.keep(key, self._encoded(encode, words)) if kept is None else kept
 
     def held_bytes(self) -> dict[str, int]:
         """Return the bytes of each part in memory."""

@@ -76,6 +76,8 @@ def test_a_setting_is_read(tmp_path: Path, name: str, given: str, field: str, va
         ("DEFAULT_LOCALE", "fr"),
         ("TRUSTED_PROXIES", "6"),
         ("SECURE_COOKIES", "yes"),
+        ("SEMANTIC_RUNTIME", "torch"),
+        ("EMBEDDINGS_BATCH_SIZE", "257"),
     ],
 )
 def test_a_bad_value_is_named_with_its_setting(tmp_path: Path, name: str, given: str) -> None:
@@ -83,6 +85,40 @@ def test_a_bad_value_is_named_with_its_setting(tmp_path: Path, name: str, given:
         read_settings({name: given}, tmp_path)
     assert name in str(caught.value)
     assert repr(given) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "host:8080", "ftp://host", "http://", "https:///v1", "http://host:port", "http://host:99999", "http://a b"],
+)
+def test_a_remote_model_without_an_address_stops_the_start(tmp_path: Path, given: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        read(tmp_path, SEMANTIC_MODEL="remote", EMBEDDINGS_URL=given)
+    assert f"EMBEDDINGS_URL={given!r}" in str(caught.value)
+    assert "it must be an address such as http://" in str(caught.value)
+
+
+def test_an_address_of_a_model_with_a_password_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="set EMBEDDINGS_API_KEY") as caught:
+        read(tmp_path, SEMANTIC_MODEL="remote", EMBEDDINGS_URL="https://user:hunter2@host/v1")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["מפתח", "two words", "a\nb"])
+def test_a_key_that_no_header_carries_is_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(BadSetting, match="EMBEDDINGS_API_KEY") as caught:
+        read(tmp_path, EMBEDDINGS_API_KEY=given)
+    assert given not in str(caught.value)
+
+
+def test_the_settings_of_a_remote_model_are_read(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, SEMANTIC_MODEL="remote", EMBEDDINGS_URL="http://host:8080/v1", EMBEDDINGS_API_KEY="key",
+        EMBEDDINGS_QUERY_PREFIX="query: ", EMBEDDINGS_BATCH_SIZE="64",
+    )  # fmt: skip
+    assert (found.embeddings_url, found.embeddings_api_key) == ("http://host:8080/v1", "key")
+    assert (found.embeddings_query_prefix, found.embeddings_batch_size) == ("query: ", 64)
+    assert "'key'" not in repr(found)
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,15 @@ def test_something_is_told_after_each_turn() -> None:
         with turns.turn():
             pass
     assert after == [0, 0, 0]
+
+
+def test_of_two_places_both_are_given_and_the_third_waits() -> None:
+    turns, free = Turns(deadline_s=0.05, places=2), threading.Event()
+    threads = [occupied(turns, free), occupied(turns, free)]
+    with pytest.raises(EncoderBusy, match=r"0\.05 s"), turns.turn():
+        pass
+    free.set()
+    for thread in threads:
+        thread.join()
+    with turns.turn():
+        assert turns.waiting == 0

@@ -1,0 +1,86 @@
+"""The breaker: open after failures in a row, one try after a rest, closed by a success."""
+
+from __future__ import annotations
+
+import pytest
+
+from encoders.breaker import Breaker
+
+
+class Harmless(Exception):
+    pass
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def fail(breaker: Breaker, times: int = 1) -> None:
+    for _ in range(times):
+        with pytest.raises(OSError, match="away"), breaker.watched(Harmless):
+            raise OSError("away")
+
+
+def succeed(breaker: Breaker) -> None:
+    with breaker.watched(Harmless):
+        pass
+
+
+def test_it_opens_after_failures_in_a_row() -> None:
+    breaker = Breaker(failures=3, rest_s=30, clock=Clock())
+    fail(breaker, 2)
+    assert breaker.lets_through()
+    fail(breaker)
+    assert not breaker.lets_through()
+
+
+def test_a_success_between_failures_keeps_it_closed() -> None:
+    breaker = Breaker(failures=3, clock=Clock())
+    for _ in range(5):
+        fail(breaker, 2)
+        succeed(breaker)
+    assert breaker.lets_through()
+
+
+def test_after_the_rest_one_try_goes_through_and_the_others_wait_for_how_it_ends() -> None:
+    clock = Clock()
+    breaker = Breaker(failures=1, rest_s=30, clock=clock)
+    fail(breaker)
+    clock.now += 29.9
+    assert not breaker.lets_through()
+    clock.now += 0.1
+    assert [breaker.lets_through() for _ in range(3)] == [True, False, False]
+    succeed(breaker)
+    assert [breaker.lets_through() for _ in range(3)] == [True, True, True]
+
+
+def test_a_try_that_fails_after_the_rest_opens_it_again() -> None:
+    clock = Clock()
+    breaker = Breaker(failures=3, rest_s=30, clock=clock)
+    fail(breaker, 3)
+    clock.now += 30
+    assert breaker.lets_through()
+    fail(breaker)
+    assert not breaker.lets_through()
+    clock.now += 30
+    assert breaker.lets_through()
+
+
+def test_a_try_that_never_ended_is_followed_by_another_after_a_rest() -> None:
+    clock = Clock()
+    breaker = Breaker(failures=1, rest_s=30, clock=clock)
+    fail(breaker)
+    clock.now += 30
+    assert breaker.lets_through()
+    clock.now += 30
+    assert breaker.lets_through()
+
+
+def test_what_is_harmless_does_not_open_it() -> None:
+    breaker = Breaker(failures=1, clock=Clock())
+    with pytest.raises(Harmless), breaker.watched(Harmless):
+        raise Harmless
+    assert breaker.lets_through()
