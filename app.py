@@ -123,7 +123,7 @@ def semantic_side(app: Flask, settings: Settings) -> Semantic:
         )
     found = prepared(app, settings, name)
     queries = kept_queries(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
-    lazy = LazyEncoder(found.load, name)
+    lazy = LazyEncoder(found.load, name, settings.model_retry_s)
     find = partial(prepared, app, settings)
     return Semantic(lazy, found.key, settings.model_idle_s, queries, find, found.manifest)
 
@@ -133,7 +133,7 @@ def prepared(app: Flask, settings: Settings, name: str) -> Prepared:
     folder = settings.models_dir / name
     if settings.embeddings_url and not folder.is_dir():
         return remote(settings)
-    return Prepared(name, lambda: load_encoder(folder, settings, app.extensions["matmon.guard"]), manifest(folder))
+    return Prepared(name, lambda: load_encoder(app, folder, settings), manifest(folder))
 
 
 def remote(settings: Settings) -> Prepared:
@@ -158,11 +158,18 @@ def manifest(folder: Path) -> Manifest | None:
         return None
 
 
-def load_encoder(folder: Path, settings: Settings, guard: Guard) -> Encoder:
+def load_encoder(app: Flask, folder: Path, settings: Settings) -> Encoder:
+    """Load a model folder; raises ModelUnusable, and MemoryShort where it would not fit."""
+    side: Semantic = app.extensions["matmon.semantic"]
+    guard: Guard = app.extensions["matmon.guard"]
     guard.check_room(loading_mb(read_manifest(folder)))
     from encoders.onnx_encoder import OnnxEncoder
 
-    turns = Turns(after_each=guard.check)
+    def after_each() -> None:
+        side.lazy.used()  # an import that embeds for an hour uses it too: were it loaded anew, there would be two
+        guard.check()
+
+    turns = Turns(after_each=after_each)
     return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, turns=turns)
 
 

@@ -35,6 +35,7 @@ class Settings:
     embeddings_batch_size: int = 32
     model_loading: str = "lazy"
     model_idle_s: int = 900
+    model_retry_s: int = 60
     tag_batch_size: int = 10
     passage_batch_size: int | None = None
     memory_limit_mb: int | None = None
@@ -78,6 +79,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         models_dir=Path(environ.get("MODELS_DIR", ROOT / "models")),
         model_loading=choice(environ, "MODEL_LOADING", "lazy", ("lazy", "warm")),
         model_idle_s=whole(environ, "MODEL_IDLE_SECONDS", 900, 0, 86_400),
+        model_retry_s=whole(environ, "MODEL_RETRY_SECONDS", 60, 1, 86_400),
         tag_batch_size=whole(environ, "TAG_BATCH_SIZE", 10, 1, 256),
         passage_batch_size=optional_whole(environ, "PASSAGE_BATCH_SIZE", 1, 256),
         memory_limit_mb=optional_whole(environ, "MEMORY_LIMIT_MB", 64, 1_048_576),

@@ -47,11 +47,14 @@ class LazyEncoder:
         self._state: State = "idle" if load else "off"
         self._encoder: Encoder | None = None
         self._retry_at = 0.0
+        self._rests = False
         self._used_at = 0.0
 
     @property
     def state(self) -> State:
         """Say where the encoder is; "unavailable" means that the last attempt to load it failed, or that it rests."""
+        if self._state == "unavailable" and self._rests and self._clock() >= self._retry_at:
+            return "idle"  # it has rested: nothing is wrong any more
         return self._state
 
     @property
@@ -72,7 +75,7 @@ class LazyEncoder:
         with self._lock:
             if self._load is None or not self._may_start():
                 return
-            self._state = "loading"
+            self._state, self._rests = "loading", False
             self._settled.clear()
             run = threading.Thread(target=self._run, args=(self._load,), name=f"load-{self.model}", daemon=True)
         # The interpreter must not end while a library loads in a thread: it would be aborted.
@@ -113,14 +116,16 @@ class LazyEncoder:
     def give_back(self, reason: str, for_s: float) -> bool:
         """Let go of the encoder after its current text, and load none for so long; return whether there was one.
 
-        The reason is shown and told to those who wait. One that is loading is given back when it is asked again.
+        The reason is shown and told to those who wait. One that is loading is let go of as soon as it is loaded.
         """
         with self._lock:
-            if self._state in ("off", "loading"):
+            if self._state == "off":
+                return False
+            self.error, self._retry_at, self._rests = reason, self._clock() + for_s, True
+            if self._state == "loading":
                 return False
             encoder, self._encoder = self._encoder, None
-            self._state, self.error = "unavailable", reason
-            self._retry_at = self._clock() + for_s
+            self._state = "unavailable"
         if encoder is None:
             return False
         encoder.close(reason)
@@ -133,7 +138,7 @@ class LazyEncoder:
         with self._lock:
             self._load, self.model = load, name
             self._encoder, self.error, self.loaded_s, self.loaded_mb = None, None, None, None
-            self._state = "idle"
+            self._state, self._rests = "idle", False
             self._settled.set()
         self._release()
 
@@ -159,19 +164,27 @@ class LazyEncoder:
             if self._load is load:
                 self._fail(error)
         else:
-            if self._load is load:  # else it was switched to another meanwhile
-                self._become_ready(encoder, time.monotonic() - began, (rss_bytes() - before) / 2**20)
+            figures = time.monotonic() - began, (rss_bytes() - before) / 2**20
+            if self._load is not load or not self._become_ready(encoder, *figures):
+                del encoder  # it was switched to another meanwhile, or memory is short
+                release_memory()
         finally:
             atexit.unregister(self.wait)
 
-    def _become_ready(self, encoder: Encoder, loaded_s: float, loaded_mb: float) -> None:
+    def _become_ready(self, encoder: Encoder, loaded_s: float, loaded_mb: float) -> bool:
+        """Serve with it, and return True; unless it was given back while it was loading."""
         log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
         with self._lock:
-            self._encoder, self.error = encoder, None
             self.loaded_s, self.loaded_mb = loaded_s, loaded_mb
-            self._used_at = self._clock()
-            self._state = "ready"
+            if self._rests:
+                self._state = "unavailable"
+            else:
+                self._encoder, self.error = encoder, None
+                self._used_at = self._clock()
+                self._state = "ready"
+            is_ready = not self._rests
         self._settled.set()
+        return is_ready
 
     def _fail(self, error: Exception) -> None:
         reason = str(error) or type(error).__name__
@@ -179,5 +192,5 @@ class LazyEncoder:
         with self._lock:
             self.error = reason
             self._retry_at = self._clock() + self._retry_after_s
-            self._state = "unavailable"
+            self._state, self._rests = "unavailable", False
         self._settled.set()

@@ -90,19 +90,26 @@ class Guard:
             )
 
     def _act(self, seen: Memory) -> None:
-        if self._resting and not self.text_only_left_s():
-            self._resting = False
-            self._note("text_only_over", seen)
         if seen.share >= self._drop_share and self._clock() - self._dropped_at >= BETWEEN_DROPS_S:
             self._dropped_at = self._clock()
             self._note("caches_dropped", seen)
             self._drop_caches()
             seen = self._look()
-        if seen.share >= self._give_back_share and not self._resting:
-            self._resting = True
-            self._rests_until = self._clock() + self._rest_s
+        if self.text_only_left_s():
+            return
+        if seen.share >= self._give_back_share:
+            self._rest(seen)
+        elif self._resting:
+            self._resting = False
+            self._note("text_only_over", seen)
+
+    def _rest(self, seen: Memory) -> None:
+        """Give the model back, or go on without: a rest that memory prolongs is one event."""
+        if not self._resting:
             self._note("model_given_back", seen)
-            self._give_back(SHORT.format(used=seen.used_mb, limit=seen.limit_mb), self._rest_s)
+        self._resting = True
+        self._rests_until = self._clock() + self._rest_s
+        self._give_back(SHORT.format(used=seen.used_mb, limit=seen.limit_mb), self._rest_s)
 
     def _note(self, kind: str, seen: Memory) -> None:
         log.warning("%s at %.0f of %.0f MB", kind.replace("_", " ").capitalize(), seen.used_mb, seen.limit_mb)

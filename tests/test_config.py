@@ -37,6 +37,7 @@ def test_nothing_set_is_a_local_run_on_sqlite(tmp_path: Path) -> None:
         ("MODELS_DIR", "/somewhere/models", "models_dir", Path("/somewhere/models")),
         ("MODEL_LOADING", "warm", "model_loading", "warm"),
         ("MODEL_IDLE_SECONDS", "0", "model_idle_s", 0),
+        ("MODEL_RETRY_SECONDS", "5", "model_retry_s", 5),
         ("TAG_BATCH_SIZE", "256", "tag_batch_size", 256),
         ("PASSAGE_BATCH_SIZE", "4", "passage_batch_size", 4),
         ("MEMORY_LIMIT_MB", "256", "memory_limit_mb", 256),
@@ -61,6 +62,7 @@ def test_a_setting_is_read(tmp_path: Path, name: str, given: str, field: str, va
     [
         ("MODEL_LOADING", "eager"),
         ("MODEL_IDLE_SECONDS", "-1"),
+        ("MODEL_RETRY_SECONDS", "0"),
         ("MODEL_IDLE_SECONDS", "86401"),
         ("MODEL_IDLE_SECONDS", "15m"),
         ("TAG_BATCH_SIZE", "0"),

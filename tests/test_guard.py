@@ -75,6 +75,18 @@ def test_words_alone_are_searched_for_a_while_and_then_all_again() -> None:
     assert guard.text_only_left_s() == 0
 
 
+def test_a_rest_goes_on_while_memory_is_short_and_is_told_once() -> None:
+    house = House(other_mb=95, caches_mb=0, model_mb=0)
+    guard = house.guard()
+    for house.now in range(200):
+        guard.check()
+    assert (guard.counts["model_given_back"], guard.counts["text_only_over"]) == (1, 0)
+    assert house.done.count("memory is short: 95 of 100 MB are used; for 60 s") == 4
+    house.other_mb, house.now = 50, 300
+    guard.check()
+    assert (guard.counts["text_only_over"], guard.text_only_left_s()) == (1, 0)
+
+
 def test_while_it_stays_high_caches_are_dropped_now_and_then_and_not_at_every_look() -> None:
     house = House(other_mb=88, model_mb=0)
     guard = house.guard()

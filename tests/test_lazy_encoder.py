@@ -205,9 +205,37 @@ def test_what_is_given_back_refuses_what_comes_and_rests_a_while() -> None:
     lazy.start()
     assert lazy.state == "unavailable"
     clock.now += 60
+    assert lazy.state == "idle"
     lazy.start()
     assert lazy.wait(10)
     assert lazy.error is None
+
+
+def test_one_given_back_while_it_loads_is_let_go_of_when_it_is_loaded() -> None:
+    gate, clock = Gate(), Clock()
+    lazy = LazyEncoder(gate, "e5-small", clock=clock)
+    lazy.start()
+    assert gate.begun.wait(10)
+    assert not lazy.give_back("memory is short", 60)
+    gate.open.set()
+    assert not lazy.wait(10)
+    assert (lazy.state, lazy.error, lazy.encoder) == ("unavailable", "memory is short", None)
+    lazy.start()
+    assert gate.calls == 1
+    clock.now += 60
+    lazy.start()
+    assert lazy.wait(10)
+    assert gate.calls == 2
+
+
+def test_one_that_cannot_be_loaded_does_not_get_well_by_resting() -> None:
+    gate, clock = Gate(failures=1), Clock()
+    gate.open.set()
+    lazy = LazyEncoder(gate, "e5-small", clock=clock)
+    lazy.start()
+    assert not lazy.wait(10)
+    clock.now += 3600
+    assert (lazy.state, lazy.error) == ("unavailable", "no such model")
 
 
 def test_one_that_is_not_loaded_rests_too() -> None:
