@@ -83,7 +83,7 @@ def known_manifest(folder: Path, told_by: str) -> Manifest | None:
         manifest = read_manifest(folder)
     except ModelUnusable:
         return None
-    return manifest if manifest.source == told_by and (folder / manifest.means).is_file() else None
+    return manifest if manifest.source == told_by else None
 
 
 def source(url: str, model: str, prefixes: tuple[str, str]) -> str:
@@ -138,11 +138,11 @@ def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], told_
 
 def _kept(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
     """Keep what was found out, for a start while the endpoint is down; return it. Raises ModelUnusable."""
-    manifest = values | {"format": FORMAT, "means": MEANS_FILE, "files": {}, "sizes": {}}
-    text = json.dumps(manifest, ensure_ascii=False, indent=2)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / MEANS_FILE, lambda new: np.save(new, means))
+        sizes = {MEANS_FILE: (folder / MEANS_FILE).stat().st_size}
+        text = json.dumps(values | {"format": FORMAT, "means": MEANS_FILE, "files": {}, "sizes": sizes}, indent=2)
         _replace(folder / FILE_NAME, lambda new: new.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise ModelUnusable(
