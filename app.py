@@ -33,7 +33,7 @@ from encoders.base import Encoder
 from encoders.footprint import loading_mb, release_memory
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
-from encoders.turns import Turns
+from encoders.turns import EncoderAway, Turns
 from indexing.jobs import Running
 from models import db
 from operations.figures import Watch
@@ -61,6 +61,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 RETRY_S = 5
+IMPORT_WAIT_S = 20  # for a model that is being loaded; a job that is silent for 30 s is taken for dead
 log = logging.getLogger("matmon")
 
 
@@ -198,12 +199,24 @@ def connect_database(app: Flask, settings: Settings) -> None:
     with app.app_context():
         prepare_sqlite(db.engine)
         engine = db.engine
-    side: Semantic = app.extensions["matmon.semantic"]
 
     def encoder() -> Encoder | None:
-        return side.lazy.encoder if side.ready(60) else None
+        with Session(engine) as session:
+            return encoder_for_import(app, session)
 
     app.extensions["matmon.start_job"] = lambda job, path: Running(lambda: Session(engine), job, path, encoder).start()
+
+
+def encoder_for_import(app: Flask, session: Session) -> Encoder | None:
+    """Return the model that serves, None where there is none; raises EncoderAway while it rests for want of memory."""
+    side: Semantic = app.extensions["matmon.semantic"]
+    side.follow(session)
+    side.ready(0)
+    if side.lazy.wait(IMPORT_WAIT_S):
+        return side.lazy.encoder
+    if app.extensions["matmon.guard"].text_only_left_s():
+        raise EncoderAway(side.lazy.error or "memory is short")
+    return None
 
 
 def add_pages(app: Flask, settings: Settings) -> None:

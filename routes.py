@@ -18,6 +18,7 @@ from flask_babel import format_date, format_percent, format_timedelta, gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import Settings
+from indexing.embedding import waiting_documents
 from indexing.importing import Options, preview
 from indexing.jobs import is_cut_off, options_of
 from indexing.reading import FileUnusable
@@ -73,9 +74,10 @@ def locale() -> str:
 
 
 @pages.app_context_processor
-def meaning_state() -> dict[str, str]:
+def meaning_state() -> dict[str, Any]:
     """Tell every template whether meaning can be searched: the search box says so where it cannot."""
-    return {"meaning_state": semantic().state}
+    guard = watch().guard()
+    return {"meaning_state": semantic().state, "text_only_left_s": guard.text_only_left_s() if guard else 0.0}
 
 
 @pages.get("/")
@@ -233,8 +235,17 @@ def import_job(number: int) -> str:
     path = upload_path(upload_folder(), job)
     shown = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
     return render_template(
-        "import_job.html", query=Query(), job=job, preview=shown, cut_off=is_cut_off(job), kept=path.exists()
-    )
+        "import_job.html", query=Query(), job=job, preview=shown, cut_off=is_cut_off(job), kept=path.exists(),
+        waiting=waiting_for_meaning(job),
+    )  # fmt: skip
+
+
+def waiting_for_meaning(job: Job) -> int:
+    """Return how many documents of an import's collection are found by words only, once it is done."""
+    model = semantic().model_key
+    if job.state != "done" or model is None:
+        return 0
+    return waiting_documents(db.session(), model, options_of(job).collection)
 
 
 @pages.post("/import/<int(max=9007199254740991):number>")

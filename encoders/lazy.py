@@ -60,7 +60,7 @@ class LazyEncoder:
     @property
     def condition(self) -> State:
         """Say what an operator should see: the state, but "unavailable" too where the last text found no model."""
-        return "unavailable" if self._state == "ready" and self.error else self._state
+        return "unavailable" if self._state == "ready" and self.error else self.state
 
     @property
     def encoder(self) -> Encoder | None:

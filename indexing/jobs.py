@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
+from encoders.footprint import release_memory
 from encoders.turns import EncoderAway
 from indexing.embedding import embed
 from indexing.importing import Options, Report, import_file
@@ -25,6 +26,8 @@ from models import Job
 SILENT_S = 30  # a job that said nothing for so long was cut off, and can be started again
 REPORT_EVERY_S = 0.5
 KEPT_JOBS = 50
+# Before a model that is away is asked again: a minute together, as long as memory rests, and each under SILENT_S.
+PAUSES_S = (1.0, 4.0, 8.0, 16.0, 16.0, 16.0)
 
 log = logging.getLogger("matmon.indexing")
 Sessions = Callable[[], AbstractContextManager[Session]]
@@ -58,11 +61,21 @@ def is_cut_off(job: Job) -> bool:
 
 
 class Running:
-    """The thread that runs one job, with a session of its own."""
+    """The thread that runs one job, with a session of its own.
 
-    def __init__(self, sessions: Sessions, job: int, path: Path, encoder: Callable[[], Encoder | None]) -> None:
+    `encoder` gives None where there is no model, and raises EncoderAway where it may come again.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        job: int,
+        path: Path,
+        encoder: Callable[[], Encoder | None],
+        pauses_s: Sequence[float] = PAUSES_S,
+    ) -> None:
         self._sessions, self._job, self._path, self._encoder = sessions, job, path, encoder
-        self._told = 0.0
+        self._pauses_s, self._told = pauses_s, 0.0
 
     def start(self) -> threading.Thread:
         thread = threading.Thread(target=self.run, name=f"import-{self._job}", daemon=True)
@@ -87,17 +100,34 @@ class Running:
         self._tell(state="running", total=size, done=0)
         report = import_file(session, self._path, options, lambda done: self._tell_sometimes(done=done))
         self._tell(report=figures(report))
-        if encoder := self._encoder():
-            self._tell(state="embedding", done=0, total=0)
-            try:
-                embed(
-                    session, encoder, options.collection,
-                    lambda progress: self._tell_sometimes(done=progress.done, total=progress.total),
-                )  # fmt: skip
-            except EncoderAway as away:
-                log.warning("Imported, but not yet embedded: %s; go on with: flask --app app embed", away)
+        self._embed(session, options.collection)
         self._tell(state="done")
         self._path.unlink(missing_ok=True)
+
+    def _embed(self, session: Session, collection: str) -> None:
+        """Embed what was imported; where the model stays away, the rest waits for `flask embed`."""
+        for pause_s in self._pauses_s:
+            if self._embedded(session, collection):
+                return
+            release_memory()  # this thread was the last to hold a model that was given back
+            self._tell(state="embedding")
+            time.sleep(pause_s)
+        if not self._embedded(session, collection):
+            log.warning("Imported, and not all of it embedded; go on with: flask --app app embed")
+
+    def _embedded(self, session: Session, collection: str) -> bool:
+        """Embed all that can be now, and return False where the model went away; what was embedded is kept."""
+        try:
+            if encoder := self._encoder():
+                self._tell(state="embedding", done=0, total=0)
+                embed(
+                    session, encoder, collection,
+                    lambda progress: self._tell_sometimes(done=progress.done, total=progress.total),
+                )  # fmt: skip
+        except EncoderAway as away:
+            log.warning("The import waits for the model: %s", away)
+            return False
+        return True
 
     def _tell_sometimes(self, **values: object) -> None:
         if time.monotonic() - self._told > REPORT_EVERY_S:
