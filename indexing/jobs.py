@@ -27,7 +27,7 @@ SILENT_S = 30  # a job that said nothing for so long was cut off, and can be sta
 REPORT_EVERY_S = 0.5
 KEPT_JOBS = 50
 # Before a model that is away is asked again: a minute together, as long as memory rests, and each under SILENT_S.
-PAUSES_S = (1.0, 4.0, 8.0, 16.0, 16.0, 16.0)
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
 
 log = logging.getLogger("matmon.indexing")
 Sessions = Callable[[], AbstractContextManager[Session]]

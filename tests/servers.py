@@ -82,9 +82,14 @@ class Server:
         return self._log.read_text(encoding="utf-8")
 
     def ask(self, path: str, **query: str) -> Answer:
+        return self.send("GET", quote(path) + ("?" + urlencode(query) if query else ""))
+
+    def send(self, method: str, address: str, body: bytes | None = None, **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request("GET", quote(path) + ("?" + urlencode(query) if query else ""))
+            connection.request(
+                method, address, body, {name.replace("_", "-"): value for name, value in headers.items()}
+            )
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read().decode())
         finally:
