@@ -28,7 +28,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import api
 import operations.rates  # noqa: F401 - its storage is found by name
 import routes
-from config import BadSetting, Settings, read_settings
+from config import ORIGINAL, BadSetting, Settings, read_settings
 from encoders.base import Encoder
 from encoders.footprint import loading_mb, release_memory
 from encoders.lazy import LazyEncoder
@@ -122,19 +122,41 @@ def semantic_side(app: Flask, settings: Settings) -> Semantic:
             f"SEMANTIC_MODEL={name}: {folder} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
             f" or a folder made with: python scripts/prepare_model.py {name}"
         )
-    found = prepared(app, settings, name)
+    found = prepared(app, settings, settings.model_name)
     queries = kept_queries(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
-    lazy = LazyEncoder(found.load, name, settings.model_retry_s)
+    lazy = LazyEncoder(found.load, settings.model_name, settings.model_retry_s)
     find = partial(prepared, app, settings)
     return Semantic(lazy, found.key, settings.model_idle_s, queries, find, found.manifest)
 
 
 def prepared(app: Flask, settings: Settings, name: str) -> Prepared:
     """Return a model by the name of its folder; what is wrong with the folder is told when it is loaded."""
-    folder = settings.models_dir / name
+    folder = settings.models_dir / name.removesuffix(ORIGINAL)
+    if name.endswith(ORIGINAL):
+        return original(app, settings, name, folder)
     if settings.embeddings_url and not folder.is_dir():
         return remote(settings)
     return Prepared(name, lambda: load_encoder(app, folder, settings), manifest(folder))
+
+
+def original(app: Flask, settings: Settings, name: str, folder: Path) -> Prepared:
+    """Return the original of a prepared folder, in torch; its embeddings are not those of the folder."""
+    from encoders.original import original_manifest
+
+    known = manifest(folder)
+    told = original_manifest(known, name, settings.original_model) if known else None
+    return Prepared(name, lambda: load_original(app, settings, name, folder), told)
+
+
+def load_original(app: Flask, settings: Settings, name: str, folder: Path) -> Encoder:
+    from encoders.original import OriginalEncoder, original_manifest, original_mb, original_weights
+
+    guard: Guard = app.extensions["matmon.guard"]
+    known = read_manifest(folder)
+    guard.check_room(original_mb(known))
+    told = original_manifest(known, name, settings.original_model)
+    weights = original_weights(known, settings.original_model)
+    return OriginalEncoder(told, weights, settings.passage_batch_size, turns(app))
 
 
 def remote(settings: Settings) -> Prepared:
@@ -161,17 +183,22 @@ def manifest(folder: Path) -> Manifest | None:
 
 def load_encoder(app: Flask, folder: Path, settings: Settings) -> Encoder:
     """Load a model folder; raises ModelUnusable, and MemoryShort where it would not fit."""
-    side: Semantic = app.extensions["matmon.semantic"]
     guard: Guard = app.extensions["matmon.guard"]
     guard.check_room(loading_mb(read_manifest(folder)))
     from encoders.onnx_encoder import OnnxEncoder
+
+    return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, turns=turns(app))
+
+
+def turns(app: Flask) -> Turns:
+    side: Semantic = app.extensions["matmon.semantic"]
+    guard: Guard = app.extensions["matmon.guard"]
 
     def after_each() -> None:
         side.lazy.used()  # an import that embeds for an hour uses it too: were it loaded anew, there would be two
         guard.check()
 
-    turns = Turns(after_each=after_each)
-    return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, turns=turns)
+    return Turns(after_each=after_each)
 
 
 def memory_guard(app: Flask, settings: Settings) -> Guard:

@@ -15,7 +15,7 @@ from flask import Flask, current_app
 from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
 
-from config import Settings
+from config import ORIGINAL, Settings
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.turns import EncoderAway
 from indexing.choosing import chosen_key, drop, missing, stored_models, switch
@@ -321,11 +321,12 @@ def remote_model(found: Prepared, name: str) -> Prepared:
 
 def folder_fault(name: str) -> str:
     """Return what is wrong with a model folder, as a sentence; nothing where it can be served."""
+    folder = name.removesuffix(ORIGINAL)
     try:
-        manifest = read_manifest(current_app.extensions["matmon.settings"].models_dir / name)
+        manifest = read_manifest(current_app.extensions["matmon.settings"].models_dir / folder)
     except ModelUnusable as error:
         return str(error)
-    if manifest.name != name:
+    if manifest.name != folder:
         return f"{manifest.folder} holds the model {manifest.name}: rename the folder to that"
     return ""
 

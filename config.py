@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent
+# The name of a model that runs in torch, behind that of its folder.
+ORIGINAL = "-original"
 
 
 class BadSetting(ValueError):
@@ -27,6 +29,7 @@ class Settings:
     semantic_model: str = "e5-small"
     models_dir: Path = ROOT / "models"
     semantic_runtime: str = "onnx"
+    original_model: str = ""
     embeddings_url: str = ""
     embeddings_model: str = ""
     embeddings_api_key: str = field(default="", repr=False)
@@ -54,6 +57,12 @@ class Settings:
     log_queries: bool = False
 
     @property
+    def model_name(self) -> str:
+        """Return the name of the model that serves unless the database was switched to another."""
+        in_torch = self.semantic_runtime == "sentence-transformers" and self.semantic_model not in ("none", "remote")
+        return self.semantic_model + ORIGINAL if in_torch else self.semantic_model
+
+    @property
     def is_postgresql(self) -> bool:
         return self.database_url.startswith("postgresql")
 
@@ -70,6 +79,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         instance_dir=instance,
         semantic_model=model,
         semantic_runtime=choice(environ, "SEMANTIC_RUNTIME", "onnx", ("onnx", "sentence-transformers")),
+        original_model=environ.get("ORIGINAL_MODEL", "").strip(),
         embeddings_url=address(environ, "EMBEDDINGS_URL", is_needed=model == "remote"),
         embeddings_model=environ.get("EMBEDDINGS_MODEL", "").strip(),
         embeddings_api_key=api_key(environ, "EMBEDDINGS_API_KEY"),
