@@ -30,7 +30,7 @@ import operations.rates  # noqa: F401 - its storage is found by name
 import routes
 from config import ORIGINAL, BadSetting, Settings, read_settings
 from encoders.base import Encoder
-from encoders.footprint import loading_mb, release_memory
+from encoders.footprint import loading_mb, release_memory, trim_memory
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.turns import EncoderAway, Turns
@@ -196,7 +196,7 @@ def turns(app: Flask) -> Turns:
 
     def after_each() -> None:
         side.lazy.used()  # an import that embeds for an hour uses it too: were it loaded anew, there would be two
-        guard.check()
+        guard.check_between()
 
     return Turns(after_each=after_each)
 
@@ -217,6 +217,7 @@ def memory_guard(app: Flask, settings: Settings) -> Guard:
         settings.memory_drop_caches_share,
         settings.memory_give_back_share,
         settings.memory_rest_s,
+        trim_memory,
     )
 
 
