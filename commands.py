@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
@@ -90,11 +91,16 @@ def import_command(
     size = file.stat().st_size if file.is_file() else 0
     try:
         with progress_bar(total=size, unit="B", unit_scale=True, desc=file.name) as bar:
-            report = import_file(db.session(), file, options, lambda done: bar.update(done - bar.n))
+            told = partial(show_bytes, bar)
+            report = import_file(db.session(), file, options, told, own_process=True)
     except FileUnusable as error:
         refuse(str(error))
     click.echo(summary(report))
     sys.exit(report.exit_code)
+
+
+def show_bytes(bar: Any, done: int) -> None:
+    bar.update(done - bar.n)
 
 
 def summary(report: Report) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
@@ -17,7 +14,7 @@ from sqlalchemy import Table, delete, select, update
 from sqlalchemy.orm import Session
 
 from indexing.counts import add_tags, add_terms, add_totals, take_from_collections
-from indexing.full_text import Indexed, index_words, unindex_words, widen_index, write_words
+from indexing.full_text import Indexed, index_words, unindex_words, write_words
 from models import (
     KEPT_CHANGES,
     Change,
@@ -34,7 +31,7 @@ from models import (
     tag_number,
 )
 from utils.hebrew import is_hebrew
-from utils.sql import among, many_writes, upsert
+from utils.sql import among, upsert
 
 TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
 
@@ -84,41 +81,6 @@ def write_documents(session: Session, collection: str, documents: Sequence[NewDo
     written = write_analysed(session, collection, analysed(collection, fresh))
     written.unchanged += unchanged
     return written
-
-
-def write_documents_ahead(
-    session: Session, collection: str, batches: Iterable[Sequence[NewDocument]], on_written: Callable[[Written], None]
-) -> None:
-    """Write batches as `write_documents` does; they are read and analysed in a thread while the last one is written.
-
-    The database works without the interpreter's lock: on two cores this takes the time of the longer half.
-    """
-    coming = iter(batches)
-    with ThreadPoolExecutor(1, "analysis") as ahead, quick_turns(), many_writes(session):
-        widen_index(session)
-        waiting: Future[list[Analysed]] | None = None
-        reading = ahead.submit(next, coming, None)
-        while batch := reading.result():
-            fresh, unchanged = unlike_stored(session, collection, batch)
-            on_written(Written(unchanged=unchanged))
-            analysing = ahead.submit(analysed, collection, fresh)
-            reading = ahead.submit(next, coming, None)
-            if waiting:
-                on_written(write_analysed(session, collection, waiting.result()))
-            waiting = analysing
-        if waiting:
-            on_written(write_analysed(session, collection, waiting.result()))
-
-
-@contextmanager
-def quick_turns() -> Iterator[None]:
-    """Let threads take turns after 0.05 ms, not 5: SQLite gives the interpreter up, and then waits to have it back."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(0.00005)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def analysed(collection: str, documents: Sequence[NewDocument]) -> list[Analysed]:

@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 from sqlalchemy.orm import Session
 
-from indexing.documents import NewDocument, Written, digest, write_documents_ahead
+from indexing.ahead import write_documents_ahead
+from indexing.documents import NewDocument, Written, digest
 from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
@@ -193,14 +194,18 @@ def import_file(
     path: Path,
     options: Options,
     on_bytes: Callable[[int], None] = lambda _: None,
+    own_process: bool = False,
 ) -> Report:
-    """Import a file, committing a batch at a time; raises FileUnusable before anything is written."""
+    """Import a file, committing a batch at a time; raises FileUnusable before anything is written.
+
+    `own_process` is for the command line: see indexing/ahead.py.
+    """
     check_columns(path, options)
     report = Report()
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
         repeated = repeats(path, options)
         accepted = _last_of_each(_documents(path, options, rejects, on_bytes), repeated, options, report)
-        write_documents_ahead(session, options.collection, batches(accepted), report.written.add)
+        write_documents_ahead(session, options.collection, batches(accepted), report.written.add, own_process)
     return report
 
 
