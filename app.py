@@ -228,6 +228,12 @@ def connect_database(app: Flask, settings: Settings) -> None:
         prepare_sqlite(db.engine)
         engine = db.engine
 
+    def close_idle_connections() -> None:
+        engine.dispose()  # with SQLite 2 MB of pages each; those at work are closed when they come back
+        release_memory()
+
+    side.after_idle = close_idle_connections
+
     def encoder() -> Encoder | None:
         with Session(engine) as session:
             return encoder_for_import(app, session)

@@ -30,6 +30,7 @@ from search.query import MODES, of_mapping
 from search.results import Results
 from search.search import search
 from search.semantic import Prepared, Semantic
+from utils.sql import freshen_statistics
 
 LOADING_S = 120
 BY_MEANING = frozenset({"hybrid", "semantic"})
@@ -95,6 +96,7 @@ def import_command(
             report = import_file(db.session(), file, options, told, own_process=True)
     except FileUnusable as error:
         refuse(str(error))
+    freshen_statistics(db.session())
     click.echo(summary(report))
     sys.exit(report.exit_code)
 
@@ -131,6 +133,8 @@ def embed_command(collection: str, model: str) -> None:
         except EncoderAway as stopped:
             click.echo(f"Stopped: {stopped}. What is done is kept; run it again to go on", err=True)
             sys.exit(1)
+    if done.done:
+        freshen_statistics(db.session())
     click.echo(f"{done.done} embedded under {encoder.name}")
     if waiting := waiting_documents(db.session(), register_key(encoder), collection):
         click.echo(f"{waiting} documents came meanwhile: run it again")

@@ -24,6 +24,7 @@ from benchmarks.server import MODES, Server, documents, first_semantic_s, hammer
 from encoders.manifest import Manifest, read_manifest
 from indexing.embedding import passages, register_model
 from models import Document, Embedding, Tag, TagEmbedding
+from utils.sql import freshen_statistics
 from utils.vectors import compact
 
 MODELS = WORK.parent / "models"
@@ -80,6 +81,7 @@ def embed_at_random(url: str, manifest: Manifest) -> None:
             found = [{"model_id": model, "tag_id": tag, "vector": v} for tag, v in zip(tags, vectors, strict=True)]
             session.execute(TagEmbedding.__table__.insert(), found)  # type: ignore[attr-defined]
         session.commit()
+        freshen_statistics(session)
     engine.dispose()
 
 

@@ -19,6 +19,7 @@ from utils.sql import among_sql, number_list
 from utils.vectors import Floats, centred
 
 PAGE = 1_000
+AT_ONCE = 200  # rows turned into bits at once: their floats stay in the processor's cache
 DOCUMENTS = 'SELECT document_id, "window", vector FROM embedding WHERE model_id = :model'
 TAGS = (
     "SELECT tag_id, 0, vector FROM tag_embedding WHERE model_id = :model"
@@ -144,8 +145,10 @@ class LiveIndex:
         return list(session.execute(text(statement), {"seen": self._version}).scalars())
 
     def _append(self, index: BitIndex, rows: Sequence[tuple[int, int, bytes]]) -> None:
-        if not rows:
-            return
+        for start in range(0, len(rows), AT_ONCE):
+            self._append_few(index, rows[start : start + AT_ONCE])
+
+    def _append_few(self, index: BitIndex, rows: Sequence[tuple[int, int, bytes]]) -> None:
         keys, parts, vectors = zip(*rows, strict=True)
         stored = centred(vectors, index.dim)
         groups = self._groups.groups(stored)

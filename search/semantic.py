@@ -106,6 +106,7 @@ class Semantic:
         self.default_model = encoder.model
         self._idle_s, self.find = idle_s, find
         self._queries = kept_queries() if queries is None else queries
+        self.after_idle: Callable[[], None] = lambda: None  # what else is let go of when nobody searches
         self._refused: str | None = None
         self._looked_at: tuple[int | None, str] | None = None
         self._looked_s = 0.0
@@ -149,7 +150,9 @@ class Semantic:
     def _unload_when_idle(self) -> None:
         while True:
             time.sleep(min(self._idle_s / 4, MOST_BETWEEN_LOOKS_S))
-            self.lazy.unload_if_idle(self._idle_s)
+            if self.lazy.unload_if_idle(self._idle_s):
+                self._loaded = None  # the index: 120 bytes a window, read again in a third of a second for 64,000
+                self.after_idle()
 
     def follow(self, session: Session) -> None:
         """Take up what the database says of the model, in one statement: the one it was switched to, if it was.

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -77,8 +78,10 @@ def test_a_killed_import_goes_on_where_it_stopped(settings: Settings, session: S
     while not documents(session):
         assert running.poll() is None
         assert time.monotonic() < until
+    family = psutil.Process(running.pid).children(recursive=True)
     running.kill()
     running.wait()
+    assert psutil.wait_procs(family, timeout=10)[1] == []  # none goes on without it
     kept = documents(session)
     assert 0 < kept < size
     stands_right(session)

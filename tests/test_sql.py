@@ -12,7 +12,17 @@ from sqlalchemy.orm import Session
 from app import create_app
 from models import Collection, State, Tag, TagCount, db
 from tests.conftest import closed, settings_for
-from utils.sql import among, among_sql, by_dialect, dialect, like_prefix, number_list, prepare_sqlite, upsert
+from utils.sql import (
+    among,
+    among_sql,
+    by_dialect,
+    dialect,
+    freshen_statistics,
+    like_prefix,
+    number_list,
+    prepare_sqlite,
+    upsert,
+)
 
 COLLECTION: Table = Collection.__table__  # type: ignore[assignment]
 TAG: Table = Tag.__table__  # type: ignore[assignment]
@@ -121,3 +131,12 @@ def test_the_apps_own_connections_are_prepared(database: str, tmp_path: Path) ->
             assert db.session.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
         assert db.session.execute(select(State.version)).scalar_one() == 0
     closed(app)
+
+
+def test_the_planner_is_told_what_the_tables_hold(session: Session) -> None:
+    upsert(session, COLLECTION, [row(number, "x", 1) for number in range(500)])
+    session.commit()
+    freshen_statistics(session)
+    if dialect(session) == "postgresql":
+        counted = text("SELECT reltuples FROM pg_class WHERE relname = :name")
+        assert session.execute(counted, {"name": COLLECTION.name}).scalar_one() == 500

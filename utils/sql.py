@@ -22,6 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
     bindparam,
     event,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -69,6 +70,16 @@ def many_writes(session: Session) -> Iterator[None]:
         for pragma in usual:
             session.connection().exec_driver_sql(f"PRAGMA {pragma}")
         session.rollback()
+
+
+def freshen_statistics(session: Session) -> None:
+    """Let PostgreSQL's planner know what the tables hold now, as it would by itself within minutes; and commit.
+
+    Until then it sorts where it could read in order: 64,000 embeddings took 1.1 s longer to load.
+    """
+    if dialect(session) == "postgresql":
+        session.execute(text("ANALYZE"))
+        session.commit()
 
 
 def dialect(session: Session | Connection) -> str:
