@@ -232,7 +232,7 @@ def connect_database(app: Flask, settings: Settings) -> None:
         engine.dispose()  # with SQLite 2 MB of pages each; those at work are closed when they come back
         release_memory()
 
-    side.after_idle = close_idle_connections
+    app.extensions["matmon.semantic"].after_idle = close_idle_connections
 
     def encoder() -> Encoder | None:
         with Session(engine) as session:
