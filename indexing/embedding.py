@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from utils.windows import windows
 BATCH = 16
 TAG_BATCH = 100
 MOST_WINDOWS = 64
+# Characters between two words on progress: a batch of books, all told at once, kept a job silent for two minutes.
+SLICE = 8_000
 LAST_KEY = 2**63 - 1  # document keys are spread evenly up to it
 
 
@@ -130,7 +132,7 @@ def _embed_documents(
         while not stop.is_set() and (found := _next_documents(session, model, collection, after, last)):
             session.rollback()
             after = found[-1].id
-            _store(session, model, found, encoder, mean)
+            _store(session, model, found, encoder, mean, lambda: on_progress(progress))
             progress.done += len(found)
             on_progress(progress)
 
@@ -153,9 +155,38 @@ def passages(title: str, body: str) -> list[tuple[int, int, str]]:
     return [(start, end, f"{stripped(title)}\n{first}".strip()), *parts]
 
 
-def _store(session: Session, model: int, found: Sequence[Any], encoder: Encoder, mean: np.ndarray) -> None:
+def slices(texts: Sequence[str], most: int = SLICE) -> Iterator[list[str]]:
+    """Yield the texts in order, some at a time: as many as begin within so many characters."""
+    some: list[str] = []
+    characters = 0
+    for text in texts:
+        some.append(text)
+        characters += len(text)
+        if characters >= most:
+            yield some
+            some, characters = [], 0
+    if some:
+        yield some
+
+
+def _encoded(encoder: Encoder, texts: Sequence[str], between: Callable[[], None]) -> np.ndarray:
+    vectors = []
+    for some in slices(texts):
+        vectors.append(encoder.encode_passages(some))
+        between()
+    return np.concatenate(vectors)
+
+
+def _store(
+    session: Session,
+    model: int,
+    found: Sequence[Any],
+    encoder: Encoder,
+    mean: np.ndarray,
+    between: Callable[[], None],
+) -> None:
     parts = [(row, place, *part) for row in found for place, part in enumerate(passages(row.title, row.body))]
-    vectors = compact(encoder.encode_passages([text for *_, text in parts]), mean)
+    vectors = compact(_encoded(encoder, [text for *_, text in parts], between), mean)
     rows = [
         {"document_id": row.id, "model_id": model, "window": place, "start": start, "end": end,
          "content_hash": row.content_hash, "vector": vector}

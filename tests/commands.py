@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from config import ROOT, Settings
@@ -32,9 +33,9 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", "app", *map(str, arguments)]
 
 
-def run(settings: Settings, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(settings: Settings, *arguments: str | Path, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments),
+        [*under, *command(*arguments)],
         cwd=ROOT,
         env=environment(settings),
         capture_output=True,

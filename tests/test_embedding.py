@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, delete_documents, write_documents
-from indexing.embedding import Progress, embed, passages, waiting_documents, waiting_tags
+from indexing.embedding import SLICE, Progress, embed, passages, slices, waiting_documents, waiting_tags
 from models import Change, Embedding, TagEmbedding, document_number
 from search.semantic import model_of
 from tests.collections import HOUSE
@@ -79,6 +79,22 @@ def test_a_long_text_has_at_most_64_windows_that_cover_it(session: Session) -> N
     assert len(rows) <= 64
     assert rows[-1].end == len(body)
     assert all(later.start <= earlier.end + 1 for earlier, later in pairwise(rows[1:]))
+
+
+def test_long_texts_are_told_of_as_they_are_encoded(session: Session) -> None:
+    body = " ".join(f"Sentence number {n} is here." for n in range(2_000))
+    write_documents(session, "house", [NewDocument(str(n), "Long", body) for n in range(2)])
+    told, encoder = list[int](), HashedWords()
+    embed(session, encoder, on_progress=lambda progress: told.append(progress.done))
+    assert told.count(0) > 5
+    assert told[-1] == 2
+    assert max(sum(map(len, call[:-1])) for call in encoder.calls) < SLICE
+
+
+def test_slices_hold_every_text_in_order() -> None:
+    texts = ["a" * 5, "b" * 5, "c" * 30, "d", "e"]
+    assert list(slices(texts, 10)) == [["a" * 5, "b" * 5], ["c" * 30], ["d", "e"]]
+    assert list(slices([], 10)) == []
 
 
 def test_deleting_a_document_deletes_its_embeddings_and_says_so_to_running_processes(session: Session) -> None:
