@@ -19,6 +19,10 @@ from utils.points import strip_points
 
 GRAPH_FILE = "model.onnx"
 
+# Read when onnxruntime is loaded. Since 1.29 it would tell its maker of the host and of the model, keep a number for the
+# host in the user's home, and take a thread and 6 MB for it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 Made = TypeVar("Made")
 
 # From so many tokens on, what a batch leaves in the allocator (up to 30 MB) is handed back, in 0.3 ms.

@@ -51,6 +51,20 @@ def test_embeddings_are_those_of_the_source_engine(encoder: OnnxEncoder) -> None
     assert cosines.min() > 0.999
 
 
+ENCODE = """
+import sys; from pathlib import Path; from encoders.onnx_encoder import OnnxEncoder
+OnnxEncoder(Path(sys.argv[1])).encode_queries(["a"])
+"""
+
+
+@pytest.mark.model
+def test_the_runtime_tells_nobody_of_this_host(e5_folder: Path, tmp_path: Path) -> None:
+    """Where it means to, it leaves a number for the host and a queue of events in the user's home."""
+    given = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", ENCODE, e5_folder], cwd=ROOT, env=given, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.model
 def test_a_text_has_the_same_embedding_in_any_company(encoder: OnnxEncoder, e5_folder: Path) -> None:
     others = ["אחת שתיים שלוש", "ארבע חמש שש", "dog", "a longer sentence about nothing in particular"]
