@@ -19,8 +19,8 @@ from utils.points import strip_points
 
 GRAPH_FILE = "model.onnx"
 
-# Read when onnxruntime is loaded. Since 1.29 it would tell its maker of the host and of the model, keep a number for the
-# host in the user's home, and take a thread and 6 MB for it.
+# Read when onnxruntime is loaded. Since 1.29 it would tell its maker of the host and of the model, keep a number for
+# the host in the user's home, and take a thread and 6 MB for it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Made = TypeVar("Made")
