@@ -110,7 +110,7 @@ class LazyEncoder:
                 return False
             self._encoder = None
             self._state = "idle"
-        self._release()
+        self._release(self._spelling)
         return True
 
     def give_back(self, reason: str, for_s: float) -> bool:
@@ -130,21 +130,23 @@ class LazyEncoder:
             return False
         encoder.close(reason)
         del encoder
-        self._release()
+        self._release(self._spelling)
         return True
 
     def switch(self, load: Callable[[], Encoder], name: str) -> None:
         """Hold another model from now on: the present one is let go of, and the other loaded when it is asked for."""
         with self._lock:
+            was_held, spelling = self._encoder is not None, self._spelling
             self._load, self.model = load, name
             self._encoder, self.error, self.loaded_s, self.loaded_mb = None, None, None, None
             self._state, self._rests = "idle", False
             self._settled.set()
-        self._release()
+        if was_held:
+            self._release(spelling)
 
-    def _release(self) -> None:
+    def _release(self, spelling: str) -> None:
         release_memory()
-        log.info("Unloaded %s model, %.0f MB resident", self._spelling, rss_bytes() / 2**20)
+        log.info("Unloaded %s model, %.0f MB resident", spelling, rss_bytes() / 2**20)
 
     @property
     def _spelling(self) -> str:

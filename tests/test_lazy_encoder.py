@@ -252,3 +252,14 @@ def test_a_switch_holds_the_other_model_from_the_next_use_on() -> None:
     lazy.start()
     assert lazy.wait(10)
     assert cast("Stand", lazy.encoder) is other
+
+
+def test_a_switch_tells_in_the_log_of_the_model_that_went_and_of_none_that_was_not_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "matmon.encoders")
+    lazy = loaded()
+    caplog.clear()
+    for name in ("mine", "alephbert"):
+        lazy.switch(lambda: cast("Encoder", Stand()), name)
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == ["Unloaded e5-small model"]
