@@ -95,6 +95,13 @@ class LiveIndex:
             found = index.nearest(vector, first, then, places, offsets)
             return list(zip(index.keys[found].tolist(), index.parts[found].tolist(), strict=True))
 
+    def near_each(self, session: Session, vectors: Sequence[Floats], first: int, then: int) -> list[list[int]]:
+        """Return, for each vector, the keys nearest to it, at most `then`; as many statements as for one vector."""
+        with self._lock:
+            index = self._current(session)
+            offsets = np.zeros(1, np.float32)
+            return [index.keys[index.nearest(vector, first, then, None, offsets)].tolist() for vector in vectors]
+
     def _current(self, session: Session) -> BitIndex:
         version = int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
         if self._index is None:

@@ -30,6 +30,7 @@ from utils.vectors import Floats, centred
 
 MOST_NEAREST = 120  # documents that a search by meaning ranks
 FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
+FIRST_TAGS, MOST_CLOSE = 400, 40  # tags compared by bits with each of many names, and by their stored values
 # A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
 NARROW = 20_000
 KEPT_FILTERS = 16
@@ -355,23 +356,57 @@ class Semantic:
             return [], not names
         vectors, whole = self._tag_vectors(session, loaded, names)
         best: dict[int, float] = {}
-        for vector in vectors:
+        for vector in vectors.values():
             for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
                 best[tag] = max(best.get(tag, 0.0), cosine)
         manifest = loaded.manifest
         close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most], whole
 
-    def _tag_vectors(self, session: Session, loaded: _Loaded, names: Sequence[str]) -> tuple[list[Floats], bool]:
-        stored = _stored_tags(session, loaded, names)
-        others = [name for name in names if tag_number(name) not in stored]
+    def close_tags(
+        self, session: Session, names: Sequence[str], among_tags: Sequence[int] | None, most_unknown: int
+    ) -> tuple[dict[int, dict[int, float]], bool]:
+        """Return {name's tag key: {tag: closeness}} for stored tags close in meaning to each name, itself left out.
+
+        The tags compared with are those given, or the MOST_CLOSE that the index has nearest to each name. Closeness
+        is 0 to 1, of cosines from the model's tag_high on. Of names that are no stored tag the model encodes
+        `most_unknown` at most; beside it is told whether all were compared. The statements do not grow with the names.
+        """
+        loaded = self._known()
+        if loaded is None or not names:
+            return {}, not names
+        vectors, whole = self._tag_vectors(session, loaded, names, most_unknown)
+        if not vectors:
+            return {}, whole
+        if among_tags is None:
+            near = loaded.tags.near_each(session, list(vectors.values()), FIRST_TAGS, MOST_CLOSE)
+            among_tags = sorted({key for keys in near for key in keys})
+        stored = _tag_units(session, loaded, among_tags)
+        if not stored:
+            return {}, whole
+        cosines = np.stack(list(vectors.values())) @ np.stack(list(stored.values())).T
+        found: dict[int, dict[int, float]] = {name: {} for name in vectors}
+        keys, tags, manifest = list(vectors), list(stored), loaded.manifest
+        for row, column in zip(*(part.tolist() for part in np.nonzero(cosines >= manifest.tag_high)), strict=True):
+            if keys[row] != tags[column]:
+                found[keys[row]][tags[column]] = _closeness(float(cosines[row, column]), manifest)
+        return found, whole
+
+    def _tag_vectors(
+        self, session: Session, loaded: _Loaded, names: Sequence[str], most_unknown: int = 1_000
+    ) -> tuple[dict[int, Floats], bool]:
+        """Return the embeddings of names by their tag's key: the stored ones, and by the model those of the others."""
+        stored = _tag_units(session, loaded, [tag_number(name) for name in names])
+        others = {key: name for name in names if (key := tag_number(name)) not in stored}
         if others and not self.ready(0):
-            return list(stored.values()), False
+            return stored, False
         encoder = self.lazy.encoder
         if encoder is None:
-            return list(stored.values()), not others
+            return stored, not others
         self.lazy.used()
-        return [*stored.values(), *(self._vector("tag", name, encoder.encode_tags) for name in others)], True
+        asked = list(others.items())[:most_unknown]
+        made = {key: self._vector("tag", name, encoder.encode_tags) for key, name in asked}
+        return stored | made, len(asked) == len(others)
 
 
 FOREIGN = (
@@ -432,10 +467,10 @@ def _closeness(cosine: float, manifest: Manifest) -> float:
     return min(max((cosine - manifest.tag_low) / (1.0 - manifest.tag_low), 0.0), 1.0)
 
 
-def _stored_tags(session: Session, loaded: _Loaded, names: Sequence[str]) -> dict[int, Floats]:
-    """Return the embeddings, of length 1, of those names that are stored tags."""
+def _tag_units(session: Session, loaded: _Loaded, tags: Sequence[int]) -> dict[int, Floats]:
+    """Return the stored embeddings, of length 1, of those tags that have one."""
     rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
-        TagEmbedding.model_id == loaded.model, among(TagEmbedding.tag_id, [tag_number(name) for name in names])
+        TagEmbedding.model_id == loaded.model, among(TagEmbedding.tag_id, tags)
     )
     found = {row.tag_id: bytes(row.vector) for row in session.execute(rows)}
     if not found:
