@@ -17,12 +17,16 @@ from indexing.importing import document as as_document
 from indexing.jobs import is_cut_off
 from indexing.reading import FileUnusable
 from indexing.uploads import accept, upload_path
+from matching.answers import gap_json, recommendations_json
+from matching.bounds import MOST_JOBS, TooMuch
+from matching.gap import NoSuchJob, SeveralJobs, gap, job_by_id, job_by_title
+from matching.recommend import recommend
 from models import Job, db
 from operations.health import health, holdings, stats
 from operations.history import KEPT
 from operations.metrics import CONTENT_TYPE, exposition
 from operations.monitoring import health_json, memory_json
-from routes import is_token, searched, semantic, upload_folder, watch
+from routes import is_token, searched, semantic, skill_aliases, upload_folder, watch
 from search.documents import Page, document_page, similar
 from search.facets import tag_page
 from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query, clean
@@ -39,13 +43,19 @@ OURS = frozenset({"added_at", "changed_at"})  # in a document's answer: the answ
 class ApiError(Exception):
     """An answer that is not what was asked for: an HTTP status, a code and a sentence."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, more: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.more = status, code, message, more or {}
 
 
-def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    answer = jsonify({"error": {"code": code, "message": message}})
+def error_answer(
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Response:
+    answer = jsonify({"error": {"code": code, "message": message, **(more or {})}})
     answer.status_code = status
     answer.headers.update(headers or {})
     return answer
@@ -54,7 +64,7 @@ def error_answer(status: int, code: str, message: str, headers: Mapping[str, str
 @api.errorhandler(ApiError)
 def api_error(error: ApiError) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return error_answer(error.status, error.code, error.message, headers)
+    return error_answer(error.status, error.code, error.message, headers, error.more)
 
 
 def http_error(error: HTTPException) -> Response:
@@ -169,6 +179,66 @@ def api_tags() -> Response:
     return jsonify({"tags": [asdict(tag) for tag in found.tags], "total": found.total})
 
 
+@api.post("/api/recommend")
+def api_recommend() -> Response:
+    """Return the jobs that fit skills and a text best."""
+    fields = body_fields()
+    names, said, collection = (
+        text_list(fields, "skills"),
+        text_of(fields, "text"),
+        text_of(fields, "collection", "jobs"),
+    )
+    limit = fields.get("limit", 10)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_JOBS:
+        raise ApiError(422, "bad_parameter", f"limit must be a whole number from 1 to {MOST_JOBS}")
+    try:
+        found = recommend(db.session(), semantic(), collection, names, said, limit, skill_aliases())
+    except TooMuch as error:
+        raise too_much(error) from None
+    if not found.documents:
+        raise ApiError(404, "not_found", f"There is no collection {collection[:64]!r} with documents.")
+    return jsonify(recommendations_json(found, semantic()))
+
+
+@api.post("/api/skill-gap")
+def api_skill_gap() -> Response:
+    """Return what of one job's skills a person has."""
+    fields = body_fields()
+    names, collection = text_list(fields, "skills"), text_of(fields, "collection", "jobs")
+    own_id, title = text_of(fields, "document_id"), text_of(fields, "title")
+    if bool(own_id.strip()) == bool(title.strip()):
+        raise ApiError(422, "bad_parameter", "name the job by document_id or by title, one of them")
+    try:
+        job = job_by_id(db.session(), collection, own_id) if own_id else job_by_title(db.session(), collection, title)
+        found = gap(db.session(), semantic(), collection, job, names, skill_aliases())
+    except NoSuchJob as error:
+        raise ApiError(404, "not_found", str(error)) from None
+    except SeveralJobs as error:
+        choices = [{"id": one, "title": name} for one, name in error.choices]
+        raise ApiError(409, "ambiguous", str(error), {"choices": choices}) from None
+    except TooMuch as error:
+        raise too_much(error) from None
+    return jsonify(gap_json(found, semantic()))
+
+
+def too_much(error: TooMuch) -> ApiError:
+    return ApiError(413 if error.code == "text" else 422, "too_much", str(error))
+
+
+def text_of(fields: Mapping[str, Any], name: str, default: str = "") -> str:
+    given = fields.get(name)
+    if given is not None and not isinstance(given, str):
+        raise ApiError(422, "bad_parameter", f"{name} must be a text")
+    return given or default
+
+
+def text_list(fields: Mapping[str, Any], name: str) -> list[str]:
+    given = fields.get(name) or []
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise ApiError(422, "bad_parameter", f"{name} must be a list of texts")
+    return given
+
+
 def need_admin() -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not is_token(token.strip()):
@@ -189,7 +259,7 @@ def api_replace(own_id: str) -> tuple[Response, int]:
 
 def body_fields() -> dict[str, Any]:
     if not request.is_json:
-        raise ApiError(415, "unsupported_media_type", "Send the document as application/json.")
+        raise ApiError(415, "unsupported_media_type", "Send JSON, as application/json.")
     request.max_content_length = MOST_BODY_BYTES
     try:
         fields = request.get_json(silent=True)

@@ -273,7 +273,7 @@ def limit_rates(app: Flask, settings: Settings) -> None:
     searches = limiter.shared_limit(settings.rate_limit, scope="searches", exempt_when=is_cheap)
     for name in (
         "pages.everything", "pages.text", "pages.by_meaning", "pages.tags", "pages.document",
-        "api.api_search", "api.api_similar", "api.api_suggest",
+        "api.api_search", "api.api_similar", "api.api_suggest", "api.api_recommend", "api.api_skill_gap",
     ):  # fmt: skip
         views[name] = searches(views[name])
     tries = limiter.limit("10/minute", methods=["POST"])

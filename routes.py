@@ -23,6 +23,7 @@ from indexing.importing import Options, preview
 from indexing.jobs import is_cut_off, options_of
 from indexing.reading import FileUnusable
 from indexing.uploads import accept, upload_path
+from matching.aliases import Aliases, aliases
 from models import Job, db
 from operations.chart import chart
 from operations.figures import Watch
@@ -55,6 +56,11 @@ def semantic() -> Semantic:
 def watch() -> Watch:
     found: Watch = current_app.extensions["matmon.watch"]
     return found
+
+
+def skill_aliases() -> Aliases:
+    """Return the other names of skills: the project's, and the site's own beside its database."""
+    return aliases(settings().instance_dir / "skill-aliases.csv")
 
 
 def searched(query: Query) -> Results:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from matching.aliases import Aliases
 from matching.bounds import check
 from matching.jobs import asked_tags, tags_by_job
-from matching.scores import Answers, Asked, answers, coverage, unused
+from matching.scores import Answers, Asked, answers, coverage, percent, unused
 from matching.skills import Skill, skill, skills
 from matching.vocabulary import Match, close, size
 from models import Document, document_number, tag_key
@@ -65,8 +65,7 @@ class Gap:
 
     @property
     def match_percent(self) -> int:
-        """Return whole percents, rounded down: 100 only where everything is there exactly."""
-        return int(100 * self.coverage + 1e-9)
+        return percent(self.coverage)
 
 
 def job_by_id(session: Session, collection: str, own_id: str) -> Job:

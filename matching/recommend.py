@@ -13,7 +13,7 @@ from encoders.turns import EncoderAway
 from matching.aliases import Aliases
 from matching.bounds import MOST_SKILLS, check
 from matching.jobs import asked_tags, candidates, tags_by_job
-from matching.scores import Answers, Asked, answers, coverage, own_weights, score, used
+from matching.scores import Answers, Asked, answers, coverage, own_weights, percent, score, used
 from matching.skills import Skill, skills
 from matching.vocabulary import Known, known, named_skills, size
 from models import Document
@@ -38,6 +38,10 @@ class Fit:
     coverage: float
     semantic: float | None
     answers: Answers
+
+    @property
+    def match_percent(self) -> int:
+        return percent(self.coverage)
 
     @property
     def direction(self) -> str:

@@ -43,7 +43,7 @@ class Answers:
 
 
 def coverage(asked: Iterable[tuple[int, Asked]], matches: Mapping[int, Match]) -> float:
-    """Return the share of what a job asks that is there, 0 to 1: each skill by its weight times its match's strength."""
+    """Return the share of what a job asks that is there, 0 to 1: weights times the strengths of their matches."""
     whole = held = 0.0
     for tag, one in asked:
         whole += one.weight
@@ -65,9 +65,16 @@ def score(covered: float, share_used: float) -> float:
     return COVERED * covered + USED * share_used
 
 
+def percent(share: float) -> int:
+    """Return whole percents, rounded down: 100 only where everything is there exactly."""
+    return int(100 * share + 1e-9)
+
+
 def answers(asked: Iterable[tuple[int, Asked]], matches: Mapping[int, Match]) -> Answers:
     """Return what is answered, the surest first, and what is missing, in the job's order."""
-    matched, missing, optional = [], [], []
+    matched: list[Answer] = []
+    missing: list[str] = []
+    optional: list[str] = []
     for tag, one in asked:
         if match := matches.get(tag):
             matched.append(Answer(one.name, match.skill.text, match.strength, match.kind, one.is_optional))
@@ -78,7 +85,7 @@ def answers(asked: Iterable[tuple[int, Asked]], matches: Mapping[int, Match]) ->
 
 
 def own_weights(matches: Mapping[int, Match], rarity: Mapping[int, float]) -> dict[str, float]:
-    """Return the weight of each skill that the collection knows: of its rarest exact tag, else of its rarest close one."""
+    """Return the weight of each skill that the collection knows: of its rarest exact tag, else its rarest close one."""
     found: dict[tuple[str, str], float] = {}
     for tag, match in matches.items():
         key = match.skill.key, match.kind

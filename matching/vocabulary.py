@@ -56,7 +56,7 @@ class Known:
 
 
 def rarity(documents: int, of: int) -> float:
-    """Return the weight of a tag that `documents` of `of` have: about 0.7 for one that all have, and more for rare ones."""
+    """Return the weight of a tag that `documents` of `of` have: 0.7 for one that all have, more for rare ones."""
     return math.log(1.0 + of / (documents + 0.5))
 
 
@@ -117,7 +117,7 @@ def _counts(session: Session, collection: str, tags: Sequence[int]) -> dict[int,
     rows = select(TagCount.tag_id, TagCount.documents).where(
         TagCount.collection_id == number("collection", collection), among(TagCount.tag_id, tags)
     )
-    return {tag: count for tag, count in session.execute(rows)} if tags else {}
+    return {row.tag_id: row.documents for row in session.execute(rows)} if tags else {}
 
 
 def named_skills(session: Session, collection: str, said: str, most: int, aliases: Aliases) -> list[str]:
@@ -126,7 +126,7 @@ def named_skills(session: Session, collection: str, said: str, most: int, aliase
     here = number("collection", collection)
     rows = select(Tag.id, Tag.name).join(TagCount, TagCount.tag_id == Tag.id)
     rows = rows.where(TagCount.collection_id == here, among(Tag.id, runs))
-    names = {tag: name for tag, name in session.execute(rows)} if runs else {}
+    names = {row.id: row.name for row in session.execute(rows)} if runs else {}
     places = {place: names[tag] for tag in names for place in runs[tag]}
     return list(dict.fromkeys(_longest(places)))[:most]
 
@@ -141,10 +141,10 @@ def _runs(said: str, aliases: Aliases) -> dict[int, list[tuple[int, int]]]:
             if end > start + 1 and _PARTS.search(said, parted[end - 2].end, parted[end - 1].start):
                 break
             for name in _spelled(tag_key(said[first.start : parted[end - 1].end]), first.form):
-                key = aliases.key(name)
-                if key not in numbers:
-                    numbers[key] = tag_number(key)
-                found.setdefault(numbers[key], []).append((start, end))
+                for key in dict.fromkeys((name, *aliases.keys(aliases.key(name)))):
+                    if key not in numbers:
+                        numbers[key] = tag_number(key)
+                    found.setdefault(numbers[key], []).append((start, end))
     return found
 
 
