@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from config import ROOT
+from indexing.documents import NewDocument, write_documents
 from indexing.importing import Options
 from indexing.jobs import new_job
 from models import Base, Document, db, document_number
@@ -46,6 +47,8 @@ def api(database: str, tmp_path: Path) -> Iterator[Flask]:
     app = create_app(settings_for(database, tmp_path, rate_limit="8/minute"))
     with app.app_context():
         app.extensions["matmon.semantic"] = fill(db.session())
+        twins = [NewDocument(name, "Twins", "") for name in ("one", "two")]
+        write_documents(db.session(), "twins", twins)
         new_job(db.session(), "waits.csv", Options()).id = 7
         db.session.commit()
     yield app
@@ -123,6 +126,40 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("suggest", 429): [too_often("/api/suggest?q=ab")],
     ("tags", 200): [get("/api/tags"), get("/api/tags?prefix=זכ&collection=house&limit=1&page=2")],
     ("tags", 422): [get("/api/tags?limit=501"), get("/api/tags?page=x")],
+    ("recommend", 200): [
+        post("/api/recommend", json={"skills": ["זכויות", "baking (2 years)"], "collection": "house"}),
+        post("/api/recommend", json={"text": "good bread and baking", "collection": "house", "limit": 1}),
+        post("/api/recommend", json={"collection": "house"}),
+    ],
+    ("recommend", 400): [post("/api/recommend", data="[", content_type="application/json")],
+    ("recommend", 404): [post("/api/recommend", json={"skills": ["a"]})],
+    ("recommend", 413): [post("/api/recommend", json={"text": "x" * 100_001, "collection": "house"})],
+    ("recommend", 415): [post("/api/recommend", data="skills=a")],
+    ("recommend", 422): [
+        post("/api/recommend", json={"skills": ["a"] * 201}),
+        post("/api/recommend", json={"skills": "a"}),
+        post("/api/recommend", json={"text": 1}),
+        post("/api/recommend", json={"limit": 101}),
+        post("/api/recommend", json={"limit": True}),
+    ],
+    ("recommend", 429): [lambda client: [client.post("/api/recommend", json={}) for _ in range(9)][-1]],
+    ("skillGap", 200): [
+        post("/api/skill-gap", json={"document_id": "rent", "collection": "house", "skills": ["דיור", "baking"]}),
+        post("/api/skill-gap", json={"title": "SOURDOUGH bread", "collection": "house"}),
+    ],
+    ("skillGap", 400): [post("/api/skill-gap", json=[])],
+    ("skillGap", 404): [
+        post("/api/skill-gap", json={"document_id": "rent"}),
+        post("/api/skill-gap", json={"title": "nothing", "collection": "house"}),
+    ],
+    ("skillGap", 409): [post("/api/skill-gap", json={"title": "twins", "collection": "twins"})],
+    ("skillGap", 413): [post("/api/skill-gap", json={"title": "x" * 5_000_000})],
+    ("skillGap", 415): [post("/api/skill-gap", data="x")],
+    ("skillGap", 422): [
+        post("/api/skill-gap", json={}),
+        post("/api/skill-gap", json={"document_id": "rent", "collection": "house", "skills": ["a" * 201]}),
+    ],
+    ("skillGap", 429): [lambda client: [client.post("/api/skill-gap", json={}) for _ in range(9)][-1]],
     ("createDocument", 201): [post("/api/documents", json=GOOD, headers=TOKEN)],
     ("createDocument", 200): [
         post("/api/documents?collection=house", json={"id": "rent", "body": "דירה"}, headers=TOKEN)
@@ -172,6 +209,8 @@ WITHOUT_TABLES: dict[str, Call] = {
     "search": get("/api/search?q=א"),
     "suggest": get("/api/suggest?q=זכו"),
     "tags": get("/api/tags"),
+    "recommend": post("/api/recommend", json={"skills": ["a"]}),
+    "skillGap": post("/api/skill-gap", json={"document_id": "rent"}),
     "createDocument": post("/api/documents", json=GOOD, headers=TOKEN),
     "document": get("/api/documents/rent"),
     "replaceDocument": put("/api/documents/rent", json=GOOD, headers=TOKEN),
