@@ -273,6 +273,7 @@ def limit_rates(app: Flask, settings: Settings) -> None:
     searches = limiter.shared_limit(settings.rate_limit, scope="searches", exempt_when=is_cheap)
     for name in (
         "pages.everything", "pages.text", "pages.by_meaning", "pages.tags", "pages.document",
+        "pages.match", "pages.match_asked",
         "api.api_search", "api.api_similar", "api.api_suggest", "api.api_recommend", "api.api_skill_gap",
     ):  # fmt: skip
         views[name] = searches(views[name])
@@ -302,7 +303,7 @@ def watch_memory(app: Flask, settings: Settings) -> None:
 
 def is_cheap() -> bool:
     """True for a page that searches nothing: the first page and the index of tags."""
-    return request.endpoint in ("pages.everything", "pages.tags") and not set(request.args) - {"lang"}
+    return request.endpoint in ("pages.everything", "pages.tags", "pages.match") and not set(request.args) - {"lang"}
 
 
 def add_to_templates(app: Flask) -> None:

@@ -34,7 +34,7 @@ WEIGHT_POSTGRESQL = "CAST(given.value ->> 1 AS double precision)"
 
 def candidates(session: Session, vocabulary: Known, collection: str) -> list[int]:
     """Return the jobs that share most with a person, by the rarity and strength of what they share; one statement."""
-    given = [[tag, vocabulary.matches[tag].strength * vocabulary.rarity[tag]] for tag in _read(vocabulary.counts)]
+    given = [[tag, vocabulary.matches[tag].worth * vocabulary.rarity[tag]] for tag in _read(vocabulary.counts)]
     if not given:
         return []
     statement = CANDIDATES.format(

@@ -43,12 +43,12 @@ class Answers:
 
 
 def coverage(asked: Iterable[tuple[int, Asked]], matches: Mapping[int, Match]) -> float:
-    """Return the share of what a job asks that is there, 0 to 1: weights times the strengths of their matches."""
+    """Return the share of what a job asks that is there, 0 to 1: weights times the worths of their matches."""
     whole = held = 0.0
     for tag, one in asked:
         whole += one.weight
         if tag in matches:
-            held += one.weight * matches[tag].strength
+            held += one.weight * matches[tag].worth
     return held / whole if whole else 0.0
 
 
@@ -57,8 +57,8 @@ def used(tags: Iterable[int], matches: Mapping[int, Match], own: Mapping[str, fl
     best: dict[str, float] = {}
     for tag in tags:
         if match := matches.get(tag):
-            best[match.skill.key] = max(best.get(match.skill.key, 0.0), match.strength)
-    return sum(own[key] * strength for key, strength in best.items()) / (sum(own.values()) or 1.0)
+            best[match.skill.key] = max(best.get(match.skill.key, 0.0), match.worth)
+    return sum(own[key] * worth for key, worth in best.items()) / (sum(own.values()) or 1.0)
 
 
 def score(covered: float, share_used: float) -> float:

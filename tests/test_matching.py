@@ -195,17 +195,17 @@ def test_more_than_a_request_may_hold_is_refused(session: Session) -> None:
 
 
 def test_the_statements_are_as_many_for_many_jobs_and_many_skills_as_for_few(session: Session) -> None:
-    names = [f"skill number {n}" for n in range(60)]
+    names = [f"skill {n} of many" for n in range(60)]
     rng = random.Random(0)
     jobs = [NewDocument(f"j{n}", f"Job {n}", "text", tuple(rng.sample(names, 8))) for n in range(600)]
     side = fill(session, jobs[:150], "jobs")  # more than meaning alone ranks
-    asked(session, side, *jobs[0].tags, said="skill number 1")
+    asked(session, side, *jobs[0].tags, said="skill 1 of many")
     with counted() as few:
-        assert asked(session, side, *jobs[0].tags, said="skill number 1", limit=1).fits
+        assert asked(session, side, *jobs[0].tags, said="skill 1 of many", limit=1).fits
     fill(session, jobs, "jobs")
-    asked(session, side, *names, said="skill number 1")
+    asked(session, side, *names, said="skill 1 of many")
     with counted() as many:
-        assert len(asked(session, side, *names, said="skill number 1", limit=100).fits) == 100
+        assert len(asked(session, side, *names, said="skill 1 of many", limit=100).fits) == 100
     assert len(many) <= len(few) <= 20
 
 

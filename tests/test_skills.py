@@ -16,8 +16,10 @@ NONE = Aliases()
 @pytest.mark.parametrize(
     "written",
     [
-        "Python", "PYTHON", "  python ", "python 3", "Python 3.11", "Python v3", "Python (primary)", "Python (senior, 5 years)",
-        "Python [expert]", "Python (3)", "Python - 5 years", "Python – advanced", "Python, nice to have", "Python: 3+ years",
+        "Python", "PYTHON", "  python ", "python 3", "Python 3.11", "Python v3", "Python (primary)",
+        "Python (senior, 5 years)",
+        "Python [expert]", "Python (3)", "Python - 5 years", "Python – advanced", "Python, nice to have",
+        "Python: 3+ years",
         "Python 5+ years", "5 years of Python", "3-5 years experience with Python", "Python (a plus)", "Python - יתרון",
         "Python (חובה) - 3 שנים", "Python\u200f", "• Python",
     ],
@@ -27,7 +29,9 @@ def test_spellings_of_one_skill_meet(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["ניהול צוות", "ניהול צוות - 3 שנים", "ניהול־צוות (בכיר)", "נִיהוּל צוות", "ניהול צוות, יתרון", "3 שנות ניסיון בניהול צוות"]
+    "written",
+    ["ניהול צוות", "ניהול צוות - 3 שנים", "ניהול־צוות (בכיר)", "נִיהוּל צוות", "ניהול צוות, יתרון",
+     "3 שנות ניסיון בניהול צוות"],
 )  # fmt: skip
 def test_hebrew_spellings_of_one_skill_meet(written: str) -> None:
     assert skill(written, NONE).key == skill("ניהול צוות", NONE).key
