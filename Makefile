@@ -46,6 +46,10 @@ run: $(VENV)/installed-run models/e5-small/manifest.json ## Start the site on ht
 		$(FLASK) import data/sample-he.jsonl --collection sample && \
 		$(FLASK) import data/sample-en.jsonl --collection sample && \
 		$(FLASK) embed && mkdir -p $(INSTANCE) && touch $(INSTANCE)/sample-loaded; fi
+	@if [ ! -f $(INSTANCE)/sample-jobs-loaded ]; then \
+		$(FLASK) import data/sample-jobs.jsonl --collection jobs && \
+		$(FLASK) import data/sample-profiles.jsonl --collection profiles && \
+		$(FLASK) embed && touch $(INSTANCE)/sample-jobs-loaded; fi
 	@exec $(BIN)/gunicorn -c gunicorn.conf.py app:app
 
 chromium:

@@ -21,7 +21,7 @@ from encoders.manifest import ModelUnusable, read_manifest
 from encoders.turns import EncoderAway
 from indexing.choosing import chosen_key, drop, missing, stored_models, switch
 from indexing.embedding import Progress, embed, waiting_documents
-from indexing.importing import Options, Report, import_file
+from indexing.importing import Options, Preview, Report, import_file, preview
 from indexing.reading import FileUnusable
 from models import db
 from search.documents import collections
@@ -80,17 +80,29 @@ def progress_bar(**options: Any) -> Any:
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="Which column is which field.")
 @click.option("--tag-separator", help="What parts the tags of one cell; else ; or | or a comma.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out.")
+@click.option(
+    "--preview", "only_preview", is_flag=True, help="Show how the columns are understood; nothing is written."
+)
 def import_command(
-    file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...]
+    file: Path,
+    collection: str,
+    mapping: tuple[str, ...],
+    tag_separator: str | None,
+    drop: tuple[str, ...],
+    only_preview: bool,
 ) -> None:
     """Import documents from a CSV, JSON lines or JSON FILE. The same file again changes nothing."""
-    need_tables()
+    if not only_preview:
+        need_tables()
     if any("=" not in pair for pair in mapping):
         refuse("--map takes FIELD=COLUMN, such as --map title=name")
     pairs = dict(pair.split("=", 1) for pair in mapping)
     options = Options(collection, pairs, tag_separator, frozenset(drop))
     size = file.stat().st_size if file.is_file() else 0
     try:
+        if only_preview:
+            click.echo(previewed(preview(file, options)))
+            return
         with progress_bar(total=size, unit="B", unit_scale=True, desc=file.name) as bar:
             told = partial(show_bytes, bar)
             report = import_file(db.session(), file, options, told, own_process=True)
@@ -99,6 +111,19 @@ def import_command(
     freshen_statistics(db.session())
     click.echo(summary(report))
     sys.exit(report.exit_code)
+
+
+def previewed(found: Preview) -> str:
+    """Return how a file is understood: each column with its meaning and first value, and the first documents."""
+    meant = {"": "kept with the document", "-": "left out"}
+    wide = max(len(column) for column, _, _ in found.columns)
+    lines = [
+        f"{column:<{wide}}  {meant.get(meaning, meaning):<22}  {shown}" for column, meaning, shown in found.columns
+    ]
+    for one in found.documents:
+        lines += ["", f"{one.own_id}: {one.title}", f"  {one.body[:100]}", f"  {'; '.join(one.tags)}"]
+    lines += ["", *(f"line {row.line}: {row.reason}" for row in found.refused), "Nothing was written."]
+    return "\n".join(lines)
 
 
 def show_bytes(bar: Any, done: int) -> None:

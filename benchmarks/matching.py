@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from benchmarks.figures import DATA, WORK, Figure, flask, tell
 
 INSTANCE = WORK / "matching"
-SEEDS = range(5)
 Case = tuple[Sequence[str], str]
 
 
@@ -70,9 +69,9 @@ def main() -> None:
         mrr, recall, ms = measured(profiles(), with_model)
         figures.append(Figure(f"Profiles, {name}: MRR@10", round(mrr, 4), bar=">= 0.967"))
         figures.append(Figure(f"Profiles, {name}: recall@10", round(recall, 4), bar=">= 1.0"))
-        found = [measured(halves(seed), with_model) for seed in (SEEDS if not with_model else SEEDS[:1])]
-        figures.append(Figure(f"Half of a role, {name}: MRR@10", round(statistics.fmean(f[0] for f in found), 4)))
-        figures.append(Figure(f"Half of a role, {name}: recall@10", round(statistics.fmean(f[1] for f in found), 4)))
+        mrr, recall, _ = measured(halves(0), with_model)
+        figures.append(Figure(f"Half of a role, {name}: MRR@10", round(mrr, 4), bar=">= 0.963"))
+        figures.append(Figure(f"Half of a role, {name}: recall@10", round(recall, 4), bar=">= 0.988"))
         figures.append(Figure(f"Recommending, {name}: processor time", round(ms, 1), "ms"))
     tell(figures)
 

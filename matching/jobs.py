@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
 from matching.scores import Asked
-from matching.skills import skill
+from matching.skills import NICE_WEIGHT, is_optional
 from matching.vocabulary import Known, rarity
 from models import DocumentTag, Tag, TagCount, number
 from utils.sql import among, by_dialect
@@ -67,8 +67,8 @@ def asked_tags(
 
 
 def _asked(name: str, count: int, documents: int, aliases: Aliases) -> Asked:
-    one = skill(name, aliases)
-    return Asked(name, rarity(count, documents) * one.weight, not one.required)
+    optional = is_optional(name, aliases)
+    return Asked(name, rarity(count, documents) * (NICE_WEIGHT if optional else 1.0), optional)
 
 
 def tags_by_job(session: Session, jobs: Iterable[int]) -> Iterator[tuple[int, list[int]]]:

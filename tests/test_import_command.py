@@ -96,3 +96,20 @@ def test_a_large_file_is_never_in_memory(started: Started, tmp_path: Path) -> No
     assert path.stat().st_size > 200 * 2**20
     with started.maker("sqlite").fresh(tmp_path) as url:
         assert commands.peak_rss_mb(settings_for(url, tmp_path), "import", path) < 150
+
+
+def test_a_preview_says_how_columns_are_understood_and_writes_nothing(settings: Settings, session: Session) -> None:
+    people = settings.instance_dir / "people.csv"
+    people.write_text("name,about,skills,phone,town\nדנה,מנתחת,SQL; python 3,050-1,חיפה\n,,,,\n", encoding="utf-8-sig")
+    asked = ("--map", "title=name", "--map", "body=about", "--drop", "phone", "--preview")
+    said = commands.run(settings, "import", people, *asked)
+    assert said.returncode == 0, said.stderr
+    rows = {line.split()[0]: line for line in said.stdout.splitlines() if line.strip()}
+    assert ["title" in rows["name"], "body" in rows["about"], "tags" in rows["skills"]] == [True] * 3
+    assert "left out" in rows["phone"]
+    assert "kept with the document" in rows["town"]
+    assert "SQL; python 3" in said.stdout
+    assert documents(session) == 0
+    wrong = commands.run(settings, "import", people, "--map", "title=full_name", "--preview")
+    assert wrong.returncode == 2
+    assert "the columns are name, about" in wrong.stderr

@@ -71,7 +71,7 @@ def test_has_close_and_missing_are_words_and_shapes(reader: FlaskClient) -> None
     assert re.search(r"≈ You have something close 1 food safety rules yours: food safety", text)
     assert "○ Missing 1" in text
     assert "+ You have besides 1 juggling" in text
-    assert re.search(r"\d+ % of what the job asks for", text)
+    assert re.search(r"\d+% of what the job asks for", text)
 
 
 def test_a_job_leads_to_its_gap_with_the_same_skills(reader: FlaskClient) -> None:

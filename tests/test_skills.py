@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from matching.aliases import OWN, Aliases, aliases
-from matching.skills import skill, skills, typed
+from matching.skills import is_optional, skill, skills, typed
 
 NONE = Aliases()
 
@@ -74,9 +74,8 @@ def test_levels_are_read(written: str, level: str) -> None:
      ("Python (optional)", False), ("Python (required)", True), ("אקסל (חובה)", True), ("plus size fashion", True)],
 )  # fmt: skip
 def test_what_is_nice_to_have_weighs_less(written: str, required: bool) -> None:
-    found = skill(written, NONE)
-    assert found.required is required
-    assert found.weight == (1.0 if required else 0.5)
+    assert skill(written, NONE).required is required
+    assert is_optional(written, NONE) is not required
 
 
 @pytest.mark.parametrize(
