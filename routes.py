@@ -186,10 +186,10 @@ def match() -> tuple[str, int]:
 def match_asked() -> AnyResponse | tuple[str, int]:
     """Answer a form; what fits into an address is led to it, so that it can be kept and shared."""
     form = {name: request.form.get(name, "") for name in ("skills", "collection", "job")}
+    if request.form.get("cv", "").strip() or sum(map(len, form.values())) > LONGEST_ADDRESS:
+        return match_page(request.form)
     address = match_address(form["skills"], form["collection"], form["job"])
-    if not request.form.get("cv", "").strip() and len(address) <= LONGEST_ADDRESS:
-        return redirect(address, 303)
-    return match_page(request.form)
+    return redirect(address, 303) if len(address) <= LONGEST_ADDRESS else match_page(request.form)
 
 
 def match_address(skills: str, collection: str, job: str = "") -> str:
@@ -202,7 +202,7 @@ def match_address(skills: str, collection: str, job: str = "") -> str:
 def match_page(args: Mapping[str, str]) -> tuple[str, int]:
     """Return the page of the jobs that fit, or of one job and what of it a person has."""
     collection, own_id = clean(args.get("collection", ""))[:64] or JOBS, args.get("job", "")
-    names, said = typed(args.get("skills", "")), args.get("cv", "")
+    names, said = typed(args.get("skills", "")[: MOST_TEXT + 1]), args.get("cv", "")
     found: Recommendations | Gap | None = None
     error = ""
     try:

@@ -11,6 +11,7 @@ from models import tag_key
 
 NICE_WEIGHT = 0.5  # of a skill that is nice to have, against 1 of one that is required
 
+LONGEST_ABOUT = 100  # characters that say only how well and how long
 _YEARS = re.compile(
     r"(?P<count>\d{1,2}(?:\.\d)?)\s*(?:\+|(?:-|–|to|עד)\s*\d{1,2})?\s*(?:years?|yrs?|שנים|שנות|שנה)(?!\w)\+?|(?P<two>שנתיים)",
     re.IGNORECASE,
@@ -42,7 +43,7 @@ _BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*")
 _TAIL = re.compile(r"(?:\s+[-–—]+\s*|\s*[,;:|]\s*)(?P<tail>[^,;:|]*?)$")
 _EXPERIENCE = re.compile(r"^\s*(?:of\s+)?(?:experience\s+)?(?:of|in|with)\s+", re.IGNORECASE)
 _HEBREW_EXPERIENCE = re.compile(r"^\s*(?:של\s+)?ני?סיון\s+(?:של\s+)?ב?")
-_PARTS = re.compile(r"[\n\r]+|[,;،](?![^()\[\]\n]*[)\]])|^\s*[•*]\s*", re.MULTILINE)
+_PARTS = re.compile(r"[\n\r]+|[,;،](?![^()\[\]\n]{0,200}[)\]])|^\s*[•*]\s*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def typed(text: str) -> list[str]:
     """Return the skills of a typed list, one a line or with commas between; a bare level belongs to the one before."""
     found: list[str] = []
     for part in map(str.strip, _PARTS.split(text)):
-        if found and _is_about(part):
+        if found and len(part) <= LONGEST_ABOUT and _is_about(" ".join(part.split())):
             found[-1] = f"{found[-1]}, {part}"
         elif any(character.isalnum() for character in part):
             found.append(part)

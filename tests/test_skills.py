@@ -91,6 +91,13 @@ def test_a_list_is_parted_by_lines_and_commas_and_a_level_stays_with_its_skill()
     assert typed(text) == ["Python (senior, 5 years)", "SQL", "ניהול צוות, 3 שנים", "אנגלית", "Excel"]
 
 
+@pytest.mark.parametrize(
+    "text", ["," * 100_000, "a, 5" + " " * 100_000 + "x", "(" * 100_000, "a,(" * 30_000, "1 " * 50_000]
+)
+def test_a_list_of_any_length_is_parted_at_once(text: str) -> None:
+    assert len(typed(text)) <= 50_000
+
+
 def test_a_skill_is_named_once() -> None:
     assert [one.key for one in skills(["Python", "python 3", "SQL", "PYTHON (senior)"], NONE)] == ["python", "sql"]
 
