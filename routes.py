@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
 from flask_babel import format_date, format_percent, format_timedelta, gettext
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import Settings
@@ -249,10 +250,16 @@ def match_link() -> dict[str, Any]:
 
 
 def has_jobs() -> bool:
-    """Tell whether there is a collection to match skills with; looked at every KEPT_S seconds."""
+    """Tell whether there is a collection to match skills with; looked at every KEPT_S seconds.
+
+    While the database is away it is as it was: pages that need no database have this link too.
+    """
     at, there = current_app.extensions.get("matmon.has_jobs", (0.0, False))
     if time.monotonic() - at >= KEPT_S or not at:
-        there = size(db.session(), JOBS) > 0
+        try:
+            there = size(db.session(), JOBS) > 0
+        except SQLAlchemyError:
+            db.session.rollback()
         current_app.extensions["matmon.has_jobs"] = time.monotonic(), there
     return bool(there)
 
