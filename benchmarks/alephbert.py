@@ -30,6 +30,7 @@ from utils.vectors import compact
 MODELS = WORK.parent / "models"
 MODEL = {"SEMANTIC_MODEL": "alephbert", "MODELS_DIR": str(MODELS)}
 DOCUMENTS, SEARCHES, EMBEDDED_BESIDE, IDLE_S = 20_000, 2_000, 2_000, 20
+SETTLED_S = 3  # the model is gone at once; its memory, the index and idle connections go right after it
 
 
 def many() -> Iterator[dict[str, object]]:
@@ -152,6 +153,7 @@ def idle_mb(server: Server) -> float:
         if time.monotonic() > until:
             raise RuntimeError("the model was not given back")
         time.sleep(0.5)
+    time.sleep(SETTLED_S)
     return server.pss_mb()
 
 
