@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -144,8 +145,10 @@ class Semantic:
         with self._lock:
             if self._idle_s <= 0 or self._watch is not None:
                 return
-            self._watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
-            self._watch.start()
+            watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
+            with suppress(RuntimeError):  # no room for a thread now: the next search begins it
+                watch.start()
+                self._watch = watch
 
     def _unload_when_idle(self) -> None:
         while True:
