@@ -13,6 +13,9 @@ PARTS = {
     "server": "The server: gunicorn, one worker, four threads, in a hard 512 MB, SQLite",
     "vectors": "The index of embeddings",
     "imports": "Import",
+    "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, in a hard 512 MB",
+    "two_workers": "The same with two workers in 1 GB",
+    "naive": "The naive way: sentence-transformers and torch in the process, every embedding fetched for each query",
 }
 HEAD = """# Benchmarks
 
