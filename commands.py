@@ -24,12 +24,13 @@ from indexing.embedding import Progress, embed, waiting_documents
 from indexing.importing import Options, Report, import_file
 from indexing.reading import FileUnusable
 from models import db
+from search.chosen import Prepared
 from search.documents import collections
 from search.evaluation import BadJudgements, Evaluation, evaluate, read_judgements, read_queries
 from search.query import MODES, of_mapping
 from search.results import Results
 from search.search import search
-from search.semantic import Prepared, Semantic
+from search.semantic import Semantic
 from utils.sql import freshen_statistics
 
 LOADING_S = 120

@@ -14,7 +14,7 @@ from config import ROOT
 
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
-    {"app", "gunicorn.conf"},
+    {"app", "semantics", "gunicorn.conf"},
     {"routes", "api", "commands", "embeddings_server"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
