@@ -46,6 +46,7 @@ def prepared(name: str, **environment: str) -> Path:
     """Return an instance folder with the documents and random embeddings; SQLite's is kept for the next run."""
     instance = WORK / f"alephbert-{name}"
     if (instance / "whole").exists():
+        flask(instance, "db", "upgrade")  # it may be of an earlier version
         return instance
     shutil.rmtree(instance, ignore_errors=True)
     instance.mkdir(parents=True)
