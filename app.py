@@ -9,7 +9,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import logging
 import sys
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -28,24 +27,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import api
 import operations.rates  # noqa: F401 - its storage is found by name
 import routes
-from config import ORIGINAL, BadSetting, Settings, read_settings
+from config import Settings, read_settings
 from encoders.base import Encoder
-from encoders.footprint import loading_mb, release_memory, trim_memory
-from encoders.lazy import LazyEncoder
-from encoders.manifest import Manifest, ModelUnusable, read_manifest
-from encoders.turns import EncoderAway, Turns
+from encoders.footprint import release_memory
 from indexing.jobs import Running
 from models import db
 from operations.figures import Watch
-from operations.guard import Guard
-from operations.memory import memory
 from search.query import Query
-from search.semantic import Prepared, Semantic, kept_queries
-from utils.memory import MB, keep_heap_small
+from semantics import encoder_for_import, memory_guard, semantic_side
+from utils.memory import keep_heap_small
 from utils.sql import prepare_sqlite
-from utils.terms import forget_words
 
-KNOWN_MODELS = ("e5-small", "alephbert", "remote")
 STATIC_AGE_S = 31_536_000
 # Everything comes from here: no script, style, font or picture from anywhere else, and none written into a page.
 POLICY = (
@@ -61,7 +53,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 RETRY_S = 5
-IMPORT_WAIT_S = 20  # for a model that is being loaded; a job that is silent for 30 s is taken for dead
 log = logging.getLogger("matmon")
 
 
@@ -112,115 +103,6 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def semantic_side(app: Flask, settings: Settings) -> Semantic:
-    """Return the semantic side, unloaded; raises BadSetting for a model that nobody could mean."""
-    name, folder = settings.semantic_model, settings.models_dir / settings.semantic_model
-    if name == "none":
-        return Semantic(LazyEncoder(None, name))
-    if name not in KNOWN_MODELS and not folder.is_dir():
-        raise BadSetting(
-            f"SEMANTIC_MODEL={name}: {folder} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
-            f" or a folder made with: python scripts/prepare_model.py {name}"
-        )
-    found = prepared(app, settings, settings.model_name)
-    queries = kept_queries(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
-    lazy = LazyEncoder(found.load, settings.model_name, settings.model_retry_s)
-    find = partial(prepared, app, settings)
-    return Semantic(lazy, found.key, settings.model_idle_s, queries, find, found.manifest)
-
-
-def prepared(app: Flask, settings: Settings, name: str) -> Prepared:
-    """Return a model by the name of its folder; what is wrong with the folder is told when it is loaded."""
-    folder = settings.models_dir / name.removesuffix(ORIGINAL)
-    if name.endswith(ORIGINAL):
-        return original(app, settings, name, folder)
-    if settings.embeddings_url and not folder.is_dir():
-        return remote(settings)
-    return Prepared(name, lambda: load_encoder(app, folder, settings), manifest(folder))
-
-
-def original(app: Flask, settings: Settings, name: str, folder: Path) -> Prepared:
-    """Return the original of a prepared folder, in torch; its embeddings are not those of the folder."""
-    from encoders.original import original_manifest
-
-    known = manifest(folder)
-    told = original_manifest(known, name, settings.original_model) if known else None
-    return Prepared(name, lambda: load_original(app, settings, name, folder), told)
-
-
-def load_original(app: Flask, settings: Settings, name: str, folder: Path) -> Encoder:
-    from encoders.original import OriginalEncoder, original_manifest, original_mb, original_weights
-
-    guard: Guard = app.extensions["matmon.guard"]
-    known = read_manifest(folder)
-    guard.check_room(original_mb(known))
-    told = original_manifest(known, name, settings.original_model)
-    weights = original_weights(known, settings.original_model)
-    return OriginalEncoder(told, weights, settings.passage_batch_size, turns(app))
-
-
-def remote(settings: Settings) -> Prepared:
-    """Return the model of the host at EMBEDDINGS_URL; what was found out about it lies in the instance folder."""
-    from encoders.endpoint import Endpoint  # 4 MB that only these sites need
-    from encoders.remote import known_manifest, open_remote, source
-
-    folder = settings.instance_dir / "remote"
-    prefixes = settings.embeddings_query_prefix, settings.embeddings_passage_prefix
-    endpoint = Endpoint(
-        settings.embeddings_url, settings.embeddings_model, settings.embeddings_api_key, settings.embeddings_batch_size
-    )
-    known = known_manifest(folder, source(endpoint.url, endpoint.model, prefixes))
-    return Prepared("remote", lambda: open_remote(endpoint, folder, prefixes), known)
-
-
-def manifest(folder: Path) -> Manifest | None:
-    try:
-        return read_manifest(folder)
-    except ModelUnusable as error:
-        log.warning("%s", error)
-        return None
-
-
-def load_encoder(app: Flask, folder: Path, settings: Settings) -> Encoder:
-    """Load a model folder; raises ModelUnusable, and MemoryShort where it would not fit."""
-    guard: Guard = app.extensions["matmon.guard"]
-    guard.check_room(loading_mb(read_manifest(folder)))
-    from encoders.onnx_encoder import OnnxEncoder
-
-    return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, turns=turns(app))
-
-
-def turns(app: Flask) -> Turns:
-    side: Semantic = app.extensions["matmon.semantic"]
-    guard: Guard = app.extensions["matmon.guard"]
-
-    def after_each() -> None:
-        side.lazy.used()  # an import that embeds for an hour uses it too: were it loaded anew, there would be two
-        guard.check_between()
-
-    return Turns(after_each=after_each)
-
-
-def memory_guard(app: Flask, settings: Settings) -> Guard:
-    """Return the guard of the memory; gunicorn.conf.py begins its watch in each worker."""
-    side: Semantic = app.extensions["matmon.semantic"]
-
-    def drop_caches() -> None:
-        side.drop_caches()
-        forget_words()
-        release_memory()
-
-    return Guard(
-        lambda: memory(settings.memory_limit_mb),
-        drop_caches,
-        side.give_back,
-        settings.memory_drop_caches_share,
-        settings.memory_give_back_share,
-        settings.memory_rest_s,
-        trim_memory,
-    )
-
-
 def connect_database(app: Flask, settings: Settings) -> None:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
@@ -239,18 +121,6 @@ def connect_database(app: Flask, settings: Settings) -> None:
             return encoder_for_import(app, session)
 
     app.extensions["matmon.start_job"] = lambda job, path: Running(lambda: Session(engine), job, path, encoder).start()
-
-
-def encoder_for_import(app: Flask, session: Session) -> Encoder | None:
-    """Return the model that serves, None where there is none; raises EncoderAway while it rests for want of memory."""
-    side: Semantic = app.extensions["matmon.semantic"]
-    side.follow(session)
-    side.ready(0)
-    if side.lazy.wait(IMPORT_WAIT_S):
-        return side.lazy.encoder
-    if app.extensions["matmon.guard"].text_only_left_s():
-        raise EncoderAway(side.lazy.error or "memory is short")
-    return None
 
 
 def add_pages(app: Flask, settings: Settings) -> None:

@@ -14,6 +14,10 @@ PARTS = {
     "vectors": "The index of embeddings",
     "imports": "Import",
     "matching": "Matching: 200 synthetic profiles and 2,157 roles (ESCO)",
+    "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, in a hard 512 MB",
+    "remote": "A site whose model is on another host, and that host",
+    "two_workers": "The same with two workers in 1 GB",
+    "naive": "The naive way: sentence-transformers and torch in the process, every embedding fetched for each query",
 }
 HEAD = """# Benchmarks
 

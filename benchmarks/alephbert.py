@@ -30,6 +30,7 @@ from utils.vectors import compact
 MODELS = WORK.parent / "models"
 MODEL = {"SEMANTIC_MODEL": "alephbert", "MODELS_DIR": str(MODELS)}
 DOCUMENTS, SEARCHES, EMBEDDED_BESIDE, IDLE_S = 20_000, 2_000, 2_000, 20
+SETTLED_S = 3  # the model is gone at once; its memory, the index and idle connections go right after it
 
 
 def many() -> Iterator[dict[str, object]]:
@@ -45,6 +46,7 @@ def prepared(name: str, **environment: str) -> Path:
     """Return an instance folder with the documents and random embeddings; SQLite's is kept for the next run."""
     instance = WORK / f"alephbert-{name}"
     if (instance / "whole").exists():
+        flask(instance, "db", "upgrade")  # it may be of an earlier version
         return instance
     shutil.rmtree(instance, ignore_errors=True)
     instance.mkdir(parents=True)
@@ -152,6 +154,7 @@ def idle_mb(server: Server) -> float:
         if time.monotonic() > until:
             raise RuntimeError("the model was not given back")
         time.sleep(0.5)
+    time.sleep(SETTLED_S)
     return server.pss_mb()
 
 

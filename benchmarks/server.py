@@ -51,6 +51,7 @@ def prepared() -> Path:
     """Return an instance folder with everything imported and embedded; kept for the next run."""
     instance = WORK / "server"
     if (instance / "whole").exists():
+        flask(instance, "db", "upgrade")  # it may be of an earlier version
         return instance
     shutil.rmtree(instance, ignore_errors=True)
     flask(instance, "db", "upgrade")

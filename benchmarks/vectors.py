@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import Figure, tell
-from search.semantic import FIRST, THEN
+from search.stored import FIRST, THEN
 from utils.bit_index import BitIndex
 from utils.memory import MB, process_memory
 from utils.vectors import Floats, centred, compact

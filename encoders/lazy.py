@@ -80,7 +80,11 @@ class LazyEncoder:
             run = threading.Thread(target=self._run, args=(self._load,), name=f"load-{self.model}", daemon=True)
         # The interpreter must not end while a library loads in a thread: it would be aborted.
         atexit.register(self.wait, 10.0)
-        run.start()
+        try:
+            run.start()
+        except RuntimeError as error:  # no room for a thread: else it would be loading for ever
+            atexit.unregister(self.wait)
+            self._fail(error)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait while it is loading, timeout_s at most, and return whether it is ready."""

@@ -2,83 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
-from encoders.manifest import Manifest, load_means
+from encoders.manifest import Manifest
 from encoders.turns import EncoderBusy
-from models import Embedding, TagEmbedding, model_number, tag_number
+from models import model_number, tag_number
+from search.chosen import FOREIGN, Chosen, Prepared, chosen_model
 from search.filters import Filter
-from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
-from search.meaning import Meaning, Near, best_windows
+from search.meaning import Meaning, Near
+from search.stored import Stored
 from utils.hebrew import stripped
 from utils.kept import Kept
-from utils.mean_groups import MeanGroups
-from utils.sql import among, among_sql, by_dialect, number_list
-from utils.vectors import Floats, centred
+from utils.vectors import Floats
 
-MOST_NEAREST = 120  # documents that a search by meaning ranks
-FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
-FIRST_TAGS, MOST_CLOSE = 400, 40  # tags compared by bits with each of many names, and by their stored values
-# A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
-NARROW = 20_000
-KEPT_FILTERS = 16
 MOST_BETWEEN_LOOKS_S = 30.0
 BETWEEN_LOOKS_AT_FOLDER_S = 10.0
 MOST_WAITING = 2
 log = logging.getLogger("matmon.search")
-
-
-# Windows by (document, window), one look-up in the primary key each.
-WINDOWS_SQLITE = (
-    'SELECT e.document_id, e."start", e."end", e.vector FROM json_each(:pairs) given CROSS JOIN embedding e'
-    " WHERE e.document_id = json_extract(given.value, '$[0]') AND e.model_id = :model"
-    " AND e.\"window\" = json_extract(given.value, '$[1]')"
-)
-WINDOWS_POSTGRESQL = (
-    'SELECT e.document_id, e."start", e."end", e.vector'
-    " FROM jsonb_array_elements(CAST(:pairs AS jsonb)) AS given(value) JOIN embedding e"
-    " ON e.document_id = CAST(given.value ->> 0 AS bigint) AND e.model_id = :model"
-    ' AND e."window" = CAST(given.value ->> 1 AS smallint)'
-)
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """What belongs to one loaded model."""
-
-    manifest: Manifest
-    model: int
-    passages: MeanGroups
-    questions: MeanGroups
-    documents: LiveIndex
-    tags: LiveIndex
-    filters: Kept[NDArray[np.int64]] = field(default_factory=lambda: Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes))
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A model that can be loaded, and what is known of it without; None where its folder cannot be served."""
-
-    name: str
-    load: Callable[[], Encoder]
-    manifest: Manifest | None
-
-    @property
-    def key(self) -> int | None:
-        """Return the key of the model's embeddings in the database."""
-        return model_number(self.manifest.name, self.manifest.checksum) if self.manifest else None
 
 
 def kept_queries(most: int = 1_000, most_bytes: int = 4 * 2**20, ttl_s: float = 7 * 86_400) -> Kept[Floats]:
@@ -114,7 +63,7 @@ class Semantic:
         self._watch: threading.Thread | None = None
         # Four threads serve the site: were they all to wait for the model, nothing else would be answered.
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
-        self._loaded: _Loaded | None = None
+        self._stored: Stored | None = None
         self._lock = threading.Lock()
 
     @property
@@ -145,14 +94,16 @@ class Semantic:
         with self._lock:
             if self._idle_s <= 0 or self._watch is not None:
                 return
-            self._watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
-            self._watch.start()
+            watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
+            with suppress(RuntimeError):  # no room for a thread now: the next search begins it
+                watch.start()
+                self._watch = watch
 
     def _unload_when_idle(self) -> None:
         while True:
             time.sleep(min(self._idle_s / 4, MOST_BETWEEN_LOOKS_S))
             if self.lazy.unload_if_idle(self._idle_s):
-                self._loaded = None  # the index: 120 bytes a window, read again in a third of a second for 64,000
+                self._stored = None  # the index: 120 bytes a window, read again in a third of a second for 64,000
                 self.after_idle()
 
     def follow(self, session: Session) -> None:
@@ -202,13 +153,13 @@ class Semantic:
 
     def _take_up(self, session: Session, found: Prepared) -> None:
         self.lazy.switch(found.load, found.name)
-        self.model_key, self._manifest, self._loaded = found.key, found.manifest, None
+        self.model_key, self._manifest, self._stored = found.key, found.manifest, None
         chosen = chosen_model(session, self._stored_name, found.key)
         self._refused = None if found.key is None or self._suits(chosen) else FOREIGN.format(name=found.name)
 
     def cache_figures(self) -> dict[str, dict[str, int]]:
         """Return what the caches hold and how often they helped."""
-        loaded, queries = self._loaded, self._queries
+        loaded, queries = self._stored, self._queries
         figures = {"entries": len(queries), "bytes": queries.nbytes, "hits": queries.hits, "misses": queries.misses}
         filters = loaded.filters if loaded else None
         kept = {"entries": len(filters), "bytes": filters.nbytes} if filters is not None else {}
@@ -217,12 +168,12 @@ class Semantic:
     def drop_caches(self) -> None:
         """Let go of what can be made again at little cost: embeddings of queries, keys of filters."""
         self._queries.clear()
-        if loaded := self._loaded:
+        if loaded := self._stored:
             loaded.filters.clear()
 
     def give_back(self, reason: str, for_s: float) -> None:
         """Let go of the model, the index and the caches, and search words only for so long."""
-        self._loaded = None
+        self._stored = None
         self._queries.clear()
         self.lazy.give_back(reason, for_s)
 
@@ -233,25 +184,23 @@ class Semantic:
 
     def held_bytes(self) -> dict[str, int]:
         """Return the bytes of each part in memory."""
-        loaded = self._loaded
-        return {"documents": loaded.documents.nbytes, "tags": loaded.tags.nbytes} if loaded else {}
+        return self._stored.held_bytes() if self._stored else {}
 
     def held_rows(self) -> dict[str, int]:
-        loaded = self._loaded
-        return {"documents": loaded.documents.size, "tags": loaded.tags.size} if loaded else {}
+        return self._stored.held_rows() if self._stored else {}
 
     @property
     def compares_stored(self) -> bool:
         """Tell whether stored embeddings can be compared with one another now, the model loaded or not."""
         return self._known() is not None
 
-    def _current(self) -> _Loaded | None:
+    def _current(self) -> Stored | None:
         if self.lazy.encoder is None:
             return None
         self.lazy.used()
         return self._known()
 
-    def _known(self) -> _Loaded | None:
+    def _known(self) -> Stored | None:
         """Return what belongs to the model; None where there is none, or it may not be searched with now."""
         encoder = self.lazy.encoder
         manifest = encoder.manifest if encoder else self._manifest
@@ -259,10 +208,10 @@ class Semantic:
             return None
         with self._lock:
             key = model_number(manifest.name, manifest.checksum)
-            if self._loaded is None or self._loaded.model != key:
-                self._loaded = _loaded(manifest)
+            if self._stored is None or self._stored.model != key:
+                self._stored = Stored(manifest)
                 self.model_key, self._manifest = key, manifest  # the folder may have been made anew since the start
-            return self._loaded
+            return self._stored
 
     def meaning(self, words: str, known: bool = True) -> Meaning | None:
         """Return what the words mean; None where there are none, or no model is ready.
@@ -280,68 +229,24 @@ class Semantic:
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
         """Return the documents nearest in meaning that pass the filter, best first."""
-        loaded = self._known()
-        if loaded is None:
-            return {}
-        if not restriction:
-            found = loaded.documents.nearest(session, meaning.asked, FIRST, THEN)
-        else:
-            found = self._filtered(session, loaded, meaning, restriction)
-        near = rescored(session, loaded, meaning, found)
-        best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
-        return dict(best[:MOST_NEAREST])
-
-    def _filtered(
-        self, session: Session, loaded: _Loaded, meaning: Meaning, restriction: Filter
-    ) -> list[tuple[int, int]]:
-        keys = self._keys(session, loaded, restriction)
-        if len(keys) < NARROW:
-            return loaded.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: keys)
-        rough = loaded.documents.nearest(session, meaning.asked, 2 * FIRST, FIRST)
-        passing = passing_keys(session, [key for key, _ in rough], restriction)
-        kept = [pair for pair in rough if pair[0] in passing]
-        if len(kept) >= THEN // 2:
-            return kept[:THEN]
-        # Wide, and yet not where the query looks: every key is worth fetching.
-        every = np.array(restriction.documents(session, 2**31), np.int64)
-        return loaded.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: every)
-
-    def _keys(self, session: Session, loaded: _Loaded, restriction: Filter) -> NDArray[np.int64]:
-        """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
-        version = session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one()
-        name = (version, restriction.key())
-        keys = loaded.filters.recall(name)
-        if keys is None:
-            keys = loaded.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
-        return keys
+        stored = self._known()
+        return stored.nearest(session, meaning, restriction) if stored else {}
 
     def nearness(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
         """Return the best window of each given document that has embeddings; one statement."""
-        loaded = self._current()
-        if loaded is None or not documents:
-            return {}
-        rows = select(Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector).where(
-            Embedding.model_id == loaded.model, among(Embedding.document_id, documents)
-        )
-        return best_windows([(r[0], r[1], r[2], r[3]) for r in session.execute(rows)], meaning)
+        stored = self._known()
+        return stored.nearness(session, meaning, documents) if stored and documents else {}
 
     def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
         """Return the documents nearest to a stored one, itself left out; None where it has no embedding.
 
         The model itself is not needed.
         """
-        loaded = self._known()
-        if loaded is None:
+        stored = self._known()
+        meaning = stored.meaning_of(session, document) if stored else None
+        if stored is None or meaning is None:
             return None
-        rows = select(Embedding.vector).where(Embedding.document_id == document, Embedding.model_id == loaded.model)
-        stored = list(session.execute(rows.order_by(Embedding.window)).scalars())
-        if not stored:
-            return None
-        whole = centred(stored, loaded.manifest.dim).mean(axis=0) + loaded.passages.centre
-        vector = whole / np.linalg.norm(whole)
-        direction = loaded.passages.direction(vector)
-        meaning = Meaning(vector, loaded.passages, direction, loaded.manifest, loaded.manifest.centred_floor)
-        near = self.nearest(session, meaning, Filter())
+        near = stored.nearest(session, meaning, Filter())
         near.pop(document, None)
         return meaning, near
 
@@ -351,95 +256,42 @@ class Semantic:
         A name that is itself a stored tag needs no model. Of the others the model must be ready: whether all names
         were compared is told beside.
         """
-        loaded = self._known()
-        if loaded is None or not names:
+        stored = self._known()
+        if stored is None or not names:
             return [], not names
-        vectors, whole = self._tag_vectors(session, loaded, names)
-        best: dict[int, float] = {}
-        for vector in vectors.values():
-            for tag, cosine in _tag_cosines(session, loaded, vector, most).items():
-                best[tag] = max(best.get(tag, 0.0), cosine)
-        manifest = loaded.manifest
-        close = [(tag, _closeness(cosine, manifest)) for tag, cosine in best.items() if cosine >= manifest.tag_high]
-        return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most], whole
+        vectors, whole = self._tag_vectors(session, stored, names)
+        return stored.near_tags(session, list(vectors.values()), most), whole
 
     def close_tags(
         self, session: Session, names: Sequence[str], among_tags: Sequence[int] | None, most_unknown: int
     ) -> tuple[dict[int, dict[int, float]], bool]:
         """Return {name's tag key: {tag: closeness}} for stored tags close in meaning to each name, itself left out.
 
-        The tags compared with are those given, or the MOST_CLOSE that the index has nearest to each name. Closeness
-        is 0 to 1, of cosines from the model's tag_high on. Of names that are no stored tag the model encodes
-        `most_unknown` at most; beside it is told whether all were compared. The statements do not grow with the names.
+        The tags compared with are those given, or those that the index has nearest to each name. Of names that are no
+        stored tag the model encodes `most_unknown` at most; beside it is told whether all were compared. The statements
+        do not grow with the names.
         """
-        loaded = self._known()
-        if loaded is None or not names:
+        stored = self._known()
+        if stored is None or not names:
             return {}, not names
-        vectors, whole = self._tag_vectors(session, loaded, names, most_unknown)
-        if not vectors:
-            return {}, whole
-        if among_tags is None:
-            near = loaded.tags.near_each(session, list(vectors.values()), FIRST_TAGS, MOST_CLOSE)
-            among_tags = sorted({key for keys in near for key in keys})
-        stored = _tag_units(session, loaded, among_tags)
-        if not stored:
-            return {}, whole
-        cosines = np.stack(list(vectors.values())) @ np.stack(list(stored.values())).T
-        found: dict[int, dict[int, float]] = {name: {} for name in vectors}
-        keys, tags, manifest = list(vectors), list(stored), loaded.manifest
-        for row, column in zip(*(part.tolist() for part in np.nonzero(cosines >= manifest.tag_high)), strict=True):
-            if keys[row] != tags[column]:
-                found[keys[row]][tags[column]] = _closeness(float(cosines[row, column]), manifest)
-        return found, whole
+        vectors, whole = self._tag_vectors(session, stored, names, most_unknown)
+        return stored.close_tags(session, vectors, among_tags), whole
 
     def _tag_vectors(
-        self, session: Session, loaded: _Loaded, names: Sequence[str], most_unknown: int = 1_000
+        self, session: Session, stored: Stored, names: Sequence[str], most_unknown: int = 1_000
     ) -> tuple[dict[int, Floats], bool]:
         """Return the embeddings of names by their tag's key: the stored ones, and by the model those of the others."""
-        stored = _tag_units(session, loaded, [tag_number(name) for name in names])
-        others = {key: name for name in names if (key := tag_number(name)) not in stored}
+        known = stored.tag_vectors(session, [tag_number(name) for name in names])
+        others = {key: name for name in names if (key := tag_number(name)) not in known}
         if others and not self.ready(0):
-            return stored, False
+            return known, False
         encoder = self.lazy.encoder
         if encoder is None:
-            return stored, not others
+            return known, not others
         self.lazy.used()
         asked = list(others.items())[:most_unknown]
         made = {key: self._vector("tag", name, encoder.encode_tags) for key, name in asked}
-        return stored | made, len(asked) == len(others)
-
-
-FOREIGN = (
-    "the folder of {name} is not the one that made the stored embeddings; put that one back, or make them anew with:"
-    " flask --app app embed --model {name}, and then: flask --app app models switch {name}"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The model that the database was switched to, if it was.
-
-    `is_mine` tells of a name and a key whether embeddings under the key may be searched where none was chosen: unless
-    there are some of that name and none under the key.
-    """
-
-    key: int | None
-    name: str | None
-    is_mine: bool
-
-
-CHOSEN = """
-SELECT state.model_id AS chosen, model.name AS name,
-  (SELECT count(*) FROM model mine WHERE mine.id = :key) AS mine,
-  (SELECT count(*) FROM model other WHERE other.name = :name) AS same_name
-FROM state LEFT JOIN model ON model.id = state.model_id WHERE state.id = 1
-"""
-
-
-def chosen_model(session: Session, name: str, key: int | None) -> Chosen:
-    """Return what the database names, in one statement."""
-    row = session.execute(text(CHOSEN), {"name": name, "key": key or 0}).one()
-    return Chosen(row.chosen if row.name else None, row.name, bool(row.mine) or not row.same_name)
+        return known | made, len(asked) == len(others)
 
 
 def is_senseless(words: str, encoder: Encoder) -> bool:
@@ -451,59 +303,3 @@ def is_senseless(words: str, encoder: Encoder) -> bool:
 
 def model_of(encoder: Encoder) -> int:
     return model_number(encoder.manifest.name, encoder.manifest.checksum)
-
-
-def _loaded(manifest: Manifest) -> _Loaded:
-    means = load_means(manifest)
-    passages, questions = MeanGroups(means[0]), MeanGroups(means[1])
-    model = model_number(manifest.name, manifest.checksum)
-    documents = LiveIndex(DOCUMENT_SOURCE, model, passages, questions.centre)
-    # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
-    tags = LiveIndex(TAG_SOURCE, model, MeanGroups(means[1][:1]), questions.centre)
-    return _Loaded(manifest, model, passages, questions, documents, tags)
-
-
-def _closeness(cosine: float, manifest: Manifest) -> float:
-    return min(max((cosine - manifest.tag_low) / (1.0 - manifest.tag_low), 0.0), 1.0)
-
-
-def _tag_units(session: Session, loaded: _Loaded, tags: Sequence[int]) -> dict[int, Floats]:
-    """Return the stored embeddings, of length 1, of those tags that have one."""
-    rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
-        TagEmbedding.model_id == loaded.model, among(TagEmbedding.tag_id, tags)
-    )
-    found = {row.tag_id: bytes(row.vector) for row in session.execute(rows)}
-    if not found:
-        return {}
-    whole = centred(list(found.values()), loaded.manifest.dim) + loaded.questions.centre
-    units = whole / np.linalg.norm(whole, axis=1, keepdims=True)
-    return dict(zip(found, units, strict=True))
-
-
-def _tag_cosines(session: Session, loaded: _Loaded, vector: Floats, most: int) -> dict[int, float]:
-    offset = float(vector @ loaded.questions.centre)
-    found = loaded.tags.nearest(session, lambda _: (vector, np.zeros(1, np.float32)), 500, 4 * most)
-    rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
-        TagEmbedding.model_id == loaded.model, among(TagEmbedding.tag_id, [key for key, _ in found])
-    )
-    stored = [(row.tag_id, bytes(row.vector)) for row in session.execute(rows)]
-    if not stored:
-        return {}
-    cosines = centred([value for _, value in stored], loaded.manifest.dim) @ vector + offset
-    return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
-
-
-def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:
-    """Return those of the keys that pass a filter."""
-    statement = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')}{restriction.sql('id')}")
-    passing = session.execute(statement.bindparams(number_list("ids", set(keys))), dict(restriction.values))
-    return set(passing.scalars())
-
-
-def rescored(session: Session, loaded: _Loaded, meaning: Meaning, found: Sequence[tuple[int, int]]) -> dict[int, Near]:
-    """Return the exact cosines of windows, the best one of each document."""
-    if not found:
-        return {}
-    statement = text(by_dialect(session, sqlite=WINDOWS_SQLITE, postgresql=WINDOWS_POSTGRESQL))
-    values = {"model": loaded.model, "pairs": json.dumps(found)}
-    return best_windows([tuple(row) for row in session.execute(statement, values)], meaning)

@@ -89,3 +89,15 @@ def test_a_search_waits_for_one_batch_of_an_import_and_not_for_all(e5_folder: Pa
     embedding.join()
     assert after - before < 10  # the batch at work and the search's own; more only where this test was slow to ask
     assert count[0] == 41
+
+
+def test_what_an_import_encodes_keeps_the_model_from_being_given_back(site_folder: Path, e5_folder: Path) -> None:
+    url = f"sqlite:///{site_folder}/matmon.db"
+    app = create_app(settings_for(url, site_folder, semantic_model=e5_folder.name, models_dir=e5_folder.parent))
+    lazy = app.extensions["matmon.semantic"].lazy
+    lazy.start()
+    assert lazy.wait(20)
+    lazy._used_at -= 3_600
+    lazy.encoder.encode_passages([PASSAGE])
+    assert lazy.unused_s < 3_600
+    closed(app)

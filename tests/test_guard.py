@@ -105,6 +105,14 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures() -> None:
         house.guard().check_room(33)
 
 
+def test_caches_make_room_for_a_model_where_that_is_enough() -> None:
+    house = House(other_mb=60, caches_mb=10, model_mb=0)
+    house.guard().check_room(20)
+    assert house.done == []
+    house.guard().check_room(31)
+    assert house.done == ["dropped"]
+
+
 def test_many_threads_that_check_do_it_once() -> None:
     house, inside, go_on = House(other_mb=73), threading.Event(), threading.Event()
 

@@ -28,7 +28,7 @@ TOKEN = "a token of the tests"
 MODES = ("hybrid", "semantic", "text", "tags")
 TEXTS = ("מים בבית", "bread", "נדודי שינה", "garden")
 BODY = "הדיירים רשאים לבקש מן הוועד פירוט של הוצאות הניקיון והגינון, והוועד ישיב בתוך שבועיים. " * 3
-ROWS = 100
+ROWS = 60
 HOLD = "held = b'.' * int(float({mb}) * 2**20); print('held', flush=True); input()"
 
 

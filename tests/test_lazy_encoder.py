@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from typing import cast
@@ -8,6 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from config import ROOT
 from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
 
@@ -252,6 +255,28 @@ def test_a_switch_holds_the_other_model_from_the_next_use_on() -> None:
     lazy.start()
     assert lazy.wait(10)
     assert cast("Stand", lazy.encoder) is other
+
+
+# Leaves the process less address space than a thread's stack takes, asks for the model, and then again with room.
+CROWDED = """
+import resource, sys
+from encoders.lazy import LazyEncoder
+from search.semantic import Semantic
+
+side = Semantic(LazyEncoder(object, "e5-small", retry_after_s=0), idle_s=900)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+_, most = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, most))
+print(side.ready(10), side.lazy.state, side.lazy.error)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+print(side.ready(10), side.lazy.state, side.lazy.error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits a process's addresses so")
+def test_where_no_thread_can_be_started_it_fails_and_is_tried_again() -> None:
+    ended = subprocess.run([sys.executable, "-c", CROWDED], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stdout.splitlines() == ["False unavailable can't start new thread", "True ready None"], ended.stderr
 
 
 def test_a_switch_tells_in_the_log_of_the_model_that_went_and_of_none_that_was_not_there(

@@ -24,10 +24,11 @@ from indexing.choosing import drop, missing, stored_models, switch
 from indexing.documents import write_documents
 from indexing.embedding import embed
 from models import Embedding, Model, TagEmbedding, db, document_number
+from search.chosen import Prepared
 from search.documents import similar
 from search.query import of_mapping
 from search.search import search
-from search.semantic import Prepared, Semantic, model_of
+from search.semantic import Semantic, model_of
 from tests.collections import HOUSE, ready_side
 from tests.conftest import closed, settings_for
 from tests.fakes import HashedWords

@@ -17,7 +17,8 @@ from models import document_number
 from search.filters import Filter
 from search.query import Query
 from search.search import search
-from search.semantic import NARROW, Semantic
+from search.semantic import Semantic
+from search.stored import NARROW
 from tests.collections import HOUSE, fill, off_side
 from tests.fakes import HashedWords
 
@@ -70,7 +71,7 @@ def test_a_wide_filter_gives_what_a_narrow_one_gives(session: Session, monkeypat
     meaning = side.meaning("common word7")
     assert meaning
     narrow = side.nearest(session, meaning, Filter.of(Query(tags=("all",))))
-    monkeypatch.setattr("search.semantic.NARROW", 10)
+    monkeypatch.setattr("search.stored.NARROW", 10)
     wide = side.nearest(session, meaning, Filter.of(Query(tags=("all",))))
     assert next(iter(wide)) == next(iter(narrow)) == document_number("house", "7")
     assert NARROW > 10
@@ -162,7 +163,7 @@ def test_one_query_is_encoded_once(session: Session) -> None:
 
 def test_what_the_index_hands_on_is_scored_exactly(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     # Bags of words are mostly zeros, of which sign bits tell little: all rows are handed on.
-    monkeypatch.setattr("search.semantic.THEN", 1_000)
+    monkeypatch.setattr("search.stored.THEN", 1_000)
     random = np.random.default_rng(4)
     vocabulary = [f"word{n}" for n in range(200)]
     documents = [NewDocument(str(n), " ".join(random.choice(vocabulary, 3)), " ".join(random.choice(vocabulary, 9)))

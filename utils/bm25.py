@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 K1, B = 1.2, 0.75
+AT_ONCE = 250  # documents scored at once: 2,000 took 12 MB of temporary arrays
 PACKED = np.dtype([("term", "<u4"), ("count", "u1")])
 
 
@@ -86,6 +87,11 @@ class BM25:
         """Return a score of 0 to 1 (the share of `bound`) a document; `lengths` has shape (fields, documents)."""
         if not len(packed) or not self.bound:
             return np.zeros(len(packed))
+        places = range(0, len(packed), AT_ONCE)
+        parts = [self._scores(packed[i : i + AT_ONCE], lengths[:, i : i + AT_ONCE]) for i in places]
+        return np.concatenate(parts)
+
+    def _scores(self, packed: Sequence[bytes], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
         owners, terms, counts = self._matches(packed)
         fields = self._fields[terms]
         norm = K1 * (1 - B + B * lengths[fields, owners] / self._means[fields])

@@ -1,0 +1,189 @@
+"""The embeddings of one model: their indexes in memory, their vectors in the database, and what is near to what.
+
+The model itself is not needed for it, but to know what a text means that is not stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from encoders.manifest import Manifest, load_means
+from models import Embedding, TagEmbedding, model_number
+from search.filters import Filter
+from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from search.meaning import Meaning, Near, best_windows
+from utils.kept import Kept
+from utils.mean_groups import MeanGroups
+from utils.sql import among, among_sql, by_dialect, number_list
+from utils.vectors import Floats, centred
+
+MOST_NEAREST = 120  # documents that a search by meaning ranks
+FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
+TAGS_FIRST = 500
+TAGS_OF_EACH = 40  # tags compared by their stored values with each of many names
+# A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
+NARROW = 20_000
+KEPT_FILTERS = 16
+
+# Windows by (document, window), one look-up in the primary key each.
+WINDOWS_SQLITE = (
+    'SELECT e.document_id, e."start", e."end", e.vector FROM json_each(:pairs) given CROSS JOIN embedding e'
+    " WHERE e.document_id = json_extract(given.value, '$[0]') AND e.model_id = :model"
+    " AND e.\"window\" = json_extract(given.value, '$[1]')"
+)
+WINDOWS_POSTGRESQL = (
+    'SELECT e.document_id, e."start", e."end", e.vector'
+    " FROM jsonb_array_elements(CAST(:pairs AS jsonb)) AS given(value) JOIN embedding e"
+    " ON e.document_id = CAST(given.value ->> 0 AS bigint) AND e.model_id = :model"
+    ' AND e."window" = CAST(given.value ->> 1 AS smallint)'
+)
+
+
+class Stored:
+    """What belongs to one model, loaded when it is first asked for; thread-safe."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        means = load_means(manifest)
+        self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
+        self.passages, self.questions = MeanGroups(means[0]), MeanGroups(means[1])
+        self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
+        # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
+        self.tags = LiveIndex(TAG_SOURCE, self.model, MeanGroups(means[1][:1]), self.questions.centre)
+        self.filters: Kept[NDArray[np.int64]] = Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes)
+
+    def held_bytes(self) -> dict[str, int]:
+        return {"documents": self.documents.nbytes, "tags": self.tags.nbytes}
+
+    def held_rows(self) -> dict[str, int]:
+        return {"documents": self.documents.size, "tags": self.tags.size}
+
+    def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
+        """Return the documents nearest in meaning that pass the filter, best first."""
+        if not restriction:
+            found = self.documents.nearest(session, meaning.asked, FIRST, THEN)
+        else:
+            found = self._filtered(session, meaning, restriction)
+        near = self._rescored(session, meaning, found)
+        best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
+        return dict(best[:MOST_NEAREST])
+
+    def _filtered(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]]:
+        keys = self._keys(session, restriction)
+        if len(keys) < NARROW:
+            return self.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: keys)
+        rough = self.documents.nearest(session, meaning.asked, 2 * FIRST, FIRST)
+        passing = passing_keys(session, [key for key, _ in rough], restriction)
+        kept = [pair for pair in rough if pair[0] in passing]
+        if len(kept) >= THEN // 2:
+            return kept[:THEN]
+        # Wide, and yet not where the query looks: every key is worth fetching.
+        every = np.array(restriction.documents(session, 2**31), np.int64)
+        return self.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: every)
+
+    def _keys(self, session: Session, restriction: Filter) -> NDArray[np.int64]:
+        """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
+        version = session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one()
+        name = (version, restriction.key())
+        keys = self.filters.recall(name)
+        if keys is None:
+            keys = self.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
+        return keys
+
+    def _rescored(self, session: Session, meaning: Meaning, found: Sequence[tuple[int, int]]) -> dict[int, Near]:
+        """Return the exact cosines of windows, the best one of each document."""
+        if not found:
+            return {}
+        statement = text(by_dialect(session, sqlite=WINDOWS_SQLITE, postgresql=WINDOWS_POSTGRESQL))
+        values = {"model": self.model, "pairs": json.dumps(found)}
+        return best_windows([tuple(row) for row in session.execute(statement, values)], meaning)
+
+    def nearness(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
+        """Return the best window of each given document that has embeddings; one statement."""
+        rows = select(Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector).where(
+            Embedding.model_id == self.model, among(Embedding.document_id, documents)
+        )
+        return best_windows([(r[0], r[1], r[2], r[3]) for r in session.execute(rows)], meaning)
+
+    def meaning_of(self, session: Session, document: int) -> Meaning | None:
+        """Return what a stored document means, the mean of its windows; None where it has no embedding."""
+        rows = select(Embedding.vector).where(Embedding.document_id == document, Embedding.model_id == self.model)
+        stored = list(session.execute(rows.order_by(Embedding.window)).scalars())
+        if not stored:
+            return None
+        whole = centred(stored, self.manifest.dim).mean(axis=0) + self.passages.centre
+        vector = whole / np.linalg.norm(whole)
+        return Meaning(
+            vector, self.passages, self.passages.direction(vector), self.manifest, self.manifest.centred_floor
+        )
+
+    def tag_vectors(self, session: Session, tags: Sequence[int]) -> dict[int, Floats]:
+        """Return the embeddings, of length 1, of those tags that have one."""
+        rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
+            TagEmbedding.model_id == self.model, among(TagEmbedding.tag_id, tags)
+        )
+        found = {row.tag_id: bytes(row.vector) for row in session.execute(rows)}
+        if not found:
+            return {}
+        whole = centred(list(found.values()), self.manifest.dim) + self.questions.centre
+        units = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+        return dict(zip(found, units, strict=True))
+
+    def near_tags(self, session: Session, vectors: Sequence[Floats], most: int) -> list[tuple[int, float]]:
+        """Return (tag, closeness of 0 to 1) for stored tags close to any of the vectors, closest first."""
+        best: dict[int, float] = {}
+        for vector in vectors:
+            for tag, cosine in self._tag_cosines(session, vector, most).items():
+                best[tag] = max(best.get(tag, 0.0), cosine)
+        close = [(tag, self._closeness(cosine)) for tag, cosine in best.items() if cosine >= self.manifest.tag_high]
+        return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
+
+    def close_tags(
+        self, session: Session, vectors: Mapping[int, Floats], among_tags: Sequence[int] | None
+    ) -> dict[int, dict[int, float]]:
+        """Return {key: {tag: closeness of 0 to 1}} for each vector by its key, which is left out as a tag.
+
+        Compared with are the tags given, or those that the index has nearest to each vector; in as many statements as
+        for one.
+        """
+        if vectors and among_tags is None:
+            near = self.tags.near_each(session, list(vectors.values()), TAGS_FIRST, TAGS_OF_EACH)
+            among_tags = sorted({key for keys in near for key in keys})
+        stored = self.tag_vectors(session, among_tags or ()) if vectors else {}
+        found: dict[int, dict[int, float]] = {key: {} for key in vectors}
+        if not stored:
+            return found
+        cosines = np.stack(list(vectors.values())) @ np.stack(list(stored.values())).T
+        keys, tags = list(vectors), list(stored)
+        for row, column in np.argwhere(cosines >= self.manifest.tag_high).tolist():
+            if keys[row] != tags[column]:
+                found[keys[row]][tags[column]] = self._closeness(float(cosines[row, column]))
+        return found
+
+    def _closeness(self, cosine: float) -> float:
+        low = self.manifest.tag_low
+        return min(max((cosine - low) / (1.0 - low), 0.0), 1.0)
+
+    def _tag_cosines(self, session: Session, vector: Floats, most: int) -> dict[int, float]:
+        offset = float(vector @ self.questions.centre)
+        found = self.tags.nearest(session, lambda _: (vector, np.zeros(1, np.float32)), TAGS_FIRST, 4 * most)
+        rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
+            TagEmbedding.model_id == self.model, among(TagEmbedding.tag_id, [key for key, _ in found])
+        )
+        stored = [(row.tag_id, bytes(row.vector)) for row in session.execute(rows)]
+        if not stored:
+            return {}
+        cosines = centred([value for _, value in stored], self.manifest.dim) @ vector + offset
+        return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
+
+
+def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:
+    """Return those of the keys that pass a filter."""
+    statement = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')}{restriction.sql('id')}")
+    passing = session.execute(statement.bindparams(number_list("ids", set(keys))), dict(restriction.values))
+    return set(passing.scalars())
