@@ -13,7 +13,7 @@ from operations.memory import Memory
 
 EVERY_S = 1.0
 BETWEEN_TEXTS_S = 0.2  # a look takes 0.5 to 4 ms, a short text hardly more
-TRIM_EVERY_S = 5.0
+TRIM_EVERY_S = 2.0
 BETWEEN_DROPS_S = 10.0
 KEPT_EVENTS = 50
 SHORT = "memory is short: {used:.0f} of {limit:.0f} MB are used"
