@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -108,8 +110,9 @@ def measured(name: str, instance: Path, **environment: str) -> list[Figure]:
     settings = MODEL | {"MODEL_IDLE_SECONDS": str(IDLE_S)} | environment
     with served(instance, **settings) as server:
         at_rest = server.pss_mb()
-        statuses = hammered(server, texts, 400, ("text", "text"))
-        words = server.pss_mb()
+        with peak_of(server) as words:
+            statuses = hammered(server, texts, 300, ("text",))
+            statuses += hammered(server, tag_names(), 100, ("tags",))
         began = time.monotonic()
         by_words_s = answered_by_words_s(server)
         first = by_words_s + first_semantic_s(server) if by_words_s else time.monotonic() - began
@@ -120,7 +123,7 @@ def measured(name: str, instance: Path, **environment: str) -> list[Figure]:
         peaks = server.stop()
     return [
         Figure(f"{name}: at rest, PSS of all processes", round(at_rest, 1), "MB", "<= 90"),
-        Figure(f"{name}: after 400 searches by text, PSS", round(words, 1), "MB", "<= 120"),
+        Figure(f"{name}: 400 searches by text and by tags alone, peak PSS", round(max(words), 1), "MB", "<= 120"),
         Figure(f"{name}: first search, its words", round(by_words_s, 2), "s"),
         Figure(f"{name}: first search, the model loaded within it", round(first, 2), "s", "<= 1.5"),
         *[
@@ -138,6 +141,29 @@ def measured(name: str, instance: Path, **environment: str) -> list[Figure]:
         Figure(f"{name}: answers 5xx", sum(status >= 500 for status in statuses), "", "<= 0"),
         Figure(f"{name}: killed for memory", peaks["oom_kills"], "", "<= 0"),
     ]
+
+
+@contextmanager
+def peak_of(server: Server) -> Iterator[list[float]]:
+    """Give the memory of all processes, looked at twenty times a second while the block runs."""
+    seen, over = [server.pss_mb()], threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            seen.append(server.pss_mb())
+
+    watch = threading.Thread(target=look)
+    watch.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        watch.join()
+
+
+def tag_names() -> list[str]:
+    """Return the names of tags that documents have: what is stored is compared without the model."""
+    return sorted({tag for row in rows("he_docs") for tag in row.get("tags", [])})
 
 
 def answered_by_words_s(server: Server) -> float:
