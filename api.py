@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, request, url_for
+from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
-from indexing.documents import KeysMeet, delete_documents, write_documents
-from indexing.importing import Options, RowRefused
-from indexing.importing import document as as_document
-from indexing.jobs import is_cut_off
-from indexing.reading import FileUnusable
-from indexing.uploads import accept, upload_path
-from matching.answers import gap_json, recommendations_json
-from matching.bounds import MOST_JOBS, TooMuch
-from matching.gap import NoSuchJob, SeveralJobs, gap, job_by_id, job_by_title
-from matching.recommend import recommend
-from models import Job, db
+from models import db
 from operations.health import health, holdings, stats
 from operations.history import KEPT
 from operations.metrics import CONTENT_TYPE, exposition
 from operations.monitoring import health_json, memory_json
-from routes import is_token, searched, semantic, skill_aliases, upload_folder, watch
+from routes import is_token, searched, semantic, watch
 from search.documents import Page, document_page, similar
 from search.facets import tag_page
-from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query, clean
+from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query
 from search.results import Hit, Results
 from search.suggestions import suggestions
 
@@ -37,7 +27,6 @@ api = Blueprint("api", __name__)
 OPENAPI = Path(__file__).parent / "static" / "openapi.json"
 MOST_BODY_BYTES = 4 * 1024 * 1024  # a text of 1 MB may take three as JSON
 BUSY_S = 5  # when to ask again, where the model has too many in its queue
-OURS = frozenset({"added_at", "changed_at"})  # in a document's answer: the answer can be sent back as it is
 
 
 class ApiError(Exception):
@@ -179,52 +168,6 @@ def api_tags() -> Response:
     return jsonify({"tags": [asdict(tag) for tag in found.tags], "total": found.total})
 
 
-@api.post("/api/recommend")
-def api_recommend() -> Response:
-    """Return the jobs that fit skills and a text best."""
-    fields = body_fields()
-    names, said, collection = (
-        text_list(fields, "skills"),
-        text_of(fields, "text"),
-        text_of(fields, "collection", "jobs"),
-    )
-    limit = fields.get("limit", 10)
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_JOBS:
-        raise ApiError(422, "bad_parameter", f"limit must be a whole number from 1 to {MOST_JOBS}")
-    try:
-        found = recommend(db.session(), semantic(), collection, names, said, limit, skill_aliases())
-    except TooMuch as error:
-        raise too_much(error) from None
-    if not found.documents:
-        raise ApiError(404, "not_found", f"There is no collection {collection[:64]!r} with documents.")
-    return jsonify(recommendations_json(found, semantic()))
-
-
-@api.post("/api/skill-gap")
-def api_skill_gap() -> Response:
-    """Return what of one job's skills a person has."""
-    fields = body_fields()
-    names, collection = text_list(fields, "skills"), text_of(fields, "collection", "jobs")
-    own_id, title = text_of(fields, "document_id"), text_of(fields, "title")
-    if bool(own_id.strip()) == bool(title.strip()):
-        raise ApiError(422, "bad_parameter", "name the job by document_id or by title, one of them")
-    try:
-        job = job_by_id(db.session(), collection, own_id) if own_id else job_by_title(db.session(), collection, title)
-        found = gap(db.session(), semantic(), collection, job, names, skill_aliases())
-    except NoSuchJob as error:
-        raise ApiError(404, "not_found", str(error)) from None
-    except SeveralJobs as error:
-        choices = [{"id": one, "title": name} for one, name in error.choices]
-        raise ApiError(409, "ambiguous", str(error), {"choices": choices}) from None
-    except TooMuch as error:
-        raise too_much(error) from None
-    return jsonify(gap_json(found, semantic()))
-
-
-def too_much(error: TooMuch) -> ApiError:
-    return ApiError(413 if error.code == "text" else 422, "too_much", str(error))
-
-
 def text_of(fields: Mapping[str, Any], name: str, default: str = "") -> str:
     given = fields.get(name)
     if given is not None and not isinstance(given, str):
@@ -245,18 +188,6 @@ def need_admin() -> None:
         raise ApiError(401, "unauthorized", "Send the admin token: Authorization: Bearer TOKEN")
 
 
-@api.post("/api/documents")
-def api_create() -> tuple[Response, int]:
-    need_admin()
-    return write(body_fields())
-
-
-@api.put("/api/documents/<path:own_id>")
-def api_replace(own_id: str) -> tuple[Response, int]:
-    need_admin()
-    return write(body_fields() | {"id": own_id})
-
-
 def body_fields() -> dict[str, Any]:
     if not request.is_json:
         raise ApiError(415, "unsupported_media_type", "Send JSON, as application/json.")
@@ -270,69 +201,6 @@ def body_fields() -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ApiError(400, "bad_json", "The body is not a JSON object of text and finite numbers.")
     return fields
-
-
-def write(fields: dict[str, Any]) -> tuple[Response, int]:
-    named = fields.pop("collection", None)
-    name = clean(request.args.get("collection") or str(named or ""))[:64] or "documents"
-    extra = {} if (given := fields.pop("extra", None)) is None else given
-    if not isinstance(extra, dict):
-        raise ApiError(422, "bad_document", "extra must be an object")
-    try:
-        document = as_document(fields, Options(name, drop=OURS))
-        document = replace(document, extra=extra | document.extra)
-        written = write_documents(db.session(), name, [document])
-    except (RowRefused, FileUnusable) as error:
-        raise ApiError(413 if "over 1 MB" in str(error) else 422, "bad_document", str(error)) from None
-    except KeysMeet as error:
-        raise ApiError(409, "keys_meet", str(error)) from None
-    found = document_page(db.session(), document.own_id, name)
-    assert found is not None  # noqa: S101 - it was written a line ago
-    return jsonify(page_json(found)), 201 if written.new else 200
-
-
-@api.delete("/api/documents/<path:own_id>")
-def api_delete(own_id: str) -> tuple[str, int]:
-    need_admin()
-    delete_documents(db.session(), [stored(own_id).number])
-    return "", 204
-
-
-@api.post("/api/import")
-def api_import() -> tuple[Response, int]:
-    """Take a file of documents and import it behind the answer."""
-    need_admin()
-    upload = request.files.get("file")
-    if upload is None or not upload.filename:
-        raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
-    try:
-        job = accept(db.session(), upload_folder(), upload.filename, upload.save, form_options())
-    except FileUnusable as error:
-        raise ApiError(422, error.code, str(error)) from None
-    current_app.extensions["matmon.start_job"](job.id, upload_path(upload_folder(), job))
-    address = url_for("api.api_import_state", number=job.id)
-    return jsonify({"id": job.id, "address": address}), 202
-
-
-def form_options() -> Options:
-    form = request.form
-    pairs = [pair.split("=", 1) for pair in form.getlist("map") if "=" in pair]
-    return Options(
-        collection=clean(form.get("collection", ""))[:64] or "documents",
-        mapping=dict(pairs),
-        tag_separator=form.get("tag_separator") or None,
-        drop=frozenset(form.getlist("drop")),
-    )
-
-
-@api.get("/api/import/<int(max=9007199254740991):number>")
-def api_import_state(number: int) -> Response:
-    need_admin()
-    job = db.session.get(Job, number)
-    if job is None:
-        raise ApiError(404, "not_found", "There is no such import.")
-    values = {name: getattr(job, name) for name in ("id", "name", "state", "done", "total", "report")}
-    return jsonify(values | {"cut_off": is_cut_off(job)})
 
 
 @api.get("/health")

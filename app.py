@@ -25,8 +25,12 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import api
+import import_pages  # noqa: F401 - its routes join the pages; so with the three below
+import matching_api  # noqa: F401
+import matching_pages  # noqa: F401
 import operations.rates  # noqa: F401 - its storage is found by name
 import routes
+import writing_api  # noqa: F401
 from config import Settings, read_settings
 from encoders.base import Encoder
 from encoders.footprint import release_memory

@@ -6,37 +6,25 @@ import csv
 import hmac
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
-from flask_babel import format_date, format_percent, format_timedelta, gettext
-from sqlalchemy.exc import SQLAlchemyError
+from flask_babel import format_date, format_percent, format_timedelta
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import Settings
-from indexing.embedding import waiting_documents
-from indexing.importing import Options, preview
-from indexing.jobs import is_cut_off, options_of
-from indexing.reading import FileUnusable
-from indexing.uploads import accept, upload_path
 from matching.aliases import Aliases, aliases
-from matching.bounds import LONGEST_SKILL, MOST_SKILLS, MOST_TEXT, TooMuch
-from matching.gap import Gap, NoSuchJob, gap, job_by_id
-from matching.recommend import Recommendations, recommend
-from matching.skills import typed
-from matching.vocabulary import named_skills, size
-from models import Job, db
+from models import db
 from operations.chart import chart
 from operations.figures import Watch
 from operations.health import holdings, stats
 from search.documents import collections, document_page, similar
 from search.facets import tag_page
-from search.query import MODES, Query, clean, of_mapping
+from search.query import MODES, Query, of_mapping
 from search.results import Results
 from search.samples import sample_queries
 from search.search import search
@@ -46,10 +34,6 @@ pages = Blueprint("pages", __name__)
 ADMIN_S = 3_600
 TAGS_A_PAGE = 120
 ONE_S = timedelta(seconds=1)
-JOBS = "jobs"  # the collection that skills are matched with where none is chosen
-JOBS_SHOWN = 20
-LONGEST_ADDRESS = 3_000  # characters: gunicorn refuses a request's first line of more than 4,094
-KEPT_S = 30.0
 LOCALES = ("he", "en")
 
 
@@ -178,92 +162,6 @@ def document(own_id: str) -> str:
     return render_template("document.html", document=found, similar=near, query=query)
 
 
-@pages.get("/match")
-def match() -> tuple[str, int]:
-    return match_page(request.args)
-
-
-@pages.post("/match")
-def match_asked() -> AnyResponse | tuple[str, int]:
-    """Answer a form; what fits into an address is led to it, so that it can be kept and shared."""
-    form = {name: request.form.get(name, "") for name in ("skills", "collection", "job")}
-    if request.form.get("cv", "").strip() or sum(map(len, form.values())) > LONGEST_ADDRESS:
-        return match_page(request.form)
-    address = match_address(form["skills"], form["collection"], form["job"])
-    return redirect(address, 303) if len(address) <= LONGEST_ADDRESS else match_page(request.form)
-
-
-def match_address(skills: str, collection: str, job: str = "") -> str:
-    """Return the address of a match, its skills one after another."""
-    shown = {"skills": ", ".join(typed(skills)), "collection": collection if collection != JOBS else "", "job": job}
-    asked = urlencode({name: value for name, value in shown.items() if value})
-    return f"{url_for('pages.match')}?{asked}" if asked else url_for("pages.match")
-
-
-def match_page(args: Mapping[str, str]) -> tuple[str, int]:
-    """Return the page of the jobs that fit, or of one job and what of it a person has."""
-    collection, own_id = clean(args.get("collection", ""))[:64] or JOBS, args.get("job", "")
-    names, said = typed(args.get("skills", "")[: MOST_TEXT + 1]), args.get("cv", "")
-    found: Recommendations | Gap | None = None
-    error = ""
-    try:
-        found = matched(collection, own_id, names, said)
-    except TooMuch as much:
-        error = too_much(much)
-    listed = [one.text for one in found.skills] if found else names[:MOST_SKILLS]
-    page = render_template(
-        "match.html", query=Query(), found=found, error=error, collection=collection, skills=listed, said=said,
-        collections=collections(db.session()), match_address=match_address, longest_address=LONGEST_ADDRESS,
-        is_gap=isinstance(found, Gap), most_text=MOST_TEXT,
-    )  # fmt: skip
-    return page, 413 if error else 200
-
-
-def matched(collection: str, own_id: str, names: list[str], said: str) -> Recommendations | Gap:
-    """Return one job's gap or the jobs that fit; raises TooMuch, and 404 for a job that is not there."""
-    if not own_id:
-        return recommend(db.session(), semantic(), collection, names, said, JOBS_SHOWN, skill_aliases())
-    try:
-        job = job_by_id(db.session(), collection, own_id)
-    except NoSuchJob:
-        abort(404)
-    if said.strip():
-        names = [*names, *named_skills(db.session(), collection, said[:MOST_TEXT], MOST_SKILLS, skill_aliases())]
-    return gap(db.session(), semantic(), collection, job, names[:MOST_SKILLS], skill_aliases())
-
-
-def too_much(error: TooMuch) -> str:
-    """Return what to do with more than is taken, in the user's language."""
-    said = {
-        "skills": gettext("More than %(most)s skills: leave the most telling ones.", most=MOST_SKILLS),
-        "skill": gettext(
-            "A skill is longer than %(most)s characters: one a line, or commas between.", most=LONGEST_SKILL
-        ),
-        "text": gettext("The text is longer than %(most)s characters: paste a part of it.", most=MOST_TEXT),
-    }
-    return said[error.code]
-
-
-@pages.app_context_processor
-def match_link() -> dict[str, Any]:
-    return {"has_jobs": has_jobs, "jobs_collection": JOBS}
-
-
-def has_jobs() -> bool:
-    """Tell whether there is a collection to match skills with; looked at every KEPT_S seconds.
-
-    While the database is away it is as it was: pages that need no database have this link too.
-    """
-    at, there = current_app.extensions.get("matmon.has_jobs", (0.0, False))
-    if time.monotonic() - at >= KEPT_S or not at:
-        try:
-            there = size(db.session(), JOBS) > 0
-        except SQLAlchemyError:
-            db.session.rollback()
-        current_app.extensions["matmon.has_jobs"] = time.monotonic(), there
-    return bool(there)
-
-
 @pages.get("/status")
 def status() -> str:
     figures = watch().figures()  # before the first statement: this page's own connection is not the site's
@@ -273,95 +171,6 @@ def status() -> str:
         "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=found,
         settings=settings(), query=Query(),
     )  # fmt: skip
-
-
-@pages.get("/import")
-def import_form() -> str:
-    return render_template("import.html", query=Query(), admin=is_admin(), error="", options=Options())
-
-
-@pages.post("/import")
-def import_upload() -> AnyResponse | tuple[str, int]:
-    """Keep an uploaded file and show how it would be understood; nothing is imported yet."""
-    options = asked_options()
-    if not is_admin() and not becomes_admin(request.form.get("token", "")):
-        return refused(gettext("The admin token is not right."), options, 401)
-    upload = request.files.get("file")
-    if upload is None or not upload.filename:
-        return refused(gettext("Choose a file first."), options, 422)
-    try:
-        job = accept(db.session(), upload_folder(), upload.filename, upload.save, options)
-    except FileUnusable as error:
-        return refused(unusable(error), options, 422)
-    return redirect(url_for("pages.import_job", number=job.id))
-
-
-def asked_options() -> Options:
-    form = request.form
-    pairs = [form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")]
-    mapping = {name: column for name, column in zip(("title", "body", "tags", "id"), pairs, strict=True) if column}
-    return Options(
-        collection=clean(form.get("collection", ""))[:64] or "documents",
-        mapping=mapping,
-        tag_separator=form.get("tag_separator", "").strip()[:4] or None,
-        drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
-    )
-
-
-def refused(message: str, options: Options, code: int) -> tuple[str, int]:
-    page = render_template("import.html", query=Query(), admin=is_admin(), error=message, options=options)
-    return page, code
-
-
-def unusable(error: FileUnusable) -> str:
-    """Return why a file cannot be used, in the user's language."""
-    said = {
-        "empty": gettext("The file is empty."),
-        "kind": gettext("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
-        "nothing": gettext("No row of the file can be read."),
-        "header": gettext("No column is called title or body: name the columns below."),
-        "map": gettext("A column named below is not in the file: %(message)s", message=str(error)),
-    }
-    return said.get(error.code, str(error))
-
-
-def upload_folder() -> Path:
-    return settings().instance_dir / "uploads"
-
-
-@pages.get("/import/<int(max=9007199254740991):number>")
-def import_job(number: int) -> str:
-    job = db.session.get(Job, number)
-    if job is None or not is_admin():
-        abort(404)
-    path = upload_path(upload_folder(), job)
-    shown = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
-    return render_template(
-        "import_job.html", query=Query(), job=job, preview=shown, cut_off=is_cut_off(job), kept=path.exists(),
-        waiting=waiting_for_meaning(job),
-    )  # fmt: skip
-
-
-def waiting_for_meaning(job: Job) -> int:
-    """Return how many documents of an import's collection are found by words only, once it is done."""
-    model = semantic().model_key
-    if job.state != "done" or model is None:
-        return 0
-    return waiting_documents(db.session(), model, options_of(job).collection)
-
-
-@pages.post("/import/<int(max=9007199254740991):number>")
-def import_start(number: int) -> AnyResponse:
-    """Start a job that waits, or one that was cut off."""
-    job = db.session.get(Job, number)
-    if job is None or not is_admin():
-        abort(404)
-    path = upload_path(upload_folder(), job)
-    if path.exists() and (job.state in ("waiting", "failed") or is_cut_off(job)):
-        job.state, job.updated_at = "running", int(time.time())
-        db.session.commit()
-        current_app.extensions["matmon.start_job"](job.id, path)
-    return redirect(url_for("pages.import_job", number=number))
 
 
 def is_admin() -> bool:
