@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from utils.hebrew import normalise
@@ -75,10 +75,13 @@ class Document(Base):
     content_hash: Mapped[bytes] = mapped_column(LargeBinary(16), nullable=False)
     added_at: Mapped[int] = mapped_column(BigInteger, nullable=False)  # seconds since 1970, UTC
     changed_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    # The state's version that wrote it: what came after a moment is what has a greater one, whatever clocks say.
+    version: Mapped[int] = mapped_column(BigInteger, nullable=False, server_default="0")
     __table_args__ = (
         Index("document_newest", "added_at", "id"),
         Index("document_collection", "collection_id", "added_at", "id"),
         Index("document_language", "language", "id"),
+        Index("document_version", "version", "id"),
     )
 
 
@@ -206,3 +209,60 @@ class Job(Base):
     total: Mapped[int] = mapped_column(BigInteger, nullable=False)
     report: Mapped[dict[str, Any]] = mapped_column(JSON, nullable=False)
     updated_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+
+
+class Screening(Base):
+    """Profiles ranked against one job: what the job asked for when it began, how far it is, what was found of columns.
+
+    `state` is waiting, running, done, cancelled or failed; `claim` is of the process that runs it, and what it writes
+    holds only while the claim is its own. A plain local table where the database is several servers.
+    """
+
+    __tablename__ = "screening"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    browser: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    jobs: Mapped[str] = mapped_column(String(64), nullable=False)
+    job_id: Mapped[str] = mapped_column(String(255), nullable=False)  # empty where a text was pasted
+    title: Mapped[str] = mapped_column(Text, nullable=False)
+    asked: Mapped[list[Any]] = mapped_column(JSON, nullable=False)
+    profiles: Mapped[str] = mapped_column(String(64), nullable=False)
+    state: Mapped[str] = mapped_column(String(16), nullable=False)
+    claim: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    done: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    total: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    version: Mapped[int] = mapped_column(BigInteger, nullable=False)  # what was written later is not ranked yet
+    basis: Mapped[str] = mapped_column(String(64), nullable=False)  # by which model skills were compared
+    vocabulary: Mapped[dict[str, Any]] = mapped_column(JSON, nullable=False, deferred=True)
+    columns: Mapped[list[Any]] = mapped_column(JSON, nullable=False)
+    message: Mapped[str] = mapped_column(Text, nullable=False)
+    made_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    updated_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    used_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    __table_args__ = (Index("screening_browser", "browser", "made_at"),)
+
+
+class ScreeningResult(Base):
+    """A profile in a screening: how well it answers, as of which version of it, and what people decided."""
+
+    __tablename__ = "screening_result"
+    screening_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    document_id: Mapped[int] = mapped_column(BigKey, ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    score: Mapped[float] = mapped_column(Double, nullable=False)
+    status: Mapped[str] = mapped_column(String(16), nullable=False)
+    note: Mapped[str] = mapped_column(Text, nullable=False)
+    __table_args__ = (Index("screening_result_document", "document_id"), {"sqlite_with_rowid": False})
+
+
+class SavedSearch(Base):
+    """An address that a browser keeps under a name, and the state's version when it was last looked at."""
+
+    __tablename__ = "saved_search"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    browser: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    name: Mapped[str] = mapped_column(String(100), nullable=False)
+    address: Mapped[str] = mapped_column(Text, nullable=False)
+    version: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    made_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    used_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    __table_args__ = (Index("saved_search_browser", "browser", "made_at"), Index("saved_search_used", "used_at"))

@@ -103,6 +103,8 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
         session.rollback()
         return written
     changed = [stored[new.number] for new in news if new.number in stored]
+    for new in news:
+        new.row["version"] = version
     _forget(session, changed)
     _remember(session, collection, news)
     hashes = {new.number: new.row["content_hash"] for new in news}

@@ -75,7 +75,7 @@ def size(session: Session, collection: str) -> int:
 def known(session: Session, semantic: Semantic, collection: str, skills: Sequence[Skill], aliases: Aliases) -> Known:
     """Return what of a collection's tags the skills answer; the statements are as many whatever there is."""
     documents = size(session, collection)
-    spelled = _spellings(session, collection, skills, aliases)
+    spelled = spellings(session, collection, skills, aliases)
     # A skill is compared as the collection spells it: that is stored, and needs no model.
     names = {one.key: name for one, name, _ in reversed(spelled.values())}
     near, is_whole = close(session, semantic, [(names.get(one.key, one.name), one) for one in skills])
@@ -106,7 +106,7 @@ def close(
     return best, is_whole or semantic.is_off
 
 
-def _spellings(
+def spellings(
     session: Session, collection: str, skills: Sequence[Skill], aliases: Aliases
 ) -> dict[int, tuple[Skill, str, int]]:
     """Return the collection's tags that are one of the skills however written, shortest first, with their counts."""
