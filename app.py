@@ -35,10 +35,13 @@ from config import Settings, read_settings
 from encoders.base import Encoder
 from encoders.footprint import release_memory
 from indexing.jobs import Running
+from matching.aliases import aliases
+from matching.screening_runs import Screener
 from models import db
 from operations.figures import Watch
 from search.query import Query
 from semantics import encoder_for_import, memory_guard, semantic_side
+from sessions import KEPT, Cookie, keep_small
 from utils.memory import keep_heap_small
 from utils.sql import prepare_sqlite
 
@@ -67,6 +70,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     app = Flask(__name__)
+    app.session_interface = Cookie()
     app.config.update(flask_settings(settings))
     # Hebrew in answers is readable, and takes two bytes a letter in place of six.
     app.json.ensure_ascii = app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -89,6 +93,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
+        "PERMANENT_SESSION_LIFETIME": KEPT,
         "SEND_FILE_MAX_AGE_DEFAULT": STATIC_AGE_S,
         "BABEL_DEFAULT_LOCALE": settings.default_locale,
         "MAX_CONTENT_LENGTH": 256 * 1024 * 1024,
@@ -124,6 +129,11 @@ def connect_database(app: Flask, settings: Settings) -> None:
         with Session(engine) as session:
             return encoder_for_import(app, session)
 
+    app.extensions["matmon.screener"] = Screener(
+        lambda: Session(engine),
+        lambda: app.extensions["matmon.semantic"],
+        lambda: aliases(settings.instance_dir / "skill-aliases.csv"),
+    )
     app.extensions["matmon.start_job"] = lambda job, path: Running(lambda: Session(engine), job, path, encoder).start()
 
 
@@ -136,6 +146,8 @@ def add_pages(app: Flask, settings: Settings) -> None:
     csrf.exempt(api.api)  # its writes need a bearer token, which no other site's form can send
     app.register_blueprint(routes.pages)
     app.register_blueprint(api.api)
+    if settings.check_sessions or app.debug:
+        keep_small(app)
     app.after_request(with_headers)  # before the limiter's own, so that it is called after it
     limit_rates(app, settings)
     add_to_templates(app)

@@ -54,6 +54,7 @@ class Settings:
     default_locale: str = "he"
     trusted_proxies: int = 0
     secure_cookies: bool = False
+    check_sessions: bool = False
     log_queries: bool = False
 
     @property
@@ -105,6 +106,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         default_locale=choice(environ, "DEFAULT_LOCALE", "he", ("he", "en")),
         trusted_proxies=whole(environ, "TRUSTED_PROXIES", 1 if "DYNO" in environ or "RENDER" in environ else 0, 0, 5),
         secure_cookies=choice(environ, "SECURE_COOKIES", "0", ("0", "1")) == "1",
+        check_sessions=choice(environ, "CHECK_SESSIONS", "0", ("0", "1")) == "1",
         log_queries=choice(environ, "LOG_QUERIES", "0", ("0", "1")) == "1",
     )
 

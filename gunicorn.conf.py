@@ -67,10 +67,12 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
-    """Begin the hour's history of memory; with MODEL_LOADING=warm, to load the model; the site answers meanwhile."""
+    """Begin the hour's history of memory and take up screenings; with MODEL_LOADING=warm, load the model."""
     from app import app
+    from matching.screening_runs import TAKE_UP_S
 
     app.extensions["matmon.watch"].history.start()
     app.extensions["matmon.guard"].start()
+    app.extensions["matmon.screener"].wake(TAKE_UP_S)
     if app.extensions["matmon.settings"].model_loading == "warm":
         app.extensions["matmon.semantic"].ready(0)

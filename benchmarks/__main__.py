@@ -14,6 +14,7 @@ PARTS = {
     "vectors": "The index of embeddings",
     "imports": "Import",
     "matching": "Matching: 200 synthetic profiles and 2,157 roles (ESCO)",
+    "screening": "A screening: 10,000 synthetic profiles against one role, SQLite",
     "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, in a hard 512 MB",
     "remote": "A site whose model is on another host, and that host",
     "two_workers": "The same with two workers in 1 GB",

@@ -31,6 +31,7 @@ def settings_for(url: str, folder: Path, **changes: Any) -> Settings:
         "admin_token": "a token of the tests",
         "instance_dir": folder,
         "semantic_model": "none",
+        "check_sessions": True,
     }
     return Settings(**(values | changes))
 

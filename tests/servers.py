@@ -34,7 +34,7 @@ def free_port() -> int:
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     """Return what a server's process knows: no setting of whoever runs the tests."""
-    own = {"INSTANCE_DIR": str(folder), "RATE_LIMIT": "100000/minute", "SEMANTIC_MODEL": "none"}
+    own = {"INSTANCE_DIR": str(folder), "RATE_LIMIT": "100000/minute", "SEMANTIC_MODEL": "none", "CHECK_SESSIONS": "1"}
     return {"PATH": os.environ["PATH"], **own, **settings}
 
 

@@ -16,7 +16,7 @@ from config import ROOT
 LAYERS = (
     {"app", "semantics", "gunicorn.conf"},
     {"matching_pages", "import_pages", "matching_api", "writing_api", "commands", "model_commands", "console"},
-    {"routes", "api", "embeddings_server"},
+    {"routes", "api", "embeddings_server", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
     {"utils"},
@@ -28,6 +28,7 @@ MAY_SEE_A_REQUEST = {
     "routes.py",
     "matching_pages.py",
     "import_pages.py",
+    "sessions.py",
     "api.py",
     "matching_api.py",
     "writing_api.py",
