@@ -25,11 +25,12 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import api
-import import_pages  # noqa: F401 - its routes join the pages; so with the three below
+import import_pages  # noqa: F401 - its routes join the pages; so with those below
 import matching_api  # noqa: F401
 import matching_pages  # noqa: F401
 import operations.rates  # noqa: F401 - its storage is found by name
 import routes
+import screening_pages  # noqa: F401
 import writing_api  # noqa: F401
 from config import Settings, read_settings
 from encoders.base import Encoder
@@ -159,7 +160,8 @@ def limit_rates(app: Flask, settings: Settings) -> None:
     searches = limiter.shared_limit(settings.rate_limit, scope="searches", exempt_when=is_cheap)
     for name in (
         "pages.everything", "pages.text", "pages.by_meaning", "pages.tags", "pages.document",
-        "pages.match", "pages.match_asked",
+        "pages.match", "pages.match_asked", "pages.screenings_begin", "pages.screening", "pages.screening_decide",
+        "pages.screening_run", "pages.screening_export",
         "api.api_search", "api.api_similar", "api.api_suggest", "api.api_recommend", "api.api_skill_gap",
     ):  # fmt: skip
         views[name] = searches(views[name])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hmac
-import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +27,7 @@ from search.results import Results
 from search.samples import sample_queries
 from search.search import search
 from search.semantic import Semantic
+from utils.cells import MARK, csv_line
 
 pages = Blueprint("pages", __name__)
 ADMIN_S = 3_600
@@ -135,20 +134,16 @@ def site_figures() -> dict[str, Any]:
 
 def csv_answer(results: Results) -> Response:
     """Return a page of hits as CSV, with the mark by which a spreadsheet knows that it is UTF-8."""
-    out = io.StringIO()
-    rows = csv.writer(out)
-    rows.writerow(("rank", "id", "collection", "title", "score", "text", "semantic", "tags", "url", "snippet"))
+    lines = [
+        MARK,
+        csv_line(("rank", "id", "collection", "title", "score", "text", "semantic", "tags", "url", "snippet")),
+    ]
     for rank, hit in enumerate(results.hits, results.first):
         why = (hit.why.text, hit.why.semantic)
         cells = (hit.id, hit.collection, hit.plain_title, hit.score, *why, "; ".join(hit.tags), hit.url)
-        rows.writerow([rank, *map(harmless, cells), harmless(hit.plain_snippet)])
+        lines.append(csv_line((rank, *cells, hit.plain_snippet)))
     headers = {"Content-Disposition": 'attachment; filename="matmon.csv"'}
-    return Response("\ufeff" + out.getvalue(), mimetype="text/csv", headers=headers)
-
-
-def harmless(cell: object) -> object:
-    """Return a cell that no spreadsheet runs as a formula."""
-    return "'" + cell if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    return Response("".join(lines), mimetype="text/csv", headers=headers)
 
 
 @pages.get("/documents/<path:own_id>")
@@ -199,6 +194,8 @@ def robots() -> Response:
         "Disallow: /semantic",
         "Disallow: /tags",
         "Disallow: /match",
+        "Disallow: /screenings",
+        "Disallow: /searches",
         "Disallow: /*?",
         "",
     )

@@ -1,4 +1,4 @@
-"""The session's cookie: signed, small, and which browser asks by a random number that is made when it keeps something."""
+"""The session's cookie: signed, small; in it the random number of a browser that keeps something here."""
 
 from __future__ import annotations
 

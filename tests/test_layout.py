@@ -15,7 +15,8 @@ from config import ROOT
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
     {"app", "semantics", "gunicorn.conf"},
-    {"matching_pages", "import_pages", "matching_api", "writing_api", "commands", "model_commands", "console"},
+    {"matching_pages", "import_pages", "screening_pages", "matching_api", "screening_api", "writing_api"},
+    {"commands", "model_commands", "console"},
     {"routes", "api", "embeddings_server", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
@@ -28,6 +29,8 @@ MAY_SEE_A_REQUEST = {
     "routes.py",
     "matching_pages.py",
     "import_pages.py",
+    "screening_pages.py",
+    "screening_api.py",
     "sessions.py",
     "api.py",
     "matching_api.py",
