@@ -26,10 +26,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import api
 import import_pages  # noqa: F401 - its routes join the pages; so with those below
+import kept_api  # noqa: F401
+import kept_pages  # noqa: F401
 import matching_api  # noqa: F401
 import matching_pages  # noqa: F401
 import operations.rates  # noqa: F401 - its storage is found by name
 import routes
+import screening_api  # noqa: F401
 import screening_pages  # noqa: F401
 import writing_api  # noqa: F401
 from config import Settings, read_settings
@@ -161,8 +164,10 @@ def limit_rates(app: Flask, settings: Settings) -> None:
     for name in (
         "pages.everything", "pages.text", "pages.by_meaning", "pages.tags", "pages.document",
         "pages.match", "pages.match_asked", "pages.screenings_begin", "pages.screening", "pages.screening_decide",
-        "pages.screening_run", "pages.screening_export",
+        "pages.screening_run", "pages.screening_export", "pages.searches", "pages.searches_keep", "pages.searches_run",
         "api.api_search", "api.api_similar", "api.api_suggest", "api.api_recommend", "api.api_skill_gap",
+        "api.api_screening_begin", "api.api_screening", "api.api_screening_run", "api.api_screening_decide",
+        "api.api_screening_export", "api.api_searches", "api.api_search_keep", "api.api_search_run",
     ):  # fmt: skip
         views[name] = searches(views[name])
     tries = limiter.limit("10/minute", methods=["POST"])

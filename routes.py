@@ -112,7 +112,7 @@ def search_page(mode: str) -> AnyResponse | str:
     query = replace(Query.from_args(request.args), mode=mode)
     if request.args.get("format") == "csv":
         return csv_answer(searched(query))
-    if query.is_empty() and not query.collection and not query.language and mode != "tags":
+    if query.is_empty() and not (query.collection or query.language or query.since) and mode != "tags":
         return home(query)
     results = searched(query)
     template = "_results.html" if request.args.get("part") == "results" else "search.html"

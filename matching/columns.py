@@ -72,7 +72,7 @@ def parts(value: str) -> list[str]:
 
 
 def columns(session: Session, profiles: str) -> list[Column]:
-    """Return the columns of a collection: those that can be offered first, then by how many profiles have them.
+    """Return the columns of a collection: those that can be offered first, else as profiles have them.
 
     What is longer than LONGEST_VALUE is text, and its column none. In memory is a page of rows.
     """
@@ -94,7 +94,7 @@ def of_values(found: Iterable[Mapping[str, Any]]) -> list[Column]:
                     seen.pop(name, None)
             elif name in seen or len(seen) < MOST_COLUMNS:
                 seen.setdefault(name, _Seen()).add(str(value).strip())
-    made = [_column(name, one) for name, one in sorted(seen.items(), key=lambda pair: (-pair[1].rows, pair[0]))]
+    made = [_column(name, one) for name, one in seen.items()]
     return sorted(made, key=lambda one: not one.is_offered)
 
 

@@ -10,12 +10,11 @@ from urllib.parse import urlencode
 
 from matching.columns import LONGEST_VALUE, Column
 from matching.screenings import STATUSES
-from search.query import clean, names, within
+from search.query import LAST_VERSION, clean, names, within
 
 PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 20, 100, 5_000
 MOST_NARROWED = 12  # columns that one address may narrow by
 MOST_CHOSEN = 10  # values of one column, any of which will do
-LAST_VERSION = 2**62
 OWN = frozenset({"skill", "not_skill", "status", "language", "sort", "page", "limit", "since", "lang", "format"})
 
 

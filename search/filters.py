@@ -31,6 +31,9 @@ class Filter:
         if query.language:
             conditions.append("{column} IN (SELECT id FROM document WHERE language = :language)")
             values["language"] = query.language
+        if query.since:
+            conditions.append("{column} IN (SELECT id FROM document WHERE version > :since)")
+            values["since"] = query.since
         return cls(tuple(conditions), values)
 
     def __bool__(self) -> bool:

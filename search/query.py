@@ -17,6 +17,7 @@ LONGEST_TEXT = 1_000  # characters of a query that count; a pasted page is cut, 
 MOST_FORMS = 48
 MOST_TAGS = 20
 PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 10, 100, 10_000
+LAST_VERSION = 2**62
 
 _QUOTES = str.maketrans("“”„‟«»״＂", '""""""""')
 _PART = re.compile(r"""(?<!\S)(-?)(tag:|תגית:|תג:)?(?:"([^"]*(?:"\S[^"]*)*)"(?!\S)|(\S+))""", re.IGNORECASE)
@@ -42,6 +43,7 @@ class Query:
     sort: str = "score"
     page: int = 1
     limit: int = PAGE_LIMIT
+    since: int = 0  # only what was written after this version of the database
 
     @classmethod
     def from_args(cls, args: Args, mode: str = "hybrid") -> Query:
@@ -57,6 +59,7 @@ class Query:
             sort=sort if (sort := args.get("sort") or "") in SORTS else "score",
             page=within(args.get("page"), 1, LAST_PAGE, 1),
             limit=within(args.get("limit"), 1, MOST_LIMIT, PAGE_LIMIT),
+            since=within(args.get("since"), 0, LAST_VERSION, 0),
         )
 
     def parts(self) -> Parts:
@@ -84,6 +87,7 @@ class Query:
             "sort": "" if self.sort == "score" else self.sort,
             "page": "" if self.page == 1 else self.page,
             "limit": "" if self.limit == PAGE_LIMIT else self.limit,
+            "since": self.since or "",
         }
         return {k: v for k, v in (values | changes).items() if v not in ("", None, []) and (k, v) != ("page", 1)}
 

@@ -15,7 +15,8 @@ from config import ROOT
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
     {"app", "semantics", "gunicorn.conf"},
-    {"matching_pages", "import_pages", "screening_pages", "matching_api", "screening_api", "writing_api"},
+    {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
+    | {"matching_api", "writing_api", "screening_api", "kept_api"},
     {"commands", "model_commands", "console"},
     {"routes", "api", "embeddings_server", "sessions"},
     {"search", "indexing", "matching", "operations"},
@@ -30,6 +31,8 @@ MAY_SEE_A_REQUEST = {
     "matching_pages.py",
     "import_pages.py",
     "screening_pages.py",
+    "kept_pages.py",
+    "kept_api.py",
     "screening_api.py",
     "sessions.py",
     "api.py",
