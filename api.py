@@ -19,7 +19,7 @@ from operations.monitoring import health_json, memory_json
 from routes import is_token, searched, semantic, watch
 from search.documents import Page, document_page, similar
 from search.facets import tag_page
-from search.query import LAST_PAGE, MODES, MOST_LIMIT, SORTS, Query
+from search.query import LAST_PAGE, LAST_VERSION, MODES, MOST_LIMIT, SORTS, Query
 from search.results import Hit, Results
 from search.suggestions import suggestions
 
@@ -68,6 +68,7 @@ def api_search() -> Response:
     query = Query.from_args(request.args, checked("mode", MODES, "hybrid"))
     check_number("page", LAST_PAGE)
     check_number("limit", MOST_LIMIT)
+    check_number("since", LAST_VERSION, 0, 0)
     checked("sort", SORTS, "score")
     results = searched(query)
     if query.mode == "semantic" and results.semantic_state == "busy":
@@ -82,10 +83,10 @@ def checked(name: str, allowed: tuple[str, ...], default: str) -> str:
     return given
 
 
-def check_number(name: str, most: int, default: int = 1) -> int:
+def check_number(name: str, most: int, default: int = 1, least: int = 1) -> int:
     given = request.args.get(name) or str(default)
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= most):
-        raise ApiError(422, "bad_parameter", f"{name}={given[:50]!r}: it must be a whole number from 1 to {most}")
+    if not (given.isascii() and given.isdigit() and least <= int(given[:19]) <= most):
+        raise ApiError(422, "bad_parameter", f"{name}={given[:50]!r}: it must be a whole number from {least} to {most}")
     return int(given)
 
 

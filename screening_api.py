@@ -29,7 +29,7 @@ from matching_api import too_much
 from models import Screening, db
 from routes import is_token, skill_aliases
 from screening_pages import NUMBER, columns_of, exported, may_delete, wake
-from search.query import clean
+from search.query import LAST_VERSION, clean
 from sessions import browser, browser_or_new
 
 REFUSED = {"no_collection": 404, "no_room": 409}  # the others are of what was sent
@@ -90,6 +90,7 @@ def api_screening(number: int) -> Response:
     one, session = kept(number), db.session()
     check_number("page", LAST_PAGE)
     check_number("limit", MOST_LIMIT, PAGE_LIMIT)
+    check_number("since", LAST_VERSION, 0, 0)
     listing = Listing.from_args(request.args, columns_of(one))
     page = Found(session, one, listing, skill_aliases()).page()
     values: dict[str, Any] = {

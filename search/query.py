@@ -17,7 +17,7 @@ LONGEST_TEXT = 1_000  # characters of a query that count; a pasted page is cut, 
 MOST_FORMS = 48
 MOST_TAGS = 20
 PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 10, 100, 10_000
-LAST_VERSION = 2**62
+LAST_VERSION = 2**53 - 1
 
 _QUOTES = str.maketrans("“”„‟«»״＂", '""""""""')
 _PART = re.compile(r"""(?<!\S)(-?)(tag:|תגית:|תג:)?(?:"([^"]*(?:"\S[^"]*)*)"(?!\S)|(\S+))""", re.IGNORECASE)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -22,16 +21,16 @@ from indexing.documents import NewDocument, write_documents
 from indexing.importing import Options
 from indexing.jobs import new_job
 from models import Base, Document, db, document_number
+from tests.calls import TOKEN, Call, delete, get, post, put, too_often
 from tests.collections import fill
 from tests.conftest import Started, closed, settings_for
 from tests.described import DOCUMENT, OPERATIONS, check, faults, resolved
+from tests.screening_calls import SCREENING_CALLS, WITHOUT_SCREENINGS, kept_screenings
 from tests.waiting import imports_ended
 
-TOKEN = {"Authorization": "Bearer a token of the tests"}
 DESCRIBED = [(one.id, int(status)) for one in OPERATIONS.values() for status in one.responses]
 GOOD = {"id": "tea", "title": "תה", "tags": ["שתייה"]}
 LONG = {"title": "long", "body": "x" * 1_100_000}
-Call = Callable[[FlaskClient], TestResponse]
 
 
 @pytest.fixture
@@ -51,29 +50,11 @@ def api(database: str, tmp_path: Path) -> Iterator[Flask]:
         write_documents(db.session(), "twins", twins)
         new_job(db.session(), "waits.csv", Options()).id = 7
         db.session.commit()
+        kept_screenings(db.session(), app.extensions["matmon.semantic"])
     yield app
     imports_ended()
+    app.extensions["matmon.screener"].wake().join()
     closed(app)
-
-
-def get(address: str, **more: Any) -> Call:
-    return lambda client: client.get(address, **more)
-
-
-def post(address: str, **more: Any) -> Call:
-    return lambda client: client.post(address, **more)
-
-
-def put(address: str, **more: Any) -> Call:
-    return lambda client: client.put(address, **more)
-
-
-def delete(address: str, **more: Any) -> Call:
-    return lambda client: client.delete(address, **more)
-
-
-def too_often(address: str) -> Call:
-    return lambda client: [client.get(address) for _ in range(9)][-1]
 
 
 def searched(then: str) -> Call:
@@ -205,6 +186,7 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("monitoringMemory", 422): [get("/api/monitoring/memory?samples=241"), get("/api/monitoring/memory?samples=x")],
     ("metrics", 200): [get("/metrics"), searched("/metrics")],
 }
+CALLS |= SCREENING_CALLS
 WITHOUT_TABLES: dict[str, Call] = {
     "search": get("/api/search?q=א"),
     "suggest": get("/api/suggest?q=זכו"),
@@ -218,6 +200,7 @@ WITHOUT_TABLES: dict[str, Call] = {
     "similarDocuments": get("/api/documents/rent/similar"),
     "importFile": upload(**TOKEN),
     "importState": get("/api/import/7", headers=TOKEN),
+    **WITHOUT_SCREENINGS,
     "stats": get("/api/stats"),
     "health": get("/health"),
     "monitoringHealth": get("/api/monitoring/health"),
@@ -289,7 +272,11 @@ def test_ranges_are_the_servers_own(api: Flask) -> None:
         for value, status in ((low, 200), (high, 200), (low - 1, 422), (high + 1, 422), ("x", 422)):
             client = api.test_client()
             address = {"REMOTE_ADDR": f"10.0.0.{(tried := tried + 1)}"}  # each with a rate of its own
-            answer = client.get(path.replace("{id}", "rent"), query_string={name: value}, environ_overrides=address)
+            answer = client.get(
+                path.replace("{id}", "rent").replace("{number}", "7"),
+                query_string={name: value},
+                environ_overrides=address,
+            )
             assert answer.status_code == status, (path, name, value)
     assert tried > 20
 

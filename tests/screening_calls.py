@@ -1,0 +1,183 @@
+"""Calls of the API of screenings and of kept searches, for each answer that its description has."""
+
+from __future__ import annotations
+
+import time
+
+from flask.testing import FlaskClient
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from matching.aliases import Aliases
+from matching.screening import wanted_of_job
+from matching.screening_runs import run_waiting
+from matching.screenings import KEPT_SCREENINGS, begin
+from models import Screening, ScreeningResult, db
+from search.kept import MOST_OF_BROWSER
+from search.semantic import Semantic
+from tests.calls import TOKEN, Call, delete, get, post, put, too_often
+
+DONE, RUNS, NONE = "/api/screenings/7", "/api/screenings/8", "/api/screenings/9"
+JOB = {"job_id": "rent", "jobs": "house", "profiles": "house"}
+MARK = {"status": "shortlisted", "note": "להתקשר"}
+RENT = {"address": "/text?q=rent&collection=house"}
+
+
+def kept_screenings(session: Session, side: Semantic) -> None:
+    """Keep one that is done, as number 7, and one that another process runs, as number 8."""
+    wanted = wanted_of_job(session, "house", "rent", Aliases())
+    begin(session, 1, wanted, "house").id = 7
+    session.commit()
+    bind = session.get_bind()
+    assert run_waiting(lambda: Session(bind), side, Aliases) == 1
+    other = begin(session, 1, wanted, "house")
+    other.id, other.state, other.updated_at = 8, "running", int(time.time()) + 3_600
+    session.commit()
+
+
+def full(client: FlaskClient) -> TestResponse:
+    """Begin one more where as many with decisions are kept as may be."""
+    with client.application.app_context():
+        session = db.session()
+        wanted = wanted_of_job(session, "house", "rent", Aliases())
+        for _ in range(KEPT_SCREENINGS - 2):
+            begin(session, 1, wanted, "house").state = "done"
+            session.commit()
+        one = session.query(ScreeningResult).first()
+        assert one is not None
+        for number in [row.id for row in session.query(Screening.id).where(Screening.id != 7)]:
+            values = {"screening_id": number, "document_id": one.document_id, "version": 0, "score": 0.0}
+            session.add(ScreeningResult(**values, status="rejected", note=""))
+        session.execute(update(ScreeningResult).values(status="rejected"))
+        session.commit()
+    return client.post("/api/screenings", json=JOB)
+
+
+def own(then: str) -> Call:
+    """Begin a screening, and do something to it with the cookie that came."""
+
+    def call(client: FlaskClient) -> TestResponse:
+        address = client.post("/api/screenings", json=JOB).json["address"]  # type: ignore[index]
+        return client.delete(address) if then == "delete" else client.get("/api/screenings")
+
+    return call
+
+
+def kept(then: str) -> Call:
+    def call(client: FlaskClient) -> TestResponse:
+        number = client.post("/api/searches", json=RENT).json["id"]  # type: ignore[index]
+        if then == "run":
+            return client.post(f"/api/searches/{number}/run", json={})
+        return client.delete(f"/api/searches/{number}") if then == "delete" else client.get("/api/searches")
+
+    return call
+
+
+def full_of_searches(client: FlaskClient) -> TestResponse:
+    for number in range(MOST_OF_BROWSER + 1):
+        address = {"REMOTE_ADDR": f"10.0.1.{number}"}
+        answer = client.post("/api/searches", json={"address": f"/text?q=a{number}"}, environ_overrides=address)
+    return answer
+
+
+OFTEN = "/api/search?q=a"
+BAD = {"data": "{", "content_type": "application/json"}
+SCREENING_CALLS: dict[tuple[str, int], list[Call]] = {
+    ("screenings", 200): [get("/api/screenings"), get("/api/screenings", headers=TOKEN), own("list")],
+    ("beginScreening", 202): [
+        post("/api/screenings", json=JOB),
+        post("/api/screenings", json={"text": "דרושה: זכויות", "jobs": "house", "profiles": "house"}),
+    ],
+    ("beginScreening", 400): [post("/api/screenings", **BAD)],
+    ("beginScreening", 404): [
+        post("/api/screenings", json=JOB | {"job_id": "x"}),
+        post("/api/screenings", json=JOB | {"profiles": "x"}),
+    ],
+    ("beginScreening", 409): [full],
+    ("beginScreening", 413): [post("/api/screenings", json={"text": "a" * 100_001})],
+    ("beginScreening", 415): [post("/api/screenings", data="x")],
+    ("beginScreening", 422): [
+        post("/api/screenings", json={}),
+        post("/api/screenings", json=JOB | {"text": "both"}),
+        post("/api/screenings", json={"text": "qqq", "jobs": "house", "profiles": "house"}),
+        post("/api/screenings", json={"job_id": 7}),
+        post("/api/screenings", json={"job_id": "one", "jobs": "twins"}),
+    ],
+    ("beginScreening", 429): [too_often(OFTEN, post("/api/screenings", json=JOB))],
+    ("screening", 200): [get(DONE), get(DONE + "?page=2&limit=1&skill=זכויות&status=new&language=he"), get(RUNS)],
+    ("screening", 404): [get(NONE)],
+    ("screening", 422): [get(DONE + "?page=0"), get(DONE + "?limit=101"), get(DONE + "?since=-1")],
+    ("screening", 429): [too_often(DONE)],
+    ("deleteScreening", 204): [delete(RUNS, headers=TOKEN), own("delete")],
+    ("deleteScreening", 401): [delete(DONE)],
+    ("deleteScreening", 404): [delete(NONE)],
+    ("runScreening", 202): [post(DONE + "/run")],
+    ("runScreening", 404): [post(NONE + "/run")],
+    ("runScreening", 409): [post(RUNS + "/run")],
+    ("runScreening", 429): [too_often(OFTEN, post(DONE + "/run"))],
+    ("cancelScreening", 200): [post(RUNS + "/cancel")],
+    ("cancelScreening", 404): [post(NONE + "/cancel")],
+    ("cancelScreening", 409): [post(DONE + "/cancel")],
+    ("decide", 200): [put(DONE + "/profiles/union", json=MARK), put(DONE + "/profiles/union", json={})],
+    ("decide", 400): [put(DONE + "/profiles/union", **BAD)],
+    ("decide", 404): [put(DONE + "/profiles/x", json=MARK), put(NONE + "/profiles/union", json=MARK)],
+    ("decide", 413): [put(DONE + "/profiles/union", json={"note": "a" * 2_001})],
+    ("decide", 415): [put(DONE + "/profiles/union", data="x")],
+    ("decide", 422): [
+        put(DONE + "/profiles/union", json={"status": "hired"}),
+        put(DONE + "/profiles/union", json={"note": 7}),
+    ],
+    ("decide", 429): [too_often(OFTEN, put(DONE + "/profiles/union", json=MARK))],
+    ("exportScreening", 200): [get(DONE + "/export"), get(DONE + "/export?format=csv"), get(RUNS + "/export")],
+    ("exportScreening", 404): [get(NONE + "/export")],
+    ("exportScreening", 422): [get(DONE + "/export?format=pdf")],
+    ("exportScreening", 429): [too_often(DONE + "/export")],
+    ("keptSearches", 200): [get("/api/searches"), kept("list")],
+    ("keptSearches", 429): [too_often("/api/searches")],
+    ("keepSearch", 201): [post("/api/searches", json=RENT | {"name": "דירות"}), post("/api/searches", json=RENT)],
+    ("keepSearch", 400): [post("/api/searches", **BAD)],
+    ("keepSearch", 409): [full_of_searches],
+    ("keepSearch", 415): [post("/api/searches", data="x")],
+    ("keepSearch", 422): [
+        post("/api/searches", json={"address": "https://example.com/?q=a"}),
+        post("/api/searches", json={"address": "/"}),
+        post("/api/searches", json=RENT | {"name": "a" * 101}),
+        post("/api/searches", json={"address": 7}),
+    ],
+    ("keepSearch", 429): [too_often(OFTEN, post("/api/searches", json=RENT))],
+    ("dropSearch", 204): [kept("delete")],
+    ("dropSearch", 404): [delete("/api/searches/7")],
+    ("runSearch", 200): [kept("run")],
+    ("runSearch", 400): [post("/api/searches/7/run", **BAD)],
+    ("runSearch", 404): [post("/api/searches/7/run", json={})],
+    ("runSearch", 415): [post("/api/searches/7/run", data="x")],
+    ("runSearch", 429): [too_often(OFTEN, post("/api/searches/7/run", json={}))],
+}
+
+
+def with_cookie(then: Call) -> Call:
+    """Ask as a browser that keeps something: another's asks the database for nothing."""
+
+    def call(client: FlaskClient) -> TestResponse:
+        with client.session_transaction() as session:
+            session["browser"] = 1
+        return then(client)
+
+    return call
+
+
+WITHOUT_SCREENINGS: dict[str, Call] = {
+    "screenings": get("/api/screenings", headers=TOKEN),
+    "beginScreening": post("/api/screenings", json=JOB),
+    "screening": get(DONE),
+    "deleteScreening": delete(DONE, headers=TOKEN),
+    "runScreening": post(DONE + "/run"),
+    "cancelScreening": post(DONE + "/cancel"),
+    "decide": put(DONE + "/profiles/union", json=MARK),
+    "exportScreening": get(DONE + "/export"),
+    "keptSearches": with_cookie(get("/api/searches")),
+    "keepSearch": with_cookie(post("/api/searches", json=RENT)),
+    "dropSearch": with_cookie(delete("/api/searches/7")),
+    "runSearch": with_cookie(post("/api/searches/7/run", json={})),
+}
