@@ -226,7 +226,7 @@ class Screener:
         """See to it that what waits is run, and what was cut off; for so long also what another may have let go of."""
         with self._lock:
             self._until, self._is_woken = max(self._until, time.monotonic() + patience_s), True
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="screenings", daemon=True)
                 self._thread.start()
             return self._thread
