@@ -55,10 +55,11 @@ class Target:
         return address(self.query, **changes)
 
     def name(self) -> str:
-        words = [self.query.text, *self.query.tags, self.query.collection]
+        asked = self.query
+        words = [asked.text, *asked.tags, asked.collection, asked.language, *(f"-{tag}" for tag in asked.not_tags)]
         if self.screening is not None:
             words = [self.screening.title, *self.listing.skills, *self.listing.statuses]
-        return " · ".join(word for word in words if word)[:LONGEST_NAME]
+        return (" · ".join(word for word in words if word) or self.address())[:LONGEST_NAME]
 
 
 @dataclass(frozen=True, slots=True)
