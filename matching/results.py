@@ -28,9 +28,8 @@ WHERE screening_result.screening_id = :screening"""
 # As a text; numbers in it are compared as numbers where they are such, and elsewhere are none.
 VALUE_SQLITE, VALUE_POSTGRESQL = "CAST(document.extra ->> {name} AS TEXT)", "(document.extra ->> {name})"
 NUMBER_SQLITE = "CASE WHEN {value} NOT GLOB '*[^0-9.-]*' AND {value} GLOB '*[0-9]*' THEN CAST({value} AS REAL) END"
-NUMBER_POSTGRESQL = (
-    "CASE WHEN {value} ~ '^ *-?[0-9]{{1,15}}([.][0-9]{{1,9}})? *$' THEN CAST({value} AS double precision) END"
-)
+# PostgreSQL reads the whole of `extra` anew for each mention of it: one is enough.
+NUMBER_POSTGRESQL = "CAST(substring({value} from '^ *(-?[0-9]{{1,15}}([.][0-9]{{1,9}})?) *$') AS double precision)"
 # One of several with `;` between, as it is written or in other letter case.
 HOLDS_SQLITE = "instr(';' || replace({value}, '; ', ';') || ';', {wanted})"
 HOLDS_POSTGRESQL = "strpos(';' || replace({value}, '; ', ';') || ';', {wanted})"
@@ -116,7 +115,7 @@ class Found:
             return "document.title, screening_result.document_id"
         value = self._number(name) if name in self._listing.numeric else self._value(name)
         direction = "DESC" if sort.startswith("-") else "ASC"
-        return f"{value} IS NULL, {value} {direction}, screening_result.score DESC, screening_result.document_id"
+        return f"{value} {direction} NULLS LAST, screening_result.score DESC, screening_result.document_id"
 
     def _bound(self, value: Any) -> str:
         name = f"value_{len(self._values)}"
