@@ -86,22 +86,26 @@ class Found:
         self._where = FROM + "".join(f" AND {one}" for one in self._conditions())
 
     def page(self) -> Results:
+        """Return the page asked for; found and counted in one statement, unless it lies beyond the end."""
         start = (self._listing.page - 1) * self._listing.limit
-        numbers = self._ordered(f" LIMIT {self._listing.limit} OFFSET {start}")
-        return Results(self._listing, self.count(), tuple(self._read(numbers, start + 1)))
+        order = f"ORDER BY {self._order()} LIMIT {self._listing.limit} OFFSET {start}"
+        columns = "SELECT screening_result.document_id, count(*) OVER () AS total"
+        rows = self._session.execute(self._text(f"{columns} {self._where} {order}"), self._values).all()
+        total = rows[0].total if rows else self.count() if start else 0
+        return Results(self._listing, total, tuple(self._read([row.document_id for row in rows], start + 1)))
 
     def count(self) -> int:
         return int(self._session.execute(self._text(f"SELECT count(*) {self._where}"), self._values).scalar_one())
 
     def all(self) -> Iterator[Result]:
         """Yield every result in order: in memory are its keys, 8 bytes each, and EXPORTED_AT_ONCE of them whole."""
-        numbers = self._ordered("")
+        numbers = self._ordered()
         for start in range(0, len(numbers), EXPORTED_AT_ONCE):
             yield from self._read(numbers[start : start + EXPORTED_AT_ONCE], start + 1)
 
-    def _ordered(self, cut: str) -> array[int]:
-        order = f"SELECT screening_result.document_id {self._where} ORDER BY {self._order()}"
-        return array("q", self._session.execute(self._text(order + cut), self._values).scalars())
+    def _ordered(self) -> array[int]:
+        ordered = f"SELECT screening_result.document_id {self._where} ORDER BY {self._order()}"
+        return array("q", self._session.execute(self._text(ordered), self._values).scalars())
 
     def _text(self, statement: str) -> TextClause:
         return text(statement).bindparams(*(number_list(name, given) for name, given in self._numbers.items()))

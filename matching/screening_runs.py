@@ -220,7 +220,7 @@ class Screener:
         self._sessions, self._semantic, self._aliases = sessions, semantic, aliases
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._until, self._is_woken = 0.0, False
+        self._until, self._is_woken, self._told = 0.0, False, ""
 
     def wake(self, patience_s: float = 0.0) -> threading.Thread:
         """See to it that what waits is run, and what was cut off; for so long also what another may have let go of."""
@@ -249,5 +249,7 @@ class Screener:
             run_waiting(self._sessions, self._semantic(), self._aliases)
             return is_any_open(self._sessions)
         except SQLAlchemyError as error:
-            log.warning("Screenings wait for the database: %s", str(error)[:200])
+            if self._told != str(error):
+                log.warning("Screenings wait for the database: %s", str(error)[:200])
+            self._told = str(error)
             return True

@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from matching.scores import Asked
@@ -16,6 +16,7 @@ from models import Collection, Screening, ScreeningResult, document_number, numb
 KEPT_SCREENINGS = 50
 KEPT_S = 180 * 86_400  # one that was not opened for so long gives way, decided upon or not
 MOST_PROFILES = 100_000
+MOST_RESULTS = 1_000_000  # of all screenings together: some 100 MB
 STATUSES = ("new", "shortlisted", "rejected")
 LONGEST_NOTE = 2_000
 OPEN = ("waiting", "running")
@@ -30,7 +31,7 @@ class NoteTooLong(ValueError):
 def begin(session: Session, browser: int, wanted: Wanted, profiles: str) -> Screening:
     """Store a screening that waits for its run, and commit; raises Unscreenable."""
     total = _profiles(session, profiles)
-    _make_room(session)
+    _make_room(session, total)
     now = int(time.time())
     screening = Screening(
         id=secrets.randbits(53), browser=browser, jobs=wanted.jobs, job_id=wanted.job_id, title=wanted.title,
@@ -57,24 +58,28 @@ def _profiles(session: Session, name: str) -> int:
     return int(count)
 
 
-def _make_room(session: Session) -> None:
-    """Forget what nobody opened for KEPT_S, and beyond the bound the oldest without a decision; raises Unscreenable."""
-    rows = select(Screening.id, Screening.used_at, Screening.state, _decided().label("decided"))
+def _make_room(session: Session, total: int) -> None:
+    """Forget what nobody opened for KEPT_S, then the oldest without a decision; raises Unscreenable."""
+    rows = select(Screening.id, Screening.used_at, Screening.state, Screening.total)
     kept = session.execute(rows.order_by(Screening.used_at)).all()
-    now = time.time()
-    old = [row.id for row in kept if now - row.used_at > KEPT_S]
-    free = [row.id for row in kept if row.id not in old and not row.decided and row.state not in OPEN]
-    beyond = len(kept) - len(old) - KEPT_SCREENINGS + 1
-    if beyond > len(free):
-        said = f"{KEPT_SCREENINGS} screenings with decisions are kept here, as many as there may be"
-        raise Unscreenable("no_room", f"{said}: delete one that is no longer needed.")
-    for screening in [*old, *free[: max(beyond, 0)]]:
-        forget(session, screening)
+    decided = _decided(session)
+    going = [row for row in kept if time.time() - row.used_at > KEPT_S]
+    free = [row for row in kept if row not in going and row.id not in decided and row.state not in OPEN]
+    left = [row for row in kept if row not in going]
+    while len(left) >= KEPT_SCREENINGS or sum(row.total for row in left) + total > MOST_RESULTS:
+        if not free:
+            said = f"{len(kept)} screenings that run or have decisions are kept here, as much as there may be"
+            raise Unscreenable("no_room", f"{said}: delete one that is no longer needed.")
+        going.append(free.pop(0))
+        left.remove(going[-1])
+    for row in going:
+        forget(session, row.id)
 
 
-def _decided() -> ColumnElement[bool]:
-    here = ScreeningResult.screening_id == Screening.id
-    return exists().where(here, or_(ScreeningResult.status != "new", ScreeningResult.note != ""))
+def _decided(session: Session) -> set[int]:
+    """Return the screenings in which somebody decided something."""
+    marked = or_(ScreeningResult.status != "new", ScreeningResult.note != "")
+    return set(session.execute(select(ScreeningResult.screening_id).where(marked).distinct()).scalars())
 
 
 def found(session: Session, screening: int) -> Screening | None:

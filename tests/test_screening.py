@@ -7,6 +7,7 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, delete_documents, write_documents
+from matching import screenings
 from matching.aliases import Aliases
 from matching.columns import MOST_COLUMNS, MOST_VALUES, of_values
 from matching.gap import NoSuchJob, gap, job_by_id
@@ -233,6 +234,18 @@ def test_where_each_has_decisions_there_is_no_room_until_one_is_old_or_forgotten
     session.commit()
     begin(session, 1, wanted, "people")
     assert one not in {kept.id for kept in listed(session, None)}
+
+
+def test_all_screenings_together_hold_so_many_results(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = filled(session)
+    first, second = ranked(session, side).id, ranked(session, side).id
+    monkeypatch.setattr(screenings, "MOST_RESULTS", 2 * len(PEOPLE))
+    begun(session)
+    assert first not in {one.id for one in listed(session, None)}
+    assert second in {one.id for one in listed(session, None)}
+    with pytest.raises(Unscreenable):
+        for _ in range(2):
+            begun(session)
 
 
 def test_columns_are_short_values_of_the_profiles_and_bounded() -> None:
