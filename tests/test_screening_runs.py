@@ -12,6 +12,8 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from encoders.lazy import LazyEncoder
+from encoders.manifest import ModelUnusable
 from indexing.documents import NewDocument, delete_documents, write_documents
 from matching import screening_runs
 from matching.aliases import Aliases
@@ -20,6 +22,7 @@ from matching.screenings import SILENT_S, cancel, forget, is_cut_off, run_again
 from models import Screening, ScreeningResult, document_number
 from search.semantic import Semantic
 from tests.documents import document
+from tests.fakes import HashedWords
 from tests.screened import begun, filled, found, fresh, ids, opened, run
 
 
@@ -217,6 +220,27 @@ def test_profiles_embedded_after_a_ranking_are_compared_in_the_next(session: Ses
     run(session, side)
     (late,) = [one for one in found(session, fresh(session, number)) if one.id == "late"]
     assert [one.required for one in late.answers.matched] == ["food safety rules"]
+
+
+def test_skills_that_nobody_embedded_wait_for_the_model_and_are_told_where_it_stays_away(
+    session: Session, side: Semantic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_documents(session, "jobs", [document("raw", "Raw", "", "food safety of kitchens")])
+    number = begun(session, "raw")
+
+    def broken() -> HashedWords:
+        raise ModelUnusable("a damaged folder")
+
+    monkeypatch.setattr(screening_runs, "WAIT_STEP_S", 0.01)
+    run(session, Semantic(LazyEncoder(broken, HashedWords.name), side.model_key, manifest=HashedWords.manifest))
+    one = fresh(session, number)
+    assert (one.state, one.message, found(session, one)[0].score) == ("done", "model", 0.0)
+    idle = Semantic(LazyEncoder(HashedWords, HashedWords.name), side.model_key, manifest=HashedWords.manifest)
+    assert run_again(session, number)
+    run(session, idle)
+    one = fresh(session, number)
+    assert (one.message, ids(session, one)[0]) == ("", "dan")
+    assert idle.state == "ready"
 
 
 def test_a_started_worker_takes_up_what_its_predecessor_left(
