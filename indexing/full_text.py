@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -34,6 +35,11 @@ class Indexed:
     def of(cls, title: str, body: str) -> Indexed:
         found = document_terms(title, body)
         return cls(*found.lengths, found.packed(), *map(" ".join, found.fields))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come from another process in a fifth of the time: by itself each field of a slotted class is set by name."""
+        values = self.stems, self.grams, self.titles, self.packed, self.stem_text, self.gram_text, self.title_text
+        return Indexed, values
 
 
 def index_words(session: Session, found: Mapping[int, Indexed]) -> None:
