@@ -104,7 +104,7 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
         return written
     changed = [stored[new.number] for new in news if new.number in stored]
     _forget(session, changed)
-    _remember(session, collection, news)
+    remember(session, collection, news)
     hashes = {new.number: new.row["content_hash"] for new in news}
     _drop_embeddings(session, version, [old.id for old in changed if old.content_hash != hashes[old.id]])
     _log_changes(session, version, [old.id for old in changed])
@@ -227,7 +227,8 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
     take_from_collections(session, [row.collection_id for row in stored])
 
 
-def _remember(session: Session, collection: str, news: Sequence[Analysed]) -> None:
+def remember(session: Session, collection: str, news: Sequence[Analysed]) -> None:
+    """Write documents of a collection that are not counted or indexed now, and all that is kept of them."""
     # First what takes long in the database alone: the next batch's analysis runs beside it.
     indexed = {new.number: new.indexed for new in news}
     index_words(session, indexed)

@@ -64,6 +64,12 @@ def widen_index(session: Session) -> None:
         session.commit()
 
 
+def empty_index(session: Session) -> None:
+    """Forget all words at once; PostgreSQL's lie in the rows of `words`."""
+    if dialect(session) == "sqlite":
+        session.execute(text("INSERT INTO words_fts(words_fts) VALUES ('delete-all')"))
+
+
 def write_words(session: Session, found: Mapping[int, Indexed]) -> None:
     """Write the packed terms of documents that are stored."""
     rows: list[dict[str, object]] = [

@@ -15,7 +15,16 @@ from config import ROOT
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
     {"app", "semantics", "gunicorn.conf"},
-    {"matching_pages", "import_pages", "matching_api", "writing_api", "commands", "model_commands", "console"},
+    {
+        "matching_pages",
+        "import_pages",
+        "matching_api",
+        "writing_api",
+        "commands",
+        "model_commands",
+        "backup_commands",
+        "console",
+    },
     {"routes", "api", "embeddings_server"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
