@@ -10,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import logging
 import sys
 from http import HTTPStatus
+from logging.config import dictConfig
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import import_pages  # noqa: F401 - its routes join the pages; so with the three
 import matching_api  # noqa: F401
 import matching_pages  # noqa: F401
 import operations.rates  # noqa: F401 - its storage is found by name
+import request_log
 import routes
 import writing_api  # noqa: F401
 from config import Settings, read_settings
@@ -37,6 +39,7 @@ from encoders.footprint import release_memory
 from indexing.jobs import Running
 from models import db
 from operations.figures import Watch
+from operations.logs import configuration
 from search.query import Query
 from semantics import encoder_for_import, memory_guard, semantic_side
 from utils.memory import keep_heap_small
@@ -64,8 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the application; raises config.BadSetting where the environment cannot be used."""
     settings = settings or read_settings()
     keep_heap_small()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    write_logs(settings)
     app = Flask(__name__)
     app.config.update(flask_settings(settings))
     # Hebrew in answers is readable, and takes two bytes a letter in place of six.
@@ -74,11 +76,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["matmon.semantic"] = semantic_side(app, settings)
     app.extensions["matmon.guard"] = memory_guard(app, settings)
     connect_database(app, settings)
+    request_log.register(app)
     add_pages(app, settings)
     watch_memory(app, settings)
     add_errors(app)
     add_commands(app)
     return app
+
+
+def write_logs(settings: Settings) -> None:
+    """Write the log in the operator's form, unless whoever runs the app writes it in a way of their own already."""
+    if not logging.getLogger().handlers:
+        dictConfig(configuration(settings.log_format))
 
 
 def flask_settings(settings: Settings) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Settings:
     trusted_proxies: int = 0
     secure_cookies: bool = False
     log_queries: bool = False
+    log_format: str = "text"
+    worker_grown_share: float = 0.6
 
     @property
     def model_name(self) -> str:
@@ -106,6 +108,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         trusted_proxies=whole(environ, "TRUSTED_PROXIES", 1 if "DYNO" in environ or "RENDER" in environ else 0, 0, 5),
         secure_cookies=choice(environ, "SECURE_COOKIES", "0", ("0", "1")) == "1",
         log_queries=choice(environ, "LOG_QUERIES", "0", ("0", "1")) == "1",
+        log_format=choice(environ, "LOG_FORMAT", "text", ("text", "json")),
+        worker_grown_share=whole(environ, "WORKER_GROWN_PERCENT", 60, 0, 100) / 100,
     )
 
 

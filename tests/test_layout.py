@@ -25,7 +25,7 @@ LAYERS = (
         "backup_commands",
         "console",
     },
-    {"routes", "api", "embeddings_server"},
+    {"routes", "api", "embeddings_server", "request_log"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
     {"utils"},
@@ -44,6 +44,7 @@ MAY_SEE_A_REQUEST = {
     "model_commands.py",
     "console.py",
     "embeddings_server.py",
+    "request_log.py",
     "migrations/env.py",
 }
 PACKAGES = {"numpy", "sqlalchemy"}
