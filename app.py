@@ -10,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import logging
 import sys
 from http import HTTPStatus
+from logging.config import dictConfig
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ import kept_pages  # noqa: F401
 import matching_api  # noqa: F401
 import matching_pages  # noqa: F401
 import operations.rates  # noqa: F401 - its storage is found by name
+import request_log
 import routes
 import screening_api  # noqa: F401
 import screening_pages  # noqa: F401
@@ -43,6 +45,7 @@ from matching.aliases import aliases
 from matching.screening_runs import Screener
 from models import db
 from operations.figures import Watch
+from operations.logs import configuration
 from search.query import Query
 from semantics import encoder_for_import, memory_guard, semantic_side
 from sessions import KEPT, Cookie, keep_small
@@ -71,8 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the application; raises config.BadSetting where the environment cannot be used."""
     settings = settings or read_settings()
     keep_heap_small()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    write_logs(settings)
     app = Flask(__name__)
     app.session_interface = Cookie()
     app.config.update(flask_settings(settings))
@@ -82,11 +84,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["matmon.semantic"] = semantic_side(app, settings)
     app.extensions["matmon.guard"] = memory_guard(app, settings)
     connect_database(app, settings)
+    request_log.register(app)
     add_pages(app, settings)
     watch_memory(app, settings)
     add_errors(app)
     add_commands(app)
     return app
+
+
+def write_logs(settings: Settings) -> None:
+    """Write the log in the operator's form, unless whoever runs the app writes it in a way of their own already."""
+    if not logging.getLogger().handlers:
+        dictConfig(configuration(settings.log_format))
 
 
 def flask_settings(settings: Settings) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from flask import Flask
 
+from backup_commands import backup_command, export_command, restore_command
 from console import LOADING_S, loaded_encoder, need_tables, progress_bar, refuse, semantic
 from indexing.importing import Options, Preview, Report, import_file, preview
 from indexing.reading import FileUnusable
@@ -35,6 +36,9 @@ def register(app: Flask) -> None:
         evaluate_command,
         models_command,
         serve_embeddings_command,
+        backup_command,
+        restore_command,
+        export_command,
     ):
         app.cli.add_command(command)
 

@@ -56,6 +56,8 @@ class Settings:
     secure_cookies: bool = False
     check_sessions: bool = False
     log_queries: bool = False
+    log_format: str = "text"
+    worker_grown_share: float = 0.6
 
     @property
     def model_name(self) -> str:
@@ -108,6 +110,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         secure_cookies=choice(environ, "SECURE_COOKIES", "0", ("0", "1")) == "1",
         check_sessions=choice(environ, "CHECK_SESSIONS", "0", ("0", "1")) == "1",
         log_queries=choice(environ, "LOG_QUERIES", "0", ("0", "1")) == "1",
+        log_format=choice(environ, "LOG_FORMAT", "text", ("text", "json")),
+        worker_grown_share=whole(environ, "WORKER_GROWN_PERCENT", 60, 0, 100) / 100,
     )
 
 

@@ -39,6 +39,17 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 
 
+def log_format() -> dict[str, object]:
+    """Return how gunicorn writes its lines: as the app does, one event a line."""
+    from operations.logs import FORMATS, configuration
+
+    given = os.environ.get("LOG_FORMAT", "text")
+    return configuration(given if given in FORMATS else "text")  # the app refuses what is neither
+
+
+logconfig_dict = log_format()
+
+
 def when_ready(server) -> None:  # type: ignore[no-untyped-def]
     shown = "localhost" if host() == "127.0.0.1" else host()
     address = f"http://{shown}:{os.environ.get('PORT', '5000')}"
@@ -74,5 +85,6 @@ def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     app.extensions["matmon.watch"].history.start()
     app.extensions["matmon.guard"].start()
     app.extensions["matmon.screener"].wake(TAKE_UP_S)
+    app.extensions["matmon.recycling"].is_on = True
     if app.extensions["matmon.settings"].model_loading == "warm":
         app.extensions["matmon.semantic"].ready(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +19,10 @@ from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.turns import EncoderAway, Turns
 from operations.guard import Guard
 from operations.memory import memory
+from operations.recycling import Recycling
 from search.chosen import Prepared
 from search.semantic import Semantic, kept_queries
-from utils.memory import MB
+from utils.memory import MB, process_memory
 from utils.terms import forget_words
 
 KNOWN_MODELS = ("e5-small", "alephbert", "remote")
@@ -125,6 +128,12 @@ def memory_guard(app: Flask, settings: Settings) -> Guard:
         forget_words()
         release_memory()
 
+    recycled = app.extensions["matmon.recycling"] = recycling(side, settings)
+
+    def tidy() -> None:
+        trim_memory()
+        recycled.look()
+
     return Guard(
         lambda: memory(settings.memory_limit_mb),
         drop_caches,
@@ -132,7 +141,22 @@ def memory_guard(app: Flask, settings: Settings) -> Guard:
         settings.memory_drop_caches_share,
         settings.memory_give_back_share,
         settings.memory_rest_s,
-        trim_memory,
+        tidy,
+    )
+
+
+def recycling(side: Semantic, settings: Settings) -> Recycling:
+    """Return what ends a worker that grew; gunicorn.conf.py turns it on, where another is started for it."""
+
+    def anonymous_mb() -> float:
+        own = process_memory(os.getpid())
+        return own.anonymous / MB if own else 0.0
+
+    return Recycling(
+        anonymous_mb,
+        lambda: side.lazy.encoder is not None,
+        lambda: memory(settings.memory_limit_mb).limit_mb * settings.worker_grown_share or float("inf"),
+        lambda: os.kill(os.getpid(), signal.SIGTERM),  # gunicorn's word for: finish what you do, and go
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,6 +60,8 @@ def analyst(own_process: bool) -> Iterator[Executor | None]:
     if not own_process or not sys.platform.startswith("linux"):
         yield None
         return
+    # What is loaded by now stays: looked through again and again, it would take a tenth of the time.
+    gc.freeze()
     with ProcessPoolExecutor(1, get_context("fork"), initializer=end_with_parent) as process:
         process.submit(end_with_parent).result()  # it is there before the first thread is
         yield process

@@ -106,7 +106,7 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
     for new in news:
         new.row["version"] = version
     _forget(session, changed)
-    _remember(session, collection, news)
+    remember(session, collection, news)
     hashes = {new.number: new.row["content_hash"] for new in news}
     _drop_embeddings(session, version, [old.id for old in changed if old.content_hash != hashes[old.id]])
     _log_changes(session, version, [old.id for old in changed])
@@ -126,6 +126,10 @@ class Analysed:
     def number(self) -> int:
         number: int = self.row["id"]
         return number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come from another process quickly: see Indexed."""
+        return Analysed, (self.row, self.tags, self.indexed)
 
 
 def _is_fresh(new: Analysed, old: Any, written: Written) -> bool:
@@ -225,7 +229,8 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
     take_from_collections(session, [row.collection_id for row in stored])
 
 
-def _remember(session: Session, collection: str, news: Sequence[Analysed]) -> None:
+def remember(session: Session, collection: str, news: Sequence[Analysed]) -> None:
+    """Write documents of a collection that are not counted or indexed now, and all that is kept of them."""
     # First what takes long in the database alone: the next batch's analysis runs beside it.
     indexed = {new.number: new.indexed for new in news}
     index_words(session, indexed)

@@ -19,9 +19,9 @@ from indexing.documents import NewDocument, Written, digest
 from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
-BATCH = 700
+BATCH = 1_000
 # Terms take some 80 bytes a character: a thousand long documents at once would not fit into a small host.
-BATCH_CHARACTERS = 500_000
+BATCH_CHARACTERS = 700_000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
 ALIASES = {

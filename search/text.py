@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import BoundedSemaphore
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from models import Document, State, Term, Words
@@ -19,6 +20,9 @@ from utils.sql import among, by_dialect
 from utils.terms import gram_id, stem_id, title_id
 
 MOST_CANDIDATES = 2_000
+IN_PARTS = {"yield_per": 500}
+# Searches that read and score candidates at a time: more would be no quicker, with one interpreter, and hold more.
+_turns = BoundedSemaphore(2)
 STEM_FIELD, GRAM_FIELD, TITLE_FIELD = 0, 1, 2
 COLUMNS, MARKS = ("stem", "gram", "title"), ("", "~", "^")
 # Measured on questions over Hebrew passages (MRR@10 .944 with titles or without) and on parts of titles of laws,
@@ -52,7 +56,21 @@ class _Term:
     documents: int
 
 
-_Row = tuple[int, int, int, int, bytes]  # document, its length in stems, grams and title, its packed terms
+# A document, its length in stems, grams and title, its packed terms.
+_Row = Row[int, int, int, int, bytes]
+
+CANDIDATES_SQLITE = """
+SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words_fts
+JOIN words w ON w.document_id = words_fts.rowid WHERE words_fts MATCH :match
+{restriction} ORDER BY w.document_id DESC LIMIT :most
+"""
+# Materialised, so that the planner looks for the quickest way to all of them: of a cursor it plans the first tenth.
+CANDIDATES_POSTGRESQL = """
+WITH found AS MATERIALIZED (
+  SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words w WHERE w.tsv @@ CAST(:match AS tsquery)
+  {restriction} ORDER BY w.document_id DESC LIMIT :most
+) SELECT * FROM found
+"""
 
 
 class TextQuery:
@@ -108,36 +126,30 @@ class TextQuery:
             held = restriction.count(self._session, MOST_CANDIDATES * 10)
             share = held / max(self._state.documents, 1) if held < MOST_CANDIDATES * 10 else 1.0
         rarest, complete = self._rarest(share)
-        rows: dict[int, _Row] = {}
-        for field in (TITLE_FIELD, STEM_FIELD):
-            every = self._rows(self._every(field), restriction)
-            complete &= len(every) < MOST_CANDIDATES
-            rows.update((row[0], row) for row in every)
-        any_rows = self._rows(rarest, restriction)
-        rows.update((row[0], row) for row in any_rows)
-        complete &= len(any_rows) < MOST_CANDIDATES
-        documents, scores = self._scored(list(rows.values()))
-        kept = scores >= TEXT_FLOOR
-        return self._with_phrases(documents[kept], scores[kept], complete)
+        found: dict[int, float] = {}
+        for groups in (self._every(TITLE_FIELD), self._every(STEM_FIELD), rarest):
+            complete &= self._find(groups, restriction, found) < MOST_CANDIDATES
+        documents, scores = best_first({one: score for one, score in found.items() if score >= TEXT_FLOOR})
+        return self._with_phrases(documents, scores, complete)
 
     def scores(self, documents: Sequence[int]) -> dict[int, float]:
         """Return the scores of given documents, 0 for those without a word of the query, none for excluded ones."""
         rows = select(Words.document_id, Words.stems, Words.grams, Words.titles, Words.terms)
-        found = self._session.execute(rows.where(among(Words.document_id, documents))).all()
-        numbers, scores = self._scored([(row[0], row[1], row[2], row[3], row[4]) for row in found])
-        return dict(zip(numbers.tolist(), scores.tolist(), strict=True))
+        found = self._session.execute(rows.where(among(Words.document_id, documents)).execution_options(**IN_PARTS))
+        scores: dict[int, float] = {}
+        for part in found.partitions():
+            scores.update(self._scored(part))
+        return scores
 
-    def _scored(self, rows: Sequence[_Row]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return documents, best first and then by key, with their scores; those with an excluded word left out."""
+    def _scored(self, rows: Sequence[_Row]) -> dict[int, float]:
+        """Return the scores of documents; those with an excluded word left out."""
         packed = [row[4] for row in rows]
         lengths = np.array([[row[field] for row in rows] for field in (1, 2, 3)], np.int64)
-        scores = self._bm25.scores(packed, lengths)
-        documents = np.array([row[0] for row in rows], np.int64)
-        if self._excluded and packed:
-            kept = ~self._excluded.contains(packed)
-            documents, scores = documents[kept], scores[kept]
-        order = np.lexsort((documents, -scores))
-        return documents[order], scores[order]
+        scores = dict(zip((row[0] for row in rows), self._bm25.scores(packed, lengths).tolist(), strict=True))
+        if not self._excluded or not packed:
+            return scores
+        excluded = self._excluded.contains(packed).tolist()
+        return {row[0]: scores[row[0]] for row, is_excluded in zip(rows, excluded, strict=True) if not is_excluded}
 
     def _every(self, field: int) -> list[list[_Term]]:
         """Return the terms so that a document with all of the words is a candidate however common they are."""
@@ -158,23 +170,23 @@ class TextQuery:
             room -= term.documents * share
         return [chosen] if chosen else [], len(chosen) == len(known)
 
-    def _rows(self, groups: list[list[_Term]], restriction: Filter) -> list[_Row]:
-        """Return the rows of `words` that match a term of every group."""
+    def _find(self, groups: list[list[_Term]], restriction: Filter, found: dict[int, float]) -> int:
+        """Score the documents that match a term of every group into `found`, and return how many they are.
+
+        Their terms come and go in parts: PostgreSQL's driver would hold 2,000 documents' as 10 MB, in each thread.
+        """
         if not groups:
-            return []
-        statement = by_dialect(
-            self._session,
-            sqlite="SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words_fts"
-            " JOIN words w ON w.document_id = words_fts.rowid WHERE words_fts MATCH :match",
-            postgresql="SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words w"
-            " WHERE w.tsv @@ CAST(:match AS tsquery)",
-        )
-        statement += restriction.sql("w.document_id") + " ORDER BY w.document_id DESC LIMIT :most"
+            return 0
+        statement = by_dialect(self._session, sqlite=CANDIDATES_SQLITE, postgresql=CANDIDATES_POSTGRESQL)
         match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
         values = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
-        found = self._session.execute(text(statement), values)
-        # As the driver gives them: PostgreSQL's would be copied, 4 MB a search in each thread.
-        return [(row[0], row[1], row[2], row[3], row[4]) for row in found]
+        asked = text(statement.format(restriction=restriction.sql("w.document_id")))
+        count = 0
+        with _turns:
+            for part in self._session.execute(asked, values, execution_options=IN_PARTS).partitions():
+                count += len(part)
+                found.update(self._scored([row for row in part if row[0] not in found]))
+        return count
 
     def _with_phrases(self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool) -> TextMatches:
         wanted, unwanted = self._parts.exact(), self._parts.not_exact()
@@ -199,6 +211,13 @@ class TextQuery:
             ):
                 holding.add(row.id)
         return holding
+
+
+def best_first(scores: Mapping[int, float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return documents, best first and then by key, with their scores."""
+    documents, found = np.array(list(scores), np.int64), np.array(list(scores.values()), np.float64)
+    order = np.lexsort((documents, -found))
+    return documents[order], found[order]
 
 
 def joined(found: Iterable[str]) -> str:

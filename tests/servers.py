@@ -38,8 +38,8 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], **own, **settings}
 
 
-def gunicorn(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *arguments, "app:app"]
+def gunicorn(*arguments: str, conf: str | Path = "gunicorn.conf.py") -> list[str]:
+    return [sys.executable, "-m", "gunicorn", "-c", str(conf), *arguments, "app:app"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,18 @@ class Answer:
 class Server:
     """A started server; its log is a file, its addresses are asked one connection at a time."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], under: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        under: Sequence[str] = (),
+        conf: str | Path = "gunicorn.conf.py",
+    ) -> None:
         self.port, self.folder = free_port(), folder
         self._log = folder / "server.log"
         environ = environment(folder, PORT=str(self.port), **settings)
         with self._log.open("wb") as output:
-            command = [*under, *gunicorn()]
+            command = [*under, *gunicorn(conf=conf)]
             self.process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
 
     def starts(self) -> None:

@@ -17,8 +17,8 @@ LAYERS = (
     {"app", "semantics", "gunicorn.conf"},
     {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
-    {"commands", "model_commands", "console"},
-    {"routes", "api", "embeddings_server", "sessions"},
+    {"commands", "model_commands", "backup_commands", "console"},
+    {"routes", "api", "embeddings_server", "request_log", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
     {"utils"},
@@ -42,6 +42,7 @@ MAY_SEE_A_REQUEST = {
     "model_commands.py",
     "console.py",
     "embeddings_server.py",
+    "request_log.py",
     "migrations/env.py",
 }
 PACKAGES = {"numpy", "sqlalchemy"}

@@ -12,7 +12,8 @@ from config import ROOT
 from tests.conftest import closed, settings_for
 
 PAGES = ("docs/MEMORY_OPTIMIZATION.md", "DEPLOYMENT_CHECKLIST.md")
-READ_BY = ("config.py", "gunicorn.conf.py")
+MORE = (*PAGES, "docs/DEPLOYMENT.md")  # it names settings and files, and few addresses
+READ_BY = ("config.py", "gunicorn.conf.py", "scripts/fetch_model.py")
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 
 
@@ -20,7 +21,7 @@ def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", MORE)
 def test_every_setting_is_read(page: str) -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", text(page)))
     read = "".join(map(text, READ_BY))
@@ -28,7 +29,7 @@ def test_every_setting_is_read(page: str) -> None:
     assert [name for name in named if f'"{name}"' not in read] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", MORE)
 def test_every_link_leads_somewhere(page: str) -> None:
     for path, place in LINK.findall(text(page)):
         target = (ROOT / page).parent / path
@@ -51,7 +52,7 @@ def test_every_address_and_figure_is_answered(page: str, tmp_path: Path) -> None
     assert [name for name in re.findall(r"matmon_\w+", text(page)) if name not in figures] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", MORE)
 def test_every_script_that_is_run_is_there(page: str) -> None:
     named = set(re.findall(r"(?:scripts|tests)/\w+\.py|requirements[\w-]*\.txt", text(page)))
     assert named

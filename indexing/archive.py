@@ -1,0 +1,162 @@
+"""A backup's file: a ZIP of one member a table, a JSON list a line, and a manifest with counts and checksums."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, LargeBinary
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+QUICK = 1  # of zlib's levels: embeddings hardly shrink, and texts do at any
+MOST_LINE_BYTES = 16_777_216  # of a row; a document is a megabyte of text at the most
+
+
+class ArchiveUnusable(ValueError):
+    """A file that is no whole backup, or one of a later version; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the manifest says of a member: its columns, rows, and the checksum of its text."""
+
+    columns: tuple[str, ...]
+    rows: int
+    sha256: str
+
+
+@dataclass(slots=True)
+class Manifest:
+    """What a backup holds; `said` is what the database said of itself."""
+
+    said: dict[str, Any]
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts.values())
+
+
+class Writing:
+    """An archive that is being written, a table after the other."""
+
+    def __init__(self, archive: zipfile.ZipFile, manifest: Manifest, on_rows: Callable[[int], None]) -> None:
+        self._archive, self._manifest, self._on_rows = archive, manifest, on_rows
+
+    def add(self, name: str, columns: Iterable[str], rows: Iterable[list[Any]]) -> None:
+        digest, count = sha256(), 0
+        with self._archive.open(f"{name}.jsonl", "w", force_zip64=True) as member:
+            for row in rows:
+                line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+                member.write(line + b"\n")
+                digest.update(line + b"\n")
+                count += 1
+                self._on_rows(1)
+        self._manifest.parts[name] = Part(tuple(columns), count, digest.hexdigest())
+
+
+@contextmanager
+def new_archive(path: Path, said: Mapping[str, Any], on_rows: Callable[[int], None]) -> Iterator[Writing]:
+    """Write an archive that is there whole or not at all; only its owner may read it."""
+    part = path.with_name(path.name + ".part")
+    manifest = Manifest(dict(said))
+    try:
+        with open(part, "wb", opener=_owner_only) as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=QUICK) as archive:
+                yield Writing(archive, manifest, on_rows)
+                archive.writestr(MANIFEST, _manifest_text(manifest))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _owner_only(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+def _manifest_text(manifest: Manifest) -> str:
+    parts = {
+        name: {"columns": part.columns, "rows": part.rows, "sha256": part.sha256}
+        for name, part in manifest.parts.items()
+    }
+    return json.dumps({"format": FORMAT, **manifest.said, "tables": parts}, ensure_ascii=False, indent=1)
+
+
+class Archive:
+    """A backup that can be read; raises ArchiveUnusable where it cannot."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+            self.manifest = _manifest(self._zip.read(MANIFEST))
+        except FileNotFoundError as error:
+            raise ArchiveUnusable(f"{path}: there is no such file") from error
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            if isinstance(error, ArchiveUnusable):
+                raise
+            raise ArchiveUnusable(
+                f"{path.name} is no whole backup ({error}): it was cut off, or is another kind of file. Take another"
+            ) from error
+
+    def verify(self, on_rows: Callable[[int], None] = lambda _: None) -> None:
+        """Read all of it; raises ArchiveUnusable where a member is not as the manifest says."""
+        for name, part in self.manifest.parts.items():
+            digest, count = sha256(), 0
+            for line in self._lines(name):
+                digest.update(line)
+                count += 1
+                on_rows(1)
+            if (digest.hexdigest(), count) != (part.sha256, part.rows):
+                raise ArchiveUnusable(f"{self.path.name}: {name} is not as it was written. Take an older backup")
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield a table's rows as {column: value}, as JSON has them."""
+        if part := self.manifest.parts.get(name):
+            for line in self._lines(name):
+                yield dict(zip(part.columns, json.loads(line.decode("utf-8", "surrogatepass")), strict=True))
+
+    def _lines(self, name: str) -> Iterator[bytes]:
+        try:
+            with self._zip.open(f"{name}.jsonl") as member:
+                while line := member.readline(MOST_LINE_BYTES):
+                    yield line
+        except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise ArchiveUnusable(f"{self.path.name}: {name} cannot be read ({error}). Take an older backup") from error
+
+
+def _manifest(text: bytes) -> Manifest:
+    read = json.loads(text)
+    version = read.pop("format")
+    if version > FORMAT:
+        raise ArchiveUnusable(
+            f"the backup is of a later version of Matmon (format {version}, and this one reads {FORMAT}): upgrade first"
+        )
+    parts = {
+        name: Part(tuple(part["columns"]), part["rows"], part["sha256"]) for name, part in read.pop("tables").items()
+    }
+    return Manifest(read, parts)
+
+
+def written(column: ColumnElement[Any], value: Any) -> Any:
+    """Return a stored value as JSON can hold it: bytes as base64."""
+    return base64.b64encode(value).decode() if isinstance(column.type, LargeBinary) and value is not None else value
+
+
+def read(column: ColumnElement[Any], value: Any) -> Any:
+    """Return a value that `written` wrote."""
+    return base64.b64decode(value) if isinstance(column.type, LargeBinary) and value is not None else value

@@ -1,0 +1,85 @@
+"""Backups: all that is true, as it was at one moment, in a file that any of the databases can take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Table, func, select, text
+from sqlalchemy.orm import Session
+
+from indexing.archive import new_archive, written
+from indexing.stored import stored_documents
+from models import Base, Document, State
+from utils.sql import dialect
+
+ROWS_AT_ONCE = 500
+# Tables that a restore makes anew from the documents, or that say what only a running process wants to know.
+MADE_ANEW = frozenset({"document", "document_tag", "tag_count", "words", "term", "state", "change"})
+LEFT_OUT = frozenset({"job"})  # uploads that wait on this host's disk
+
+
+def plain_tables() -> list[Table]:
+    """Return the tables that are copied row by row, those that others point to first."""
+    return [table for table in Base.metadata.sorted_tables if table.name not in MADE_ANEW | LEFT_OUT]
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Session]:
+    """Give a session that sees the database as it is now, whatever is written meanwhile."""
+    options: dict[str, Any] = {}
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine.connect().execution_options(**options) as connection, Session(connection) as session:
+        if dialect(session) == "sqlite":
+            session.execute(text("BEGIN"))  # the driver begins by itself only where something is written
+        session.execute(select(State.version))  # a moment begins with its first read
+        try:
+            yield session
+        finally:
+            session.rollback()
+
+
+def backup(engine: Engine, path: Path, on_rows: Callable[[int], None] = lambda _: None) -> int:
+    """Write everything to a file and return how many rows; raises OSError, and then there is no file."""
+    with snapshot(engine) as session:
+        with new_archive(path, described(session), on_rows) as archive:
+            for table in plain_tables():
+                archive.add(table.name, table.columns.keys(), plain_rows(session, table))
+            columns = Document.__table__.columns
+            archive.add("document", [*columns.keys(), "tags"], document_rows(session))
+        return rows_in(session)
+
+
+def described(session: Session) -> dict[str, Any]:
+    """Return what the manifest says of the database."""
+    state = session.execute(select(State)).scalar_one()
+    return {
+        "made_at": int(time.time()),
+        "database": dialect(session),
+        "revision": session.execute(text("SELECT version_num FROM alembic_version")).scalar(),
+        "version": state.version,
+        "model_id": state.model_id,
+    }
+
+
+def rows_in(session: Session) -> int:
+    """Return how many rows a backup has."""
+    tables: list[Any] = [*plain_tables(), Document.__table__]
+    return sum(session.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
+
+
+def plain_rows(session: Session, table: Table) -> Iterator[list[Any]]:
+    rows = session.execute(select(table).order_by(*table.primary_key).execution_options(yield_per=ROWS_AT_ONCE))
+    columns = list(table.columns)
+    for row in rows:
+        yield [written(column, value) for column, value in zip(columns, row, strict=True)]
+
+
+def document_rows(session: Session) -> Iterator[list[Any]]:
+    columns = list(Document.__table__.columns)
+    for row, tags in stored_documents(session):
+        yield [*(written(column, value) for column, value in zip(columns, row, strict=True)), tags]

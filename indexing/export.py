@@ -1,0 +1,78 @@
+"""A collection as a file that `flask import` takes back: JSON lines, or CSV for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from sqlalchemy.orm import Session
+
+from indexing.importing import ALIASES
+from indexing.stored import stored_documents
+from models import Document
+
+FIELDS = ("id", "title", "body", "tags", "language", "source", "url", "licence")
+TAKEN = frozenset(alias for names in ALIASES.values() for alias in names)
+MOST_COLUMNS = 500
+
+
+class TooManyColumns(ValueError):
+    """More fields than a table can have columns; the message says what to do."""
+
+
+def exported(session: Session, collection: str) -> Iterator[dict[str, Any]]:
+    """Yield a collection's documents as rows of JSON, with what they have besides beside it."""
+    columns = Document.__table__.columns.keys()
+    for row, tags in stored_documents(session, collection):
+        stored = dict(zip(columns, row, strict=True))
+        known = {name: stored["own_id" if name == "id" else name] for name in FIELDS if name != "tags"}
+        filled = {name: value for name, value in (known | {"tags": tags}).items() if value or name in ("title", "body")}
+        yield filled | {free_name(name): value for name, value in stored["extra"].items()}
+
+
+def free_name(name: str) -> str:
+    """Return the name under which a field comes back as what it is, and not as a title or a body."""
+    return f"extra_{name}" if name.strip().lower() in TAKEN else name
+
+
+def write_jsonl(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
+    count = 0
+    for row in rows:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def besides(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the fields beside the known ones, in the order of their appearance; raises TooManyColumns."""
+    found: dict[str, None] = {}
+    for row in rows:
+        found |= dict.fromkeys(name for name in row if name not in FIELDS)
+        if len(found) > MOST_COLUMNS:
+            raise TooManyColumns(f"The documents have over {MOST_COLUMNS} fields: export them with --format jsonl")
+    return list(found)
+
+
+def write_csv(file: TextIO, rows: Iterable[dict[str, Any]], columns: list[str]) -> int:
+    """Write a table of the known fields and the given ones; lists and objects as JSON."""
+    writer = csv.writer(file)
+    writer.writerow([*FIELDS, *columns])
+    count = 0
+    for row in rows:
+        cells = row | {"tags": joined_tags(row.get("tags", []))}
+        writer.writerow([cell(cells.get(name, "")) for name in (*FIELDS, *columns)])
+        count += 1
+    return count
+
+
+def joined_tags(tags: list[str]) -> str:
+    """Return tags so that an import parts them again; after a single one with another mark in it stands one more."""
+    mark = next((mark for mark in ";|" if not any(mark in tag for tag in tags)), ";")
+    joined = mark.join(tags)
+    return joined + mark if mark not in joined and set(joined) & set(";|,") else joined
+
+
+def cell(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

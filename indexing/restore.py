@@ -1,0 +1,150 @@
+"""Restoring a backup: verified first, then written in one transaction, so that it is there whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from itertools import groupby, islice
+from typing import Any
+
+from sqlalchemy import Table, delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from indexing.ahead import analyst
+from indexing.archive import Archive, ArchiveUnusable, read
+from indexing.backup import LEFT_OUT, MADE_ANEW, plain_tables
+from indexing.documents import Analysed, bump, remember
+from indexing.full_text import Indexed, empty_index, widen_index
+from models import KEPT_CHANGES, Base, Collection, Document, State
+from utils.sql import many_writes, upsert
+
+DOCUMENTS_AT_ONCE = 500
+ROWS_AT_ONCE = 500
+Row = dict[str, Any]
+
+
+class NotEmpty(ValueError):
+    """The database holds something already; the message says what to do."""
+
+
+def restore(
+    session: Session,
+    archive: Archive,
+    replace: bool = False,
+    on_rows: Callable[[int], None] = lambda _: None,
+    own_process: bool = False,
+) -> int:
+    """Write a verified backup and return how many documents it has; raises NotEmpty and ArchiveUnusable."""
+    check_known(archive)
+    if not replace and is_filled(session):
+        raise NotEmpty("The database is not empty. Restore into a new one, or add --replace and lose what is here")
+    with analyst(own_process) as analysis:
+        widen_index(session)
+        with many_writes(session):
+            version = bump(session)
+            clear(session)
+            before, after = parted_tables()
+            for table in before:
+                write_plain(session, archive, table, on_rows)
+            count = write_all_documents(session, archive, analysis, on_rows)
+            for table in after:
+                write_plain(session, archive, table, on_rows)
+            write_state(session, archive, version)
+            session.commit()
+    return count
+
+
+def check_known(archive: Archive) -> None:
+    """Raise ArchiveUnusable for tables or columns that this version does not have."""
+    for name, part in archive.manifest.parts.items():
+        table = Base.metadata.tables.get(name)
+        known = {*table.columns.keys(), "tags"} if table is not None else set()
+        if strange := sorted(set(part.columns) - known):
+            raise ArchiveUnusable(
+                f"{archive.path.name} is of a later version of Matmon: this one does not know"
+                f" {name} ({', '.join(strange)}). Upgrade first, then restore"
+            )
+
+
+def is_filled(session: Session) -> bool:
+    """Tell whether anything is there that a restore would lose."""
+    tables: list[Any] = [*plain_tables(), Document.__table__]
+    return any(session.execute(select(exists(select(1).select_from(table)))).scalar_one() for table in tables)
+
+
+def clear(session: Session) -> None:
+    """Delete everything but the state's row: pages that are open still see it until the restore is done."""
+    empty_index(session)
+    for table in reversed(Base.metadata.sorted_tables):
+        if table.name not in LEFT_OUT | {"state"}:
+            session.execute(delete(table))
+    totals = dict.fromkeys(("documents", "stems", "grams", "titles"), 0)
+    session.execute(update(State).values(totals))
+
+
+def parted_tables() -> tuple[list[Table], list[Table]]:
+    """Return the plain tables that documents need, and those that need documents."""
+    hang = {
+        table.name for table in plain_tables() if any(key.column.table.name in MADE_ANEW for key in table.foreign_keys)
+    }
+    plain = plain_tables()
+    return [one for one in plain if one.name not in hang], [one for one in plain if one.name in hang]
+
+
+def write_plain(session: Session, archive: Archive, table: Table, on_rows: Callable[[int], None]) -> None:
+    for rows in in_parts(archive.rows(table.name), ROWS_AT_ONCE):
+        values = [{name: read(table.c[name], value) for name, value in row.items()} for row in rows]
+        if table.name == Collection.__tablename__:
+            values = [value | {"documents": 0} for value in values]  # counted anew with the documents
+        upsert(session, table, values)
+        on_rows(len(rows))
+
+
+def write_all_documents(
+    session: Session, archive: Archive, analysis: Executor | None, on_rows: Callable[[int], None]
+) -> int:
+    names = {row["id"]: row["name"] for row in archive.rows(Collection.__tablename__)}
+    count = 0
+    for news in analysed_ahead(in_parts(archive.rows("document"), DOCUMENTS_AT_ONCE), analysis):
+        for collection, same in groupby(news, key=lambda new: new.row["collection_id"]):
+            remember(session, names[collection], list(same))
+        count += len(news)
+        on_rows(len(news))
+    return count
+
+
+def analysed_ahead(parts: Iterator[list[Row]], analysis: Executor | None) -> Iterator[list[Analysed]]:
+    """Yield documents with their words, made ready by the other process while the last part is written."""
+    waiting: Future[list[Analysed]] | None = None
+    for part in parts:
+        if analysis is None:
+            yield analysed_rows(part)
+            continue
+        made = analysis.submit(analysed_rows, part)
+        if waiting:
+            yield waiting.result()
+        waiting = made
+    if waiting:
+        yield waiting.result()
+
+
+def analysed_rows(rows: Sequence[Row]) -> list[Analysed]:
+    """Return documents as they are written, by collection; their words are today's analysis of their texts."""
+    columns = Document.__table__.columns
+    news = []
+    for row in rows:
+        tags = tuple(row.pop("tags"))
+        values = {name: read(columns[name], value) for name, value in row.items()}
+        news.append(Analysed(values, tags, Indexed.of(values["title"], values["body"])))
+    return sorted(news, key=lambda new: (new.row["collection_id"], new.number))
+
+
+def write_state(session: Session, archive: Archive, version: int) -> None:
+    """Go on from a version that every running process is far behind, so that each reads everything anew."""
+    later = max(version, int(archive.manifest.said["version"])) + KEPT_CHANGES + 1
+    session.execute(update(State).values(version=later, model_id=archive.manifest.said["model_id"]))
+
+
+def in_parts(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    while part := list(islice(rows, size)):
+        yield part

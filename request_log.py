@@ -1,0 +1,39 @@
+"""A line a request in the log: how it ended and how long it took, never what was asked for; an id for all its lines."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+from flask import Flask, Response, g, request
+
+from operations.logs import REQUEST_ID
+
+GIVEN_ID = re.compile(r"[\w.:-]{8,100}", re.ASCII)
+QUIET = ("/static/", "/livez")
+log = logging.getLogger("matmon.request")
+
+
+def register(app: Flask) -> None:
+    app.before_request(begin)
+    app.after_request(end)
+
+
+def begin() -> None:
+    """Take the id that a proxy gave, so that both logs can be held together, or make one."""
+    given = request.headers.get("X-Request-ID", "")
+    REQUEST_ID.set(given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8))
+    g.began = time.perf_counter()
+
+
+def end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = REQUEST_ID.get()
+    if not request.path.startswith(QUIET):
+        ms = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000)
+        # The path without its query: what is searched for is the visitor's own.
+        path = request.path.encode("unicode_escape").decode()[:200]
+        more = {"method": request.method, "path": path, "status": response.status_code, "ms": ms}
+        log.info("%s %s %s %s ms", *more.values(), extra=more)
+    return response
