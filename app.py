@@ -38,6 +38,7 @@ import screening_api  # noqa: F401
 import screening_pages  # noqa: F401
 import writing_api  # noqa: F401
 from config import Settings, read_settings
+from database import engine_options, limit_waiting
 from encoders.base import Encoder
 from encoders.footprint import release_memory
 from indexing.jobs import Running
@@ -115,22 +116,13 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def engine_options(settings: Settings) -> dict[str, Any]:
-    options: dict[str, Any] = {"pool_size": settings.db_pool_size, "max_overflow": settings.db_max_overflow}
-    options["hide_parameters"] = True  # what is searched for and stored does not belong in a log
-    if settings.is_postgresql:
-        # Hosts close idle connections after five minutes; a dead one is noticed before it is used.
-        options |= {"pool_pre_ping": True, "pool_recycle": 280, "pool_timeout": 5}
-        options["connect_args"] = {"connect_timeout": 5}
-    return options
-
-
 def connect_database(app: Flask, settings: Settings) -> None:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
         prepare_sqlite(db.engine)
         engine = db.engine
+    limit_waiting(app, engine, settings)
 
     def close_idle_connections() -> None:
         engine.dispose()  # with SQLite 2 MB of pages each; those at work are closed when they come back

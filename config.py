@@ -50,6 +50,7 @@ class Settings:
     query_cache_s: int = 604_800
     db_pool_size: int = 2
     db_max_overflow: int = 3
+    db_timeout_s: float = 4.0
     rate_limit: str = "60/minute"
     default_locale: str = "he"
     trusted_proxies: int = 0
@@ -104,6 +105,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         query_cache_s=whole(environ, "QUERY_CACHE_SECONDS", 604_800, 1, 31_536_000),
         db_pool_size=whole(environ, "DB_POOL_SIZE", 2, 1, 50),
         db_max_overflow=whole(environ, "DB_MAX_OVERFLOW", 3, 0, 50),
+        db_timeout_s=float(whole(environ, "DB_TIMEOUT_SECONDS", 4, 1, 600)),
         rate_limit=rate(environ.get("RATE_LIMIT", "60/minute")),
         default_locale=choice(environ, "DEFAULT_LOCALE", "he", ("he", "en")),
         trusted_proxies=whole(environ, "TRUSTED_PROXIES", 1 if "DYNO" in environ or "RENDER" in environ else 0, 0, 5),

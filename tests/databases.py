@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import psycopg2
 
 Migrate = Callable[[str], None]
@@ -59,7 +60,10 @@ class SqliteFiles:
 class PostgresServer:
     """A server in a temporary folder, reached by a socket in it; databases are copies of a migrated one."""
 
-    def __init__(self, programs: Path, migrate: Migrate, collation: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, programs: Path, migrate: Migrate, collation: tuple[str, ...] = (), settings: tuple[str, ...] = ()
+    ) -> None:
+        self._settings = (*SETTINGS, *settings)
         self._home = Path(tempfile.mkdtemp(prefix="matmon-pg-"))
         self._owner: pwd.struct_passwd | None = None
         if os.geteuid() == 0:  # which PostgreSQL refuses to run as
@@ -70,7 +74,8 @@ class PostgresServer:
         initdb: list[str | Path] = [programs / "initdb", "-D", self._home / "data", "-U", "postgres"]
         try:
             self._run([*initdb, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", *collation])
-            self._server = self._started(programs)
+            self._programs = programs
+            self._server = self._started()
         except NotToBeHad:
             shutil.rmtree(self._home)
             raise
@@ -99,9 +104,9 @@ class PostgresServer:
             return where
         return where | {"user": self._owner.pw_uid, "group": self._owner.pw_gid, "extra_groups": []}
 
-    def _started(self, programs: Path) -> subprocess.Popen[bytes]:
-        command: list[str | Path] = [programs / "postgres", "-D", self._home / "data", "-k", self._home]
-        for setting in SETTINGS:
+    def _started(self) -> subprocess.Popen[bytes]:
+        command: list[str | Path] = [self._programs / "postgres", "-D", self._home / "data", "-k", self._home]
+        for setting in self._settings:
             command += ["-c", setting]
         log = self._home / "log"
         with log.open("wb") as output:
@@ -112,7 +117,7 @@ class PostgresServer:
             if server.poll() is not None or time.monotonic() > until:
                 server.kill()
                 server.wait()
-                raise NotToBeHad(f"{programs}/postgres did not start: {log.read_text()[-500:]}")
+                raise NotToBeHad(f"{self._programs}/postgres did not start: {log.read_text()[-500:]}")
             time.sleep(0.02)
         return server
 
@@ -139,10 +144,30 @@ class PostgresServer:
         yield self.address(name)
         self._sql(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def restart(self) -> None:
+        """Stop and start again: every connection is cut."""
+        self._shut_down()
+        self._server = self._started()
+
+    @contextmanager
+    def stands_still(self) -> Iterator[None]:
+        """Stop every process of the server where it is: connections stay, and nothing answers."""
+        family = [psutil.Process(self._server.pid), *psutil.Process(self._server.pid).children(recursive=True)]
+        for one in family:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in family:
+                one.resume()
+
     def stop(self) -> None:
+        self._shut_down()
+        shutil.rmtree(self._home)
+
+    def _shut_down(self) -> None:
         self._server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
         self._server.wait(START_S)
-        shutil.rmtree(self._home)
 
 
 def unprivileged() -> pwd.struct_passwd:

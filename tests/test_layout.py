@@ -14,7 +14,7 @@ from config import ROOT
 
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
-    {"app", "semantics", "gunicorn.conf"},
+    {"app", "semantics", "database", "gunicorn.conf"},
     {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
     {"commands", "model_commands", "backup_commands", "console"},
