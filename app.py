@@ -134,12 +134,17 @@ def connect_database(app: Flask, settings: Settings) -> None:
         with Session(engine) as session:
             return encoder_for_import(app, session)
 
+    app.extensions["matmon.encoder"] = encoder
+    of_import = encoder if settings.background == "web" else lambda: None  # the worker embeds what is imported
     app.extensions["matmon.screener"] = Screener(
         lambda: Session(engine),
         lambda: app.extensions["matmon.semantic"],
         lambda: aliases(settings.instance_dir / "skill-aliases.csv"),
+        is_on=settings.background == "web",
     )
-    app.extensions["matmon.start_job"] = lambda job, path: Running(lambda: Session(engine), job, path, encoder).start()
+    app.extensions["matmon.start_job"] = lambda job, path: Running(
+        lambda: Session(engine), job, path, of_import
+    ).start()
 
 
 def add_pages(app: Flask, settings: Settings) -> None:

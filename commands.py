@@ -24,6 +24,7 @@ from search.query import MODES, of_mapping
 from search.results import Results
 from search.search import search
 from utils.sql import freshen_statistics
+from worker_commands import worker_command
 
 BY_MEANING = frozenset({"hybrid", "semantic"})
 
@@ -39,6 +40,7 @@ def register(app: Flask) -> None:
         backup_command,
         restore_command,
         export_command,
+        worker_command,
     ):
         app.cli.add_command(command)
 

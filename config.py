@@ -59,6 +59,7 @@ class Settings:
     log_queries: bool = False
     log_format: str = "text"
     worker_grown_share: float = 0.6
+    background: str = "web"
 
     @property
     def model_name(self) -> str:
@@ -113,6 +114,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         check_sessions=choice(environ, "CHECK_SESSIONS", "0", ("0", "1")) == "1",
         log_queries=choice(environ, "LOG_QUERIES", "0", ("0", "1")) == "1",
         log_format=choice(environ, "LOG_FORMAT", "text", ("text", "json")),
+        background=choice(environ, "BACKGROUND", "web", ("web", "worker")),
         worker_grown_share=whole(environ, "WORKER_GROWN_PERCENT", 60, 0, 100) / 100,
     )
 

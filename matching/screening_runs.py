@@ -214,10 +214,19 @@ def _version(session: Session) -> int:
 
 
 class Screener:
-    """The thread of a process that runs screenings, one at a time; it is there only while there is something to run."""
+    """The thread of a process that runs screenings, one at a time; it is there only while there is something to run.
 
-    def __init__(self, sessions: Sessions, semantic: Callable[[], Semantic], aliases: Callable[[], Aliases]) -> None:
-        self._sessions, self._semantic, self._aliases = sessions, semantic, aliases
+    One that is not on leaves them to another process.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        semantic: Callable[[], Semantic],
+        aliases: Callable[[], Aliases],
+        is_on: bool = True,
+    ) -> None:
+        self._sessions, self._semantic, self._aliases, self._is_on = sessions, semantic, aliases, is_on
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._until, self._is_woken, self._told = 0.0, False, ""
@@ -245,6 +254,8 @@ class Screener:
 
     def _looked(self) -> bool:
         """Run what can be run, and return whether anything may still be open, here or in another process."""
+        if not self._is_on:
+            return False
         try:
             run_waiting(self._sessions, self._semantic(), self._aliases)
             return is_any_open(self._sessions)

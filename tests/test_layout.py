@@ -17,7 +17,7 @@ LAYERS = (
     {"app", "semantics", "database", "gunicorn.conf"},
     {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
-    {"commands", "model_commands", "backup_commands", "console"},
+    {"commands", "model_commands", "backup_commands", "worker_commands", "console"},
     {"routes", "api", "embeddings_server", "request_log", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
@@ -41,6 +41,7 @@ MAY_SEE_A_REQUEST = {
     "commands.py",
     "model_commands.py",
     "console.py",
+    "worker_commands.py",
     "embeddings_server.py",
     "request_log.py",
     "migrations/env.py",

@@ -1,0 +1,92 @@
+"""flask worker: screenings and embeddings in a process of their own, so that the web host stays small."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from config import Settings
+from console import need_tables, semantic
+from encoders.base import Encoder
+from encoders.turns import EncoderAway
+from indexing.embedding import embed, waiting_documents, waiting_tags
+from matching.aliases import aliases
+from matching.screening_runs import run_waiting
+from models import State, db
+from search.semantic import Semantic
+
+LOOK_EVERY_S = 1.0
+PAUSE_S = 10.0  # after something went wrong: the database is away, or the model has no room
+log = logging.getLogger("matmon.worker")
+
+
+@click.command("worker")
+def worker_command() -> None:
+    """Rank screenings and make embeddings as they are wanted, until stopped; web hosts then have BACKGROUND=worker."""
+    need_tables()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    current_app.extensions["matmon.guard"].start()
+    log.info("The worker looks for screenings and for what wants embeddings")
+    Worker(current_app.extensions, semantic(), stop).run()
+    log.info("The worker stopped")
+
+
+class Worker:
+    """What a worker does, round after round; a stop lets the batch that is under way end."""
+
+    def __init__(self, parts: Mapping[str, Any], side: Semantic, stop: threading.Event) -> None:
+        self._side, self._stop = side, stop
+        self._settings: Settings = parts["matmon.settings"]
+        self._encoder: Callable[[], Encoder | None] = parts["matmon.encoder"]
+        engine = db.engine
+        self._sessions = lambda: Session(engine)
+        self._nothing_at: tuple[int, int | None] | None = None  # the version and model that wanted nothing
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            self._stop.wait(LOOK_EVERY_S if self._round() else PAUSE_S)
+
+    def _round(self) -> bool:
+        """Do what there is to do, and return whether it went well."""
+        try:
+            known = aliases(self._settings.instance_dir / "skill-aliases.csv")
+            run_waiting(self._sessions, self._side, lambda: known)
+            self._embed()
+        except (SQLAlchemyError, EncoderAway) as error:
+            log.warning("The worker waits: %s", str(getattr(error, "orig", error)).strip()[:300])
+            return False
+        return True
+
+    def _embed(self) -> None:
+        """Embed what waits under the model that serves, if there is one and anything waits."""
+        with self._sessions() as session:
+            if not self._is_wanted(session):
+                return
+            encoder = self._encoder()
+            if encoder is not None:
+                done: Any = embed(session, encoder, stop=self._stop)
+                log.info("%s of %s embedded under %s", done.done, done.total, encoder.name)
+
+    def _is_wanted(self, session: Session) -> bool:
+        """Tell whether anything waits; counted only where something was written since nothing did."""
+        self._side.follow(session)
+        model = self._side.model_key
+        now = (session.execute(select(State.version)).scalar_one(), model)
+        if model is None or now == self._nothing_at:
+            session.rollback()
+            return False
+        found = waiting_documents(session, model) + waiting_tags(session, model)
+        session.rollback()
+        self._nothing_at = None if found else now
+        return found > 0
