@@ -6,7 +6,7 @@ The model itself is not needed for it, but to know what a text means that is not
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ TAGS_OF_EACH = 40  # tags compared by their stored values with each of many name
 # A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
 NARROW = 20_000
 KEPT_FILTERS = 16
+KEPT_CLOSE = 4_000  # tags whose close ones are kept, two or three of most
 
 # Windows by (document, window), one look-up in the primary key each.
 WINDOWS_SQLITE = (
@@ -56,6 +57,7 @@ class Stored:
         # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
         self.tags = LiveIndex(TAG_SOURCE, self.model, MeanGroups(means[1][:1]), self.questions.centre)
         self.filters: Kept[NDArray[np.int64]] = Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes)
+        self.close: Kept[dict[int, float]] = Kept(KEPT_CLOSE, 2 * 2**20, size=lambda tags: 300 + 100 * len(tags))
 
     def held_bytes(self) -> dict[str, int]:
         return {"documents": self.documents.nbytes, "tags": self.tags.nbytes}
@@ -88,8 +90,7 @@ class Stored:
 
     def _keys(self, session: Session, restriction: Filter) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
-        version = session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one()
-        name = (version, restriction.key())
+        name = (_version(session), restriction.key())
         keys = self.filters.recall(name)
         if keys is None:
             keys = self.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
@@ -151,12 +152,26 @@ class Stored:
         Compared with are the tags given, or those that the index has nearest to each vector; in as many statements as
         for one.
         """
+        version = _version(session) if vectors and among_tags is None else None
         if vectors and among_tags is None:
             near = self.tags.near_each(session, list(vectors.values()), TAGS_FIRST, TAGS_OF_EACH)
             among_tags = sorted({key for keys in near for key in keys})
         stored = self.tag_vectors(session, among_tags or ()) if vectors else {}
+        found = self._compared(vectors, stored)
+        if version is not None:
+            for key, tags in found.items():
+                self.close.keep((version, key), tags)
+        return found
+
+    def kept_close(self, session: Session, keys: Iterable[int]) -> dict[int, dict[int, float]]:
+        """Return what `close_tags` said of these keys over all tags, where it did since the last change."""
+        version = _version(session)
+        found = {key: self.close.recall((version, key)) for key in keys}
+        return {key: tags for key, tags in found.items() if tags is not None}
+
+    def _compared(self, vectors: Mapping[int, Floats], stored: Mapping[int, Floats]) -> dict[int, dict[int, float]]:
         found: dict[int, dict[int, float]] = {key: {} for key in vectors}
-        if not stored:
+        if not stored or not vectors:
             return found
         cosines = np.stack(list(vectors.values())) @ np.stack(list(stored.values())).T
         keys, tags = list(vectors), list(stored)
@@ -180,6 +195,10 @@ class Stored:
             return {}
         cosines = centred([value for _, value in stored], self.manifest.dim) @ vector + offset
         return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
+
+
+def _version(session: Session) -> int:
+    return int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
 
 
 def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:
