@@ -15,7 +15,7 @@ from matching.jobs import asked, one_job, tags_in_order
 from matching.places import place
 from matching.scores import Answers, answers, coverages, percent, unused
 from matching.skills import Skill, skills
-from matching.vocabulary import known
+from matching.vocabulary import vocabulary
 from matching.weights import weights
 from models import Document, document_number, tag_key
 from search.filters import Filter
@@ -73,11 +73,17 @@ class Gap:
 
 def job_by_id(session: Session, collection: str, own_id: str) -> Job:
     """Return a job by its own id; raises NoSuchJob."""
-    rows = select(Document.id, Document.own_id, Document.title)
-    row = session.execute(rows.where(Document.id == document_number(collection, own_id))).one_or_none()
-    if row is None:
-        raise NoSuchJob(f"There is no document {own_id[:100]!r} in the collection {collection[:64]!r}.")
-    return Job(*row)
+    return jobs_by_ids(session, collection, [own_id])[0]
+
+
+def jobs_by_ids(session: Session, collection: str, own_ids: Sequence[str]) -> list[Job]:
+    """Return jobs by their own ids, in their order, each once; one statement. Raises NoSuchJob."""
+    numbers = {document_number(collection, one): one for one in own_ids}
+    rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, numbers))
+    found = {row[0]: Job(*row) for row in session.execute(rows)}
+    if lacking := [one for number, one in numbers.items() if number not in found]:
+        raise NoSuchJob(f"There is no document {lacking[0][:100]!r} in the collection {collection[:64]!r}.")
+    return [found[number] for number in numbers]
 
 
 def job_by_title(session: Session, collection: str, title: str) -> Job:
@@ -101,10 +107,10 @@ def gap(session: Session, semantic: Semantic, collection: str, job: Job, names: 
     here = place(session, collection)
     tags = tags_in_order(session, [job.number]).get(job.number, [])
     numbers = np.array([tag for tag, _ in tags], np.int64)
-    vocabulary = known(session, semantic, here, own, aliases, numbers.tolist())
+    held = vocabulary(session, semantic, here, own, aliases, numbers.tolist()).known(own)
     weighed = weights(session, here, numbers)
-    told = answers(asked(tags, dict(zip(numbers.tolist(), weighed.tolist(), strict=True))), vocabulary.matches)
-    covered = coverages(one_job(job.number, numbers), weighed, vocabulary)
-    extra = unused(own, vocabulary.matches.values())
-    is_whole = vocabulary.is_whole or len(told.matched) == len(tags)
+    told = answers(asked(tags, dict(zip(numbers.tolist(), weighed.tolist(), strict=True))), held.matches)
+    covered = coverages(one_job(job.number, numbers), weighed, held)
+    extra = unused(own, held.matches.values())
+    is_whole = held.is_whole or len(told.matched) == len(tags)
     return Gap(job, float(covered[0]), told, extra, own, len(tags), is_whole)

@@ -57,20 +57,20 @@ class Asked:
     is_optional: bool = False
 
 
-def candidates(session: Session, vocabulary: Known, here: Place) -> list[int]:
+def candidates(session: Session, held: Known, here: Place) -> list[int]:
     """Return the jobs that share most with a person, by the weight and worth of what they share; best first.
 
     One statement, and one or two more to tell the collection's documents from others'.
     """
-    read = list(_read(vocabulary.counts))
+    read = list(_read(held.counts))
     if not read:
         return []
     lists = _lists(session, by_dialect(session, sqlite=HAVING_SQLITE, postgresql=HAVING_POSTGRESQL), "tag_id", read)
-    worths = [vocabulary.matches[tag].worth * vocabulary.weights[tag] for tag in lists]
+    worths = [held.matches[tag].worth * held.weights[tag] for tag in lists]
     found, places = np.unique(np.concatenate(list(lists.values())), return_inverse=True)
     sums = np.bincount(places, np.repeat(worths, [len(each) for each in lists.values()]))
     best = found[np.lexsort((found, -sums))]
-    if all(len(each) == vocabulary.counts[tag] for tag, each in lists.items()):
+    if all(len(each) == held.counts[tag] for tag, each in lists.items()):
         return best[:MOST_CANDIDATES].tolist()  # no document of another collection is among them
     return _here(session, here, best)
 

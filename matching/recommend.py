@@ -17,7 +17,7 @@ from matching.places import Place, place
 from matching.scores import Answers, answers, coverages, percent, scores, used
 from matching.skills import Skill, skills
 from matching.texts import Said, joined, text_nearness
-from matching.vocabulary import Known, known
+from matching.vocabulary import Known, vocabulary
 from matching.weights import weights
 from models import Document
 from search.semantic import Semantic
@@ -88,31 +88,31 @@ def recommend(
     here = place(session, collection)
     found = named_skills(session, collection, said, MOST_SKILLS, aliases) if said.strip() else []
     own = skills([*names, *found], aliases)[:MOST_SKILLS]
-    vocabulary = known(session, semantic, here, own, aliases)
-    jobs = candidates(session, vocabulary, here)
+    held = vocabulary(session, semantic, here, own, aliases).known(own)
+    jobs = candidates(session, held, here)
     near = text_nearness(session, semantic, said, collection, jobs)
-    best = _best(session, here, list(dict.fromkeys((*jobs, *(near or {})))), vocabulary, near)[:limit]
-    fits = _fits(session, here, best, vocabulary)
-    return Recommendations(collection, here.documents, own, tuple(found), fits, vocabulary.is_whole)
+    best = _best(session, here, list(dict.fromkeys((*jobs, *(near or {})))), held, near)[:limit]
+    fits = _fits(session, here, best, held)
+    return Recommendations(collection, here.documents, own, tuple(found), fits, held.is_whole)
 
 
 def _best(
-    session: Session, here: Place, numbers: Sequence[int], vocabulary: Known, near: Mapping[int, Said] | None
+    session: Session, here: Place, numbers: Sequence[int], held: Known, near: Mapping[int, Said] | None
 ) -> list[_Scored]:
     """Return jobs with their scores, best first."""
     jobs = jobs_with_tags(session, numbers)
-    covered = coverages(jobs, weights(session, here, jobs.tags), vocabulary)
-    by_skills = scores(covered, used(jobs, vocabulary))
+    covered = coverages(jobs, weights(session, here, jobs.tags), held)
+    by_skills = scores(covered, used(jobs, held))
     found = dict(zip(jobs.numbers.tolist(), zip(by_skills.tolist(), covered.tolist(), strict=True), strict=True))
     told = (near or {}).get
     scored = [
-        _Scored(job, joined(skill_score, near is not None, told(job), bool(vocabulary.matches)), coverage, told(job))
+        _Scored(job, joined(skill_score, near is not None, told(job), bool(held.matches)), coverage, told(job))
         for job, (skill_score, coverage) in ((job, found.get(job, (0.0, 0.0))) for job in numbers)
     ]
     return sorted(scored, key=lambda one: (-one.score, one.job))
 
 
-def _fits(session: Session, here: Place, best: Sequence[_Scored], vocabulary: Known) -> tuple[Fit, ...]:
+def _fits(session: Session, here: Place, best: Sequence[_Scored], held: Known) -> tuple[Fit, ...]:
     jobs = [one.job for one in best]
     rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, jobs))
     named = {job: (own_id, title) for job, own_id, title in session.execute(rows)}
@@ -122,7 +122,7 @@ def _fits(session: Session, here: Place, best: Sequence[_Scored], vocabulary: Kn
     return tuple(
         Fit(
             *named[one.job], one.score, one.coverage, one.said.semantic if one.said else None,
-            answers(asked(tags.get(one.job, []), weighed), vocabulary.matches), one.said.text if one.said else None,
+            answers(asked(tags.get(one.job, []), weighed), held.matches), one.said.text if one.said else None,
         )
         for one in best
         if one.job in named

@@ -47,24 +47,24 @@ class Answers:
     missing_optional: tuple[str, ...]
 
 
-def coverages(jobs: Jobs, weights: Shares, vocabulary: Known) -> Shares:
+def coverages(jobs: Jobs, weights: Shares, held: Known) -> Shares:
     """Return the share of what each job asks that is there, 0 to 1: weights times the worths of their matches.
 
     `weights` are those of `jobs.tags`.
     """
-    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in vocabulary.matches.items()})
+    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in held.matches.items()})
     whole = np.bincount(jobs.owners, weights, len(jobs.numbers))
-    held = np.bincount(jobs.owners, weights * worths, len(jobs.numbers))
-    return held / np.where(whole > 0, whole, 1.0)
+    there = np.bincount(jobs.owners, weights * worths, len(jobs.numbers))
+    return there / np.where(whole > 0, whole, 1.0)
 
 
-def used(jobs: Jobs, vocabulary: Known) -> Shares:
+def used(jobs: Jobs, held: Known) -> Shares:
     """Return the share of a person's skills that each job asks for, 0 to 1: of a skill its best match counts."""
-    own = own_weights(vocabulary)
+    own = own_weights(held)
     places = {key: place for place, key in enumerate(own)}
     best = np.zeros((len(jobs.numbers), len(own)))
-    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in vocabulary.matches.items()})
-    owned = _of_tags(jobs.tags, {tag: places[match.skill.key] + 1 for tag, match in vocabulary.matches.items()})
+    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in held.matches.items()})
+    owned = _of_tags(jobs.tags, {tag: places[match.skill.key] + 1 for tag, match in held.matches.items()})
     rows = np.flatnonzero(owned)
     np.maximum.at(best, (jobs.owners[rows], owned[rows].astype(np.int64) - 1), worths[rows])
     weights = np.array(list(own.values()))
@@ -113,12 +113,12 @@ def answer(one: Asked, match: Match) -> Answer:
     )  # fmt: skip
 
 
-def own_weights(vocabulary: Known) -> dict[str, float]:
+def own_weights(held: Known) -> dict[str, float]:
     """Return the weight of each skill that the collection knows: of its rarest exact tag, else its rarest close one."""
     found: dict[tuple[str, str], float] = {}
-    for tag, match in vocabulary.matches.items():
+    for tag, match in held.matches.items():
         key = match.skill.key, match.kind
-        found[key] = max(found.get(key, 0.0), vocabulary.weights[tag])
+        found[key] = max(found.get(key, 0.0), held.weights[tag])
     return {key: found.get((key, "exact"), found.get((key, "close"), 0.0)) for key, _ in found}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,14 +15,14 @@ from matching.aliases import Aliases
 from matching.levels import BELOW_SHARE, is_below, says_how_well
 from matching.named import named_skills
 from matching.places import Place, size
-from matching.skills import Skill, skill
+from matching.skills import Skill, parsed, skill
 from matching.weights import weights
 from matching.wording import alike
 from models import Tag, TagCount, tag_number
 from search.semantic import Semantic
 from utils.sql import among, by_dialect
 
-__all__ = ["Known", "Match", "known", "named_skills", "size"]
+__all__ = ["Known", "Match", "Vocabulary", "named_skills", "size", "vocabulary"]
 
 CLOSE_SHARE = 0.5  # MRR of profiles .975; .970 by 0.7 and .966 by 1
 MOST_SPELLINGS = 4_000
@@ -75,87 +75,97 @@ class Known:
 
 
 _Tags = dict[int, tuple[str, int]]  # their names, and how many documents of the collection have them
+_Near = dict[str, dict[int, float]]  # by a skill's key: tags that are close to it, and how close
 
 
-def known(
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What of a collection's tags skills answer, by the skills' keys: the same for all people who name them."""
+
+    exact: Mapping[str, Sequence[int]]
+    near: _Near
+    tags: _Tags
+    weights: Mapping[int, float]
+    is_whole: bool
+
+    def known(self, skills: Sequence[Skill]) -> Known:
+        """Return what one person's skills answer: a tag has its exact match, or the closest."""
+        best: dict[int, Match] = {}
+        for one in skills:
+            for tag, strength in self.near.get(one.key, {}).items():
+                if tag in self.tags and (tag not in best or strength > best[tag].strength):
+                    best[tag] = self._match(one, "close", strength, tag)
+        for one in skills:
+            best |= {
+                tag: self._match(one, "exact", 1.0, tag) for tag in self.exact.get(one.key, ()) if tag in self.tags
+            }
+        weights, counts = {tag: self.weights[tag] for tag in best}, {tag: self.tags[tag][1] for tag in best}
+        return Known(best, weights, counts, self.is_whole)
+
+    def _match(self, one: Skill, kind: str, strength: float, tag: int) -> Match:
+        # What the tag asks is of interest where the person says how well the skill is known.
+        return Match(one, kind, strength, parsed(self.tags[tag][0]) if says_how_well(one) else None)
+
+
+def vocabulary(
     session: Session,
     semantic: Semantic,
     here: Place,
     skills: Sequence[Skill],
     aliases: Aliases,
     among_tags: Sequence[int] | None = None,
-) -> Known:
+) -> Vocabulary:
     """Return what of a collection's tags, or of those given, the skills answer, in a fixed number of statements."""
-    spelled, tags = _spellings(session, here, skills, aliases)
+    by_key = {one.key: one for one in skills}
+    exact, tags = _spellings(session, here, by_key, aliases)
     # A skill is compared as the collection spells it: that is stored, and needs no model.
-    names = {one.key: tags[tag][0] for tag, one in reversed(spelled.items())}
-    near, is_whole = _close(session, semantic, [(names.get(one.key, one.name), one) for one in skills], among_tags)
-    for tag, match in _alike(session, here, [one for one in skills if one.key not in names], among_tags):
-        if tag not in near or match.strength > near[tag].strength:
-            near[tag] = match
-    tags |= _named(session, here, [tag for tag in near if tag not in tags])
-    matches = near | {tag: Match(one, "exact", 1.0) for tag, one in spelled.items()}
-    wanted = tags.keys() if among_tags is None else tags.keys() & set(among_tags)
-    told = {tag: _told(match, tags[tag][0], aliases) for tag, match in matches.items() if tag in wanted}
-    found = weights(session, here, np.array(list(told), np.int64)).tolist()
-    return Known(told, dict(zip(told, found, strict=True)), {tag: tags[tag][1] for tag in told}, is_whole)
-
-
-def _told(match: Match, name: str, aliases: Aliases) -> Match:
-    """Return a match with what the tag asks, where the person says how well the skill is known."""
-    if not says_how_well(match.skill):
-        return match
-    return Match(match.skill, match.kind, match.strength, skill(name, aliases))
+    names = {key: tags[exact[key][0]][0] if key in exact else one.name for key, one in by_key.items()}
+    near, is_whole = _close(session, semantic, names, among_tags)
+    unknown = {key: one.name for key, one in by_key.items() if key not in exact}
+    for key, found in zip(unknown, alike(session, here, list(unknown.values())), strict=True):
+        near[key] = near.get(key, {}) | {
+            tag: max(likeness, near.get(key, {}).get(tag, 0.0)) for tag, likeness in found.items()
+        }
+    tags |= _named(session, here, {tag for found in near.values() for tag in found} - tags.keys())
+    if among_tags is not None:
+        tags = {tag: tags[tag] for tag in among_tags if tag in tags}
+    found = weights(session, here, np.array(list(tags), np.int64)).tolist()
+    return Vocabulary(exact, near, tags, dict(zip(tags, found, strict=True)), is_whole)
 
 
 def _close(
-    session: Session, semantic: Semantic, named: Sequence[tuple[str, Skill]], among_tags: Sequence[int] | None
-) -> tuple[dict[int, Match], bool]:
-    """Return tags close in meaning to named skills, each with the closest skill; and whether all could be compared."""
-    by_tag = {tag_number(name): (name, one) for name, one in named}
+    session: Session, semantic: Semantic, names: Mapping[str, str], among_tags: Sequence[int] | None
+) -> tuple[_Near, bool]:
+    """Return tags close in meaning to named skills, by their keys; and whether all could be compared."""
+    keys = {tag_number(name): key for key, name in names.items()}
     try:
         semantic.follow(session)
-        names = [name for name, _ in by_tag.values()]
-        found, is_whole = semantic.close_tags(session, names, among_tags, MOST_UNKNOWN)
+        found, is_whole = semantic.close_tags(session, list(names.values()), among_tags, MOST_UNKNOWN)
     except EncoderAway as away:
         semantic.note(away)
         return {}, False
-    best: dict[int, Match] = {}
-    for key, tags in found.items():
-        for tag, closeness in tags.items():
-            if tag not in best or closeness > best[tag].strength:
-                best[tag] = Match(by_tag[key][1], "close", closeness)
-    return best, is_whole or semantic.is_off
-
-
-def _alike(
-    session: Session, here: Place, unknown: Sequence[Skill], among_tags: Sequence[int] | None
-) -> Iterable[tuple[int, Match]]:
-    """Yield the tags that skills name in other words; skills that are tags themselves are not looked for so."""
-    allowed = None if among_tags is None else set(among_tags)
-    for one, found in zip(unknown, alike(session, here, [one.name for one in unknown]), strict=True):
-        for tag, likeness in found.items():
-            if allowed is None or tag in allowed:
-                yield tag, Match(one, "close", likeness)
+    return {keys[tag]: near for tag, near in found.items() if near}, is_whole or semantic.is_off
 
 
 def _spellings(
-    session: Session, here: Place, skills: Sequence[Skill], aliases: Aliases
-) -> tuple[dict[int, Skill], _Tags]:
+    session: Session, here: Place, by_key: Mapping[str, Skill], aliases: Aliases
+) -> tuple[dict[str, list[int]], _Tags]:
     """Return the collection's tags that are one of the skills however written, shortest first, and all about them."""
-    by_key = {one.key: one for one in skills}
-    keys = [key for one in skills for key in aliases.keys(one.key)]
+    keys = [key for one in by_key for key in aliases.keys(one)]
     if not keys:
         return {}, {}
     statement = by_dialect(session, sqlite=SPELLINGS_SQLITE, postgresql=SPELLINGS_POSTGRESQL)
     values = {"keys": json.dumps(keys), "collection": here.number, "most": MOST_SPELLINGS}
-    rows = session.execute(text(statement), values)
-    understood = ((tag, name, skill(name, aliases).key, count) for tag, name, count in rows)
-    found = [(tag, by_key[key], name, count) for tag, name, key, count in understood if key in by_key]
-    return {tag: one for tag, one, _, _ in found}, {tag: (name, count) for tag, _, name, count in found}
+    exact: dict[str, list[int]] = {}
+    tags: _Tags = {}
+    for tag, name, count in session.execute(text(statement), values):
+        if (key := skill(name, aliases).key) in by_key:
+            exact.setdefault(key, []).append(tag)
+            tags[tag] = name, count
+    return exact, tags
 
 
-def _named(session: Session, here: Place, tags: Sequence[int]) -> _Tags:
+def _named(session: Session, here: Place, tags: Collection[int]) -> _Tags:
     if not tags:
         return {}
     rows = select(Tag.id, Tag.name, TagCount.documents).join(TagCount, TagCount.tag_id == Tag.id)
