@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from benchmarks.figures import DATA, WORK, Figure, flask, tell
 
-INSTANCE = WORK / "matching"
+INSTANCE = WORK / "roles"
 Case = tuple[Sequence[str], str]
 
 

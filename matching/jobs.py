@@ -19,7 +19,7 @@ from utils.sql import among, among_sql, by_dialect, number_list
 Numbers = NDArray[np.int64]
 
 MOST_CANDIDATES = 600  # jobs of which every tag is read
-MOST_READ = 60_000  # documents looked at through a person's tags, the rarest tags first
+MOST_READ = 30_000  # documents looked at through a person's tags, the rarest tags first
 # Of all collections together: others may have the same tags.
 MOST_ROWS = 2 * MOST_READ
 

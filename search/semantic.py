@@ -274,7 +274,7 @@ class Semantic:
     def close_tags(
         self, session: Session, names: Sequence[str], among_tags: Sequence[int] | None, most_unknown: int
     ) -> tuple[dict[int, dict[int, float]], bool]:
-        """Return {name's tag key: {tag: closeness}} for stored tags close in meaning to each name, itself left out.
+        """Return {name's tag key: {tag: closeness}} for stored tags that say the same as each name, itself left out.
 
         The tags compared with are those given, or those that the index has nearest to each name. Of names that are no
         stored tag the model encodes `most_unknown` at most; beside it is told whether all were compared. The statements

@@ -147,7 +147,7 @@ class Stored:
     def close_tags(
         self, session: Session, vectors: Mapping[int, Floats], among_tags: Sequence[int] | None
     ) -> dict[int, dict[int, float]]:
-        """Return {key: {tag: closeness of 0 to 1}} for each vector by its key, which is left out as a tag.
+        """Return {key: {tag: closeness of 0 to 1}} of tags that say the same as each vector; its key is no tag of it.
 
         Compared with are the tags given, or those that the index has nearest to each vector; in as many statements as
         for one.
@@ -175,7 +175,7 @@ class Stored:
             return found
         cosines = np.stack(list(vectors.values())) @ np.stack(list(stored.values())).T
         keys, tags = list(vectors), list(stored)
-        for row, column in np.argwhere(cosines >= self.manifest.tag_high).tolist():
+        for row, column in np.argwhere(cosines >= self.manifest.same_from).tolist():
             if keys[row] != tags[column]:
                 found[keys[row]][tags[column]] = self._closeness(float(cosines[row, column]))
         return found
