@@ -19,9 +19,10 @@ from benchmarks.alephbert import in_parts
 from benchmarks.figures import DATA, WORK, flask
 from encoders.manifest import read_manifest
 from indexing.embedding import register_model
-from models import Document, Embedding, Tag, TagEmbedding
+from models import Document, Embedding, Tag, TagEmbedding, tag_key
 from utils.sql import freshen_statistics
 
+JOBS = 100_000
 OWN_SHARE = 0.7  # of a job's skills, those of its first role
 ROWS_AT_ONCE = 5_000
 MODEL = Path("models") / "e5-small"
@@ -34,6 +35,18 @@ def roles() -> Sequence[Row]:
         return tuple(json.loads(line) for line in lines)
 
 
+@cache
+def taxonomy() -> frozenset[str]:
+    """Return the keys of all skills."""
+    return frozenset(tag_key(skill) for role in roles() for skill in role["skills"])
+
+
+def wide() -> Row:
+    """Return a job of 60 skills, to stand beside a person of 60."""
+    skills = sorted({skill for role in roles()[:6] for skill in role["skills"]})[:60]
+    return {"id": "wide", "title": "A job of very many skills", "description": "", "skills": skills}
+
+
 def jobs(count: int) -> Iterator[Row]:
     """Yield the roles themselves, and then jobs made of two of them; always the same ones."""
     chance = random.Random(11)
@@ -41,6 +54,8 @@ def jobs(count: int) -> Iterator[Row]:
     for role in roles():
         trades[role["category"]].append(role)
     yield from islice(roles(), count)
+    if count > len(roles()):
+        yield wide()
     for number, role in enumerate(islice(cycle(roles()), max(count - len(roles()), 0))):
         yield _recombined(role, chance.choice(trades[role["category"]]), number, chance)
 
@@ -96,7 +111,7 @@ def _embed_as(source: Path, url: str) -> None:
             rows = [
                 window | {"document_id": one.id, "model_id": model, "content_hash": one.content_hash}
                 for one in part
-                for window in windows[one.own_id.split("/")[0]]
+                for window in windows.get(one.own_id.split("/")[0], [])
             ]
             _insert(session, Embedding, rows)
         session.commit()
