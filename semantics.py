@@ -15,6 +15,7 @@ from encoders.footprint import loading_mb, release_memory, trim_memory
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.turns import EncoderAway, Turns
+from matching.wording import forget as forget_names
 from operations.guard import Guard
 from operations.memory import memory
 from search.chosen import Prepared
@@ -123,6 +124,7 @@ def memory_guard(app: Flask, settings: Settings) -> Guard:
     def drop_caches() -> None:
         side.drop_caches()
         forget_words()
+        forget_names()
         release_memory()
 
     return Guard(

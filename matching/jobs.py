@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from matching.places import Place
+from matching.places import Place, own_documents
 from matching.skills import is_optional
 from matching.vocabulary import Known
 from models import DocumentTag, Tag
@@ -36,7 +36,6 @@ def _postgresql(statement: str, column: str) -> str:
 
 
 HAVING_POSTGRESQL, TAGS_POSTGRESQL = _postgresql(HAVING_SQLITE, "document_id"), _postgresql(TAGS_SQLITE, "tag_id")
-HERE = "SELECT id FROM document WHERE {among} AND collection_id = :collection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,7 @@ def _here(session: Session, here: Place, best: Numbers) -> list[int]:
     kept: list[int] = []
     for part in (best[:some], best[some:]):
         if len(part) and len(kept) < MOST_CANDIDATES:
-            statement = text(HERE.format(among=among_sql(session, "id", "ids")))
-            values = {"collection": here.number}
-            rows = session.execute(statement.bindparams(number_list("ids", part.tolist())), values)
-            kept += part[np.isin(part, np.array(list(rows.scalars()), np.int64))].tolist()
+            kept += own_documents(session, here, part.tolist())
     return kept[:MOST_CANDIDATES]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Collection, State, number
+from models import Collection, Document, State, number
+from utils.sql import among
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Place:
     name: str
     number: int
     documents: int
+    all_documents: int
     version: int
     database: str
 
@@ -29,9 +32,20 @@ class Place:
 def place(session: Session, collection: str) -> Place:
     """Return a collection as it is now, one without documents where there is none; one statement."""
     here = number("collection", collection)
-    rows = select(State.version, Collection.documents).join_from(State, Collection, Collection.id == here, isouter=True)
-    version, documents = session.execute(rows).one()
-    return Place(collection, here, documents or 0, version, str(session.connection().engine.url))
+    rows = select(State.version, State.documents, Collection.documents).join_from(
+        State, Collection, Collection.id == here, isouter=True
+    )
+    version, everything, documents = session.execute(rows).one()
+    return Place(collection, here, documents or 0, everything, version, str(session.connection().engine.url))
+
+
+def own_documents(session: Session, here: Place, documents: Sequence[int]) -> list[int]:
+    """Return those of the documents that the collection has, in their order; one statement at most."""
+    if here.documents == here.all_documents:
+        return list(documents)
+    rows = select(Document.id).where(among(Document.id, documents), Document.collection_id == here.number)
+    own = set(session.execute(rows).scalars())
+    return [one for one in documents if one in own]
 
 
 def size(session: Session, collection: str) -> int:

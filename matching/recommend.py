@@ -16,7 +16,7 @@ from matching.named import named_skills
 from matching.places import Place, place
 from matching.scores import Answers, answers, coverages, percent, scores, used
 from matching.skills import Skill, skills
-from matching.texts import Said, joined, text_nearness
+from matching.texts import Said, joined, skills_share, text_nearness
 from matching.vocabulary import Known, vocabulary
 from matching.weights import weights
 from models import Document
@@ -90,23 +90,23 @@ def recommend(
     own = skills([*names, *found], aliases)[:MOST_SKILLS]
     held = vocabulary(session, semantic, here, own, aliases).known(own)
     jobs = candidates(session, held, here)
-    near = text_nearness(session, semantic, said, collection, jobs)
-    best = _best(session, here, list(dict.fromkeys((*jobs, *(near or {})))), held, near)[:limit]
+    near = text_nearness(session, semantic, said, here, jobs)
+    share = 1.0 if near is None else skills_share(bool(held.matches and names), bool(held.matches))
+    best = _best(session, here, list(dict.fromkeys((*jobs, *(near or {})))), held, near or {}, share)[:limit]
     fits = _fits(session, here, best, held)
     return Recommendations(collection, here.documents, own, tuple(found), fits, held.is_whole)
 
 
 def _best(
-    session: Session, here: Place, numbers: Sequence[int], held: Known, near: Mapping[int, Said] | None
+    session: Session, here: Place, numbers: Sequence[int], held: Known, near: Mapping[int, Said], share: float
 ) -> list[_Scored]:
-    """Return jobs with their scores, best first."""
+    """Return jobs with their scores, best first; `share` is that of skills where a text was given."""
     jobs = jobs_with_tags(session, numbers)
     covered = coverages(jobs, weights(session, here, jobs.tags), held)
     by_skills = scores(covered, used(jobs, held))
     found = dict(zip(jobs.numbers.tolist(), zip(by_skills.tolist(), covered.tolist(), strict=True), strict=True))
-    told = (near or {}).get
     scored = [
-        _Scored(job, joined(skill_score, near is not None, told(job), bool(held.matches)), coverage, told(job))
+        _Scored(job, joined(skill_score, near.get(job), share), coverage, near.get(job))
         for job, (skill_score, coverage) in ((job, found.get(job, (0.0, 0.0))) for job in numbers)
     ]
     return sorted(scored, key=lambda one: (-one.score, one.job))

@@ -1,10 +1,9 @@
-"""A collection's tags by the words of their names: what a skill in other words means, with a model or without."""
+"""A collection's tags by the words of their names: what a skill in other words means, and which words begin a tag."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -13,58 +12,73 @@ from sqlalchemy.orm import Session
 from matching.places import Place
 from matching.skills import skill_name
 from models import Tag, TagCount
+from utils.beginnings import Beginnings, beginnings
 from utils.kept import Kept
 from utils.wordings import Wordings
 
-# From so alike on, a skill that is no tag is close to one by its words. Of data/skill-pairs.csv 97 of 100 such pairs
-# are close; half of the skills that were reworded in four ways at once, and nine of ten reworded in two, reach it.
+# From so alike on, a skill that is no tag is close to one by its words. Of data/skill-pairs.csv 98 of 100 such pairs
+# are close; of skills of the taxonomy that were reworded in one way 97 of 100 reach it, in four ways at once 79.
 LEAST_ALIKE = 0.75
 MOST_NAMES = 50_000  # of a collection, the most used ones: 0.4 KB each, read in 20 µs
 KEPT_COLLECTIONS = 2
-BETWEEN_READS_S = 10.0  # while an import runs, every request would read them anew
+_SPREAD = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """The wordings of so many tags as they were at a version, and when they were last compared with the database."""
+class Names:
+    """The names of a collection's tags at a version, as told by a sum over the tags' numbers.
+
+    `beginnings` are the hashes of their first two words, or of the one, sorted; None where there are more than
+    MOST_NAMES tags, so that any words may begin one.
+    """
 
     wordings: Wordings
+    beginnings: Beginnings | None
     version: int
-    tags: int
-    at_s: float
+    tags: tuple[int, int]
 
 
-_kept: Kept[_Read] = Kept(KEPT_COLLECTIONS)
+_kept: Kept[Names] = Kept(KEPT_COLLECTIONS)
 _turn = threading.Lock()
 
 
-def alike(session: Session, here: Place, names: Sequence[str]) -> list[dict[int, float]]:
-    """Return for each name the collection's tags that say the same in other words, with a likeness of LEAST_ALIKE to 1.
-
-    Where nothing changed, no statement is needed; else two at most.
-    """
-    if not names:
-        return []
-    wordings = _wordings(session, here)
-    return [wordings.alike(name, LEAST_ALIKE) for name in names]
-
-
-def _wordings(session: Session, here: Place) -> Wordings:
+def names(session: Session, here: Place) -> Names:
+    """Return the names of a collection's tags; no statement where nothing changed since they were read, else two."""
     with _turn:
-        read = _kept.recall(here.key)
-        now = time.monotonic()
-        if read is not None and (read.version == here.version or now - read.at_s < BETWEEN_READS_S):
-            return read.wordings
-        counted = select(func.count()).select_from(TagCount).where(TagCount.collection_id == here.number)
-        tags = session.execute(counted).scalar_one()
-        # A tag's number follows from its name: where there are as many as before, they are taken for the same.
-        if read is None or read.tags != tags:
-            read = _Read(_fresh(session, here), here.version, tags, now)
-        return _kept.keep(here.key, _Read(read.wordings, here.version, tags, now)).wordings
+        found = _kept.recall(here.key)
+        if found is not None and found.version == here.version:
+            return found
+        summed = select(func.count(), func.coalesce(func.sum(TagCount.tag_id % _SPREAD), 0))
+        count, total = session.execute(summed.where(TagCount.collection_id == here.number)).one()
+        tags = int(count), int(total)
+        if found is not None and found.tags == tags:
+            fresh = Names(found.wordings, found.beginnings, here.version, tags)
+        else:
+            read = _read(session, here)
+            whole = tags[0] <= MOST_NAMES
+            fresh = Names(Wordings(_named(read)), beginnings(read.values()) if whole else None, here.version, tags)
+        return _kept.keep(here.key, fresh)
 
 
-def _fresh(session: Session, here: Place) -> Wordings:
+def forget() -> None:
+    """Let go of all names; they are read again when they are asked for."""
+    _kept.clear()
+
+
+def _read(session: Session, here: Place) -> dict[int, str]:
     most = select(TagCount.tag_id).where(TagCount.collection_id == here.number)
     most = most.order_by(TagCount.documents.desc()).limit(MOST_NAMES)
     rows = select(Tag.id, Tag.name).where(Tag.id.in_(most))
-    return Wordings((tag, skill_name(name)) for tag, name in session.connection().execute(rows))
+    return {row[0]: row[1] for row in session.connection().execute(rows)}
+
+
+def _named(read: dict[int, str]) -> Iterable[tuple[int, str]]:
+    return ((tag, skill_name(name)) for tag, name in read.items())
+
+
+def alike(session: Session, here: Place, skills: Sequence[str]) -> list[dict[int, float]]:
+    """Return for each skill the collection's tags that say the same in other words, with LEAST_ALIKE to 1."""
+    if not skills:
+        return []
+    wordings = names(session, here).wordings
+    return [wordings.alike(name, LEAST_ALIKE) for name in skills]
