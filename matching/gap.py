@@ -12,13 +12,12 @@ from sqlalchemy.orm import Session
 from matching.aliases import Aliases
 from matching.bounds import check
 from matching.jobs import asked, one_job, tags_in_order
-from matching.places import place
+from matching.places import Inside, place
 from matching.scores import Answers, answers, coverages, percent, unused
 from matching.skills import Skill, skills
 from matching.vocabulary import vocabulary
 from matching.weights import weights
 from models import Document, document_number, tag_key
-from search.filters import Filter
 from search.query import Query
 from search.semantic import Semantic
 from search.text import TextQuery
@@ -89,7 +88,7 @@ def jobs_by_ids(session: Session, collection: str, own_ids: Sequence[str]) -> li
 def job_by_title(session: Session, collection: str, title: str) -> Job:
     """Return the one job of a title, spelled in any way; raises NoSuchJob and SeveralJobs."""
     asked = TextQuery(session, Query(text=title[:500]).parts())
-    found = asked.matches(Filter.of(Query(collection=collection))).documents[:MOST_TITLES].tolist()
+    found = asked.matches(Inside.of_place(place(session, collection))).documents[:MOST_TITLES].tolist()
     rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, found))
     same = [Job(*row) for row in session.execute(rows.order_by(Document.own_id)) if tag_key(row[2]) == tag_key(title)]
     if not same:

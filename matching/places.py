@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, State, number
+from search.filters import Filter
 from utils.sql import among
 
 
@@ -27,6 +28,25 @@ class Place:
     def key(self) -> tuple[str, int]:
         """Return what it is known by among the databases of a process."""
         return self.database, self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Inside(Filter):
+    """A collection of which it is known how many documents it has; found documents are looked up one by one."""
+
+    held: int = 0
+
+    @classmethod
+    def of_place(cls, here: Place) -> Inside:
+        condition = "EXISTS (SELECT 1 FROM document own WHERE own.id = {column} AND own.collection_id = :collection_id)"
+        return cls((condition,), {"collection_id": here.number}, here.documents)
+
+    def count(self, session: Session, most: int) -> int:  # noqa: ARG002 - the collection says it
+        return min(self.held, most)
+
+    def documents(self, session: Session, most: int) -> list[int]:
+        rows = select(Document.id).where(Document.collection_id == self.values["collection_id"])
+        return list(session.execute(rows.order_by(Document.id).limit(most)).scalars())
 
 
 def place(session: Session, collection: str) -> Place:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from encoders.turns import EncoderAway
-from matching.places import Place, own_documents
+from matching.places import Inside, Place, own_documents
 from search.filters import Filter
-from search.query import Parts, Query
+from search.query import Parts
 from search.semantic import Semantic
 from search.text import TextQuery
 
@@ -50,7 +50,7 @@ def text_nearness(
     if not beginning.strip():
         return None
     is_most = here.documents >= MOST_OF_ALL * here.all_documents
-    restriction = Filter() if is_most else Filter.of(Query(collection=here.name))
+    restriction = Filter() if is_most else Inside.of_place(here)
     asked = TextQuery(session, Parts(words=(beginning,)))
     matches = asked.matches(restriction)
     by_words = dict(zip(matches.documents[:COMPARED].tolist(), matches.scores[:COMPARED].tolist(), strict=True))

@@ -30,17 +30,21 @@ MOST_UNKNOWN = 60  # skills that are no tag anywhere, which the model encodes: 0
 
 # Tags that begin with a skill's key, up to the first character that cannot follow it as a word of its own: a range of
 # the index each. `python` and `python (senior)` are between `python` and `python-`, and `pythonic` is not.
-SPELLINGS = """
-SELECT tag.id, tag.name, tag_count.documents FROM {given} JOIN tag
-  ON tag.key >= given.value AND tag.key < given.value || '-'
-{count} JOIN tag_count ON tag_count.tag_id = tag.id AND tag_count.collection_id = :collection
+# CROSS, and LATERAL: from the keys to the tags and on to their counts. Left to itself, SQLite reads every tag of the
+# collection for each key, and PostgreSQL all tags.
+SPELLINGS_SQLITE = """
+SELECT tag.id, tag.name, tag_count.documents FROM json_each(:keys) given
+CROSS JOIN tag ON tag.key >= given.value AND tag.key < given.value || '-'
+CROSS JOIN tag_count ON tag_count.tag_id = tag.id AND tag_count.collection_id = :collection
 ORDER BY length(tag.key), tag.id LIMIT :most
 """
-# CROSS: from the keys to the tags to their counts. SQLite would read every tag of the collection for each key.
-SPELLINGS_SQLITE = SPELLINGS.format(given="json_each(:keys) given CROSS", count="CROSS")
-SPELLINGS_POSTGRESQL = SPELLINGS.format(
-    given="jsonb_array_elements_text(CAST(:keys AS jsonb)) AS given(value) INNER", count="INNER"
-)
+SPELLINGS_POSTGRESQL = """
+SELECT spelled.id, spelled.name, tag_count.documents
+FROM jsonb_array_elements_text(CAST(:keys AS jsonb)) AS given(value) CROSS JOIN LATERAL
+  (SELECT id, name, key FROM tag WHERE key >= given.value AND key < given.value || '-' LIMIT :most) spelled
+JOIN tag_count ON tag_count.tag_id = spelled.id AND tag_count.collection_id = :collection
+ORDER BY length(spelled.key), spelled.id LIMIT :most
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,3 +80,8 @@ def _with(known: _Known, here: Place, tags: Numbers, read: dict[int, float]) -> 
         if kept is None or kept.version != made.version or len(kept.tags) < len(made.tags):
             _kept.keep(here.key, made)
     return made
+
+
+def forget() -> None:
+    """Let go of all weights; they are read again when they are asked for."""
+    _kept.clear()

@@ -43,7 +43,7 @@ _turn = threading.Lock()
 
 
 def names(session: Session, here: Place) -> Names:
-    """Return the names of a collection's tags; no statement where nothing changed since they were read, else two."""
+    """Return the names of a collection's tags; no statement where nothing changed since, two at most."""
     with _turn:
         found = _kept.recall(here.key)
         if found is not None and found.version == here.version:
@@ -66,9 +66,8 @@ def forget() -> None:
 
 
 def _read(session: Session, here: Place) -> dict[int, str]:
-    most = select(TagCount.tag_id).where(TagCount.collection_id == here.number)
-    most = most.order_by(TagCount.documents.desc()).limit(MOST_NAMES)
-    rows = select(Tag.id, Tag.name).where(Tag.id.in_(most))
+    rows = select(Tag.id, Tag.name).join_from(TagCount, Tag, Tag.id == TagCount.tag_id)
+    rows = rows.where(TagCount.collection_id == here.number).order_by(TagCount.documents.desc()).limit(MOST_NAMES)
     return {row[0]: row[1] for row in session.connection().execute(rows)}
 
 
