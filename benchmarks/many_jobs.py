@@ -22,6 +22,7 @@ from indexing.embedding import register_model
 from models import Document, Embedding, Tag, TagEmbedding, tag_key
 from utils.sql import freshen_statistics
 
+ROLES = "jobs"  # the collection
 JOBS = 100_000
 OWN_SHARE = 0.7  # of a job's skills, those of its first role
 ROWS_AT_ONCE = 5_000
@@ -85,7 +86,7 @@ def filled(name: str, count: int, source: Path | None = None, **environment: str
         for row in jobs(count):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     flask(instance, "db", "upgrade", **environment)
-    flask(instance, "import", str(path), "--collection", "jobs", **environment)
+    flask(instance, "import", str(path), "--collection", ROLES, **environment)
     if source is None:
         flask(instance, "embed", **environment)
     else:

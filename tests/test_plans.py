@@ -28,7 +28,7 @@ from tests.collections import fill
 from utils.sql import dialect, freshen_statistics
 
 KNOWN = aliases()
-GROWING = ("document", "document_tag", "tag", "tag_count", "tag_embedding", "embedding")
+GROWING = ("document", "document_tag", "tag", "tag_count", "tag_embedding")
 JOBS, OTHERS, SKILLS = 150, 1_500, 60
 Executed = list[tuple[str, Any]]
 
