@@ -30,7 +30,7 @@ class Manifest:
     collection knows no word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not
     measured.
     tag_low: under it two tags are strangers; from tag_high on they are close in meaning, and from tag_same on who has
-    the one as a skill has the other.
+    the one as a skill has the other. tag_across: the same of two languages, for the cosine less the means of both.
     tokenizer and words: the kinds of the tokenizer and of the word table, whose rows are width wide (0: dim);
     start_token and end_token: the ids of the marks around every text.
     """
@@ -54,6 +54,7 @@ class Manifest:
     centred_weight: float = 0.0
     letters_per_token: float = 0.0
     tag_same: float = 0.0
+    tag_across: float = 0.0
     passage_batch_size: int = 4
     means: str = ""
     tokenizer: str = "unigram"

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from encoders.base import Encoder
+from encoders.manifest import load_means
 from encoders.skill_pairs import SkillPair
 from matching.wording import LEAST_ALIKE
+from search.closeness import Closeness
+from utils.mean_groups import MeanGroups
 from utils.wordings import Wordings
 
 LEAST_PRECISION = 0.9  # of what is called close
@@ -37,9 +40,10 @@ def called_close(encoder: Encoder, pairs: Sequence[SkillPair]) -> list[bool]:
     names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
     places = {name: place for place, name in enumerate(names)}
     vectors = encoder.encode_tags(names)
+    same = Closeness(encoder.manifest, MeanGroups(load_means(encoder.manifest)[1])).same(vectors, vectors)
     alike = Wordings(enumerate(names)).alike
     return [
-        float(vectors[places[pair.one]] @ vectors[places[pair.other]]) >= encoder.manifest.same_from
+        bool(same[places[pair.one], places[pair.other]] > 0)
         or any(places[b] in alike(a, LEAST_ALIKE) for a, b in ((pair.one, pair.other), (pair.other, pair.one)))
         for pair in pairs
     ]

@@ -57,6 +57,7 @@ def measured(encoder: Encoder, sample: Sample) -> Measured:
         | _letters(encoder, [sample.pairs[row] for row in np.flatnonzero(known)])
         | (tags := _tags(encoder, languages))
         | {"tag_same": max(_tag_same(encoder, languages), tags["tag_high"])}
+        | ({"tag_across": _tag_across(encoder, similarities)} if two else {})
     )
     return Measured({name: round(float(value), 4) for name, value in cut_offs.items()}, means, languages)
 
@@ -71,6 +72,11 @@ class _Similarities:
     def centred(self, asked: np.ndarray, found: np.ndarray) -> np.ndarray:
         """Return the cosines of both less the means of their languages, shape (queries, passages)."""
         cosines: np.ndarray = _directions(self._queries, asked) @ _directions(self._passages, found).T
+        return cosines
+
+    def between_tags(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return the cosines of tags less the means of their languages: both sides have the prefix of queries."""
+        cosines: np.ndarray = _directions(self._queries, ones) @ _directions(self._queries, others).T
         return cosines
 
     def scale(self, asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
@@ -175,6 +181,18 @@ def _tag_same(encoder: Encoder, languages: Sequence[str]) -> float:
     close = np.array([pair.is_close for pair in pairs])[order]
     precise = np.flatnonzero(np.cumsum(close) / np.arange(1, len(close) + 1) >= _LEAST_PRECISION)
     return float(min(cosines[order[precise[-1]]] if len(precise) else 1.0, 0.9999))
+
+
+def _tag_across(encoder: Encoder, similarities: _Similarities) -> float:
+    """Return the cosine less the means that 1 in 500 of Hebrew and English skills reach that nobody paired."""
+    pairs = read_pairs(OWN)
+    names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
+    hebrew, english = ([name for name in names if is_hebrew(name) is wanted] for wanted in (True, False))
+    found = similarities.between_tags(encoder.encode_tags(hebrew), encoder.encode_tags(english))
+    for pair in pairs:
+        if pair.is_close and is_hebrew(pair.one) and not is_hebrew(pair.other):
+            found[hebrew.index(pair.one), english.index(pair.other)] = np.nan
+    return float(np.nanpercentile(found, 100 - 100 / 500))
 
 
 def _is_of(pair: SkillPair, languages: Sequence[str]) -> bool:
