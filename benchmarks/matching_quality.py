@@ -16,7 +16,7 @@ from benchmarks.rewording import reworded
 from encoders.skill_pairs import OWN, read_pairs
 from utils.hebrew import forms, stem
 
-DRAWS, CASES, TEXTS = 5, 400, 400
+DRAWS, CASES, TEXTS = 5, 250, 250
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,8 @@ class Stored:
             strengths = self.closeness.same(named, self._units([vector for _, vector in some]))
             for row, column in np.argwhere(strengths > 0).tolist():
                 if keys[row] != some[column][0]:
-                    found[keys[row]][some[column][0]] = float(strengths[row, column])
+                    # Rounded: the last digits depend on what else is compared.
+                    found[keys[row]][some[column][0]] = round(float(strengths[row, column]), 5)
         return found
 
     def _tag_cosines(self, session: Session, vector: Floats, most: int) -> dict[int, float]:
