@@ -27,7 +27,7 @@ from utils.vectors import Floats, centred
 MOST_NEAREST = 120  # documents that a search by meaning ranks
 FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
 TAGS_FIRST = 500
-TAGS_OF_EACH = 24  # tags compared by their stored values with each of many names, of each language
+TAGS_OF_EACH = 16  # tags compared by their stored values with each of many names, of each language; 300 find no more
 TAGS_AT_ONCE = 2_000
 # A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
 NARROW = 20_000
