@@ -7,15 +7,18 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from flask import Flask
 
 from backup_commands import backup_command, export_command, restore_command
 from console import LOADING_S, loaded_encoder, need_tables, progress_bar, refuse, semantic
+from encoders.skill_pairs import OWN as SHIPPED_PAIRS
+from encoders.skill_pairs import BadPairs, read_pairs
 from indexing.importing import Options, Preview, Report, import_file, preview
 from indexing.reading import FileUnusable
+from matching.pairs import LEAST_PRECISION, Judged, called_close, judged
 from model_commands import embed_command, models_command, serve_embeddings_command
 from models import db
 from search.documents import collections
@@ -149,18 +152,24 @@ def listed(results: Results) -> str:
 
 
 @click.command("evaluate")
-@click.option("--collection", required=True)
-@click.option("--queries", type=click.Path(exists=True, path_type=Path), required=True, help='{"id", "text"} a line.')
+@click.option("--collection", default="")
+@click.option("--queries", type=click.Path(exists=True, path_type=Path), help='{"id", "text"} a line.')
+@click.option("--qrels", type=click.Path(exists=True, path_type=Path), help="TSV: query, document, score.")
 @click.option(
-    "--qrels",
-    type=click.Path(exists=True, path_type=Path),
-    required=True,
-    help="TSV: query, document, score.",
-)
+    "--skill-pairs", type=click.Path(exists=True, path_type=Path), is_flag=False, flag_value=SHIPPED_PAIRS,
+    help="Instead of searches: how right it is to call two skills close. CSV: one, other, close (yes or no).",
+)  # fmt: skip
 @click.option("--mode", "modes", type=click.Choice(MODES), multiple=True, default=("text", "semantic", "hybrid"))
 @click.option("--json", "as_json", is_flag=True)
-def evaluate_command(collection: str, queries: Path, qrels: Path, modes: tuple[str, ...], as_json: bool) -> None:
-    """Measure how well searches find what was judged relevant."""
+def evaluate_command(
+    collection: str, queries: Path | None, qrels: Path | None, skill_pairs: Path | None, modes: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Measure how well searches find what was judged relevant, or how right close skills are."""
+    if skill_pairs is not None:
+        evaluate_pairs(skill_pairs, as_json)
+    if not collection or queries is None or qrels is None:
+        refuse("evaluate takes --collection, --queries and --qrels, or --skill-pairs")
     need_tables()
     try:
         asked, judged = read_queries(queries), read_judgements(qrels)
@@ -177,6 +186,33 @@ def evaluate_command(collection: str, queries: Path, qrels: Path, modes: tuple[s
         with progress_bar(total=len(asked), desc=mode) as bar:
             found.append(evaluate(db.session(), semantic(), collection, mode, asked, judged, bar.update))
     click.echo(json.dumps([asdict(one) for one in found], indent=2) if as_json else evaluation_table(found))
+
+
+def evaluate_pairs(path: Path, as_json: bool) -> NoReturn:
+    """Tell precision and recall of what matching calls close, and leave with 1 where it is too often wrong."""
+    try:
+        pairs = read_pairs(path)
+    except BadPairs as error:
+        refuse(str(error))
+    encoder = loaded_encoder()
+    found = judged(pairs, called_close(encoder, pairs))
+    precise = found[0].precision >= LEAST_PRECISION
+    if as_json:
+        told = [asdict(one) | {"precision": one.precision, "recall": one.recall} for one in found]
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        click.echo(pairs_table(found))
+        bound = f"{encoder.name}: of what is called close at least {LEAST_PRECISION:.0%} must be"
+        click.echo(f"{bound}: {'it is' if precise else 'it is not; measure its tag_same anew, or name another model'}")
+    sys.exit(0 if precise else 1)
+
+
+def pairs_table(found: list[Judged]) -> str:
+    lines = [f"{'pairs':24}{'':>6}{'close':>7}{'called':>8}{'right':>7}{'precision':>11}{'recall':>8}"]
+    for one in found:
+        counts = f"{one.pairs:6}{one.close:7}{one.called:8}{one.right:7}"
+        lines.append(f"{one.name:24}{counts}{one.precision:11.3f}{one.recall:8.3f}")
+    return "\n".join(lines)
 
 
 def evaluation_table(found: list[Evaluation]) -> str:

@@ -21,9 +21,9 @@ LOADING_S = 60.0
 RETRY_S = 2
 # What another Matmon must know of the model to search with it; nothing of this host's files.
 TOLD = (
-    "name", "dim", "max_tokens", "score_low", "score_high", "score_floor", "tag_low", "tag_high", "revision", "licence",
-    "query_prefix", "passage_prefix", "pooling", "centred_floor", "strict_floor", "centred_weight", "checksum",
-    "format",
+    "name", "dim", "max_tokens", "score_low", "score_high", "score_floor", "tag_low", "tag_high", "tag_same",
+    "tag_across", "revision", "licence", "query_prefix", "passage_prefix", "pooling", "centred_floor", "strict_floor",
+    "centred_weight", "checksum", "format",
 )  # fmt: skip
 
 

@@ -56,9 +56,7 @@ def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     if bool(job) == bool(said.strip()):
         raise ApiError(422, "bad_parameter", "name the job by job_id, or send it as text, one of them")
     try:
-        wanted = (
-            wanted_of_job(session, jobs, job, names) if job else wanted_of_text(session, jobs, profiles, said, names)
-        )
+        wanted = wanted_of_job(session, jobs, job) if job else wanted_of_text(session, jobs, profiles, said, names)
         one = begin(session, browser_or_new(), wanted, profiles)
     except NoSuchJob as error:
         raise ApiError(404, "not_found", str(error)) from None

@@ -93,7 +93,7 @@ def wanted_of(form: Mapping[str, str]) -> Wanted:
         one = job_by_id(session, jobs, job)
     except NoSuchJob:
         one = job_by_title(session, jobs, job)
-    return wanted_of_job(session, jobs, one.id, skill_aliases())
+    return wanted_of_job(session, jobs, one.id)
 
 
 def unscreenable(error: Unscreenable) -> str:

@@ -17,6 +17,8 @@ from encoders.footprint import loading_mb, release_memory, trim_memory
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.turns import EncoderAway, Turns
+from matching.weights import forget as forget_weights
+from matching.wording import forget as forget_names
 from operations.guard import Guard
 from operations.memory import memory
 from operations.recycling import Recycling
@@ -126,6 +128,8 @@ def memory_guard(app: Flask, settings: Settings) -> Guard:
     def drop_caches() -> None:
         side.drop_caches()
         forget_words()
+        forget_names()
+        forget_weights()
         release_memory()
 
     recycled = app.extensions["matmon.recycling"] = recycling(side, settings)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import matching
+from benchmarks import many_jobs
 from benchmarks.figures import DATA, WORK, Figure, flask, tell
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def filled() -> None:
     """Make a site of 2,157 roles and 10,000 profiles: the 200 synthetic ones, each with skills drawn anew 50 times."""
     shutil.rmtree(INSTANCE, ignore_errors=True)
     INSTANCE.mkdir(parents=True)
-    if not (matching.INSTANCE / "matmon.db").is_file():
-        matching.filled()
-    shutil.copy(matching.INSTANCE / "matmon.db", INSTANCE)
+    shutil.copy(many_jobs.filled("roles", len(many_jobs.roles())) / "matmon.db", INSTANCE)
     write_profiles(INSTANCE / "profiles.jsonl")
     flask(INSTANCE, "import", str(INSTANCE / "profiles.jsonl"), "--collection", "profiles")
 
@@ -79,7 +77,7 @@ def ranked() -> list[Figure]:
         engine, session = db.engine, db.session()
         roles = select(Document.own_id).where(Document.collection_id == number("collection", "jobs"))
         role = session.execute(roles.order_by(Document.id).limit(1)).scalar_one()
-        screening = begin(session, 0, wanted_of_job(session, "jobs", role, aliases()), "profiles").id
+        screening = begin(session, 0, wanted_of_job(session, "jobs", role), "profiles").id
         session.rollback()
         side = app.extensions["matmon.semantic"]
         figures = watched(lambda: run_waiting(lambda: Session(engine), side, aliases))

@@ -12,6 +12,7 @@ import numpy as np
 
 FORMAT = 1
 FILE_NAME = "manifest.json"
+_SAME_SHARE = 0.35
 
 
 class ModelUnusable(Exception):
@@ -28,7 +29,8 @@ class Manifest:
     queries from others. A query whose tokens have fewer than letters_per_token letters each, and of which the
     collection knows no word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not
     measured.
-    tag_low: under it two tags are strangers; from tag_high on they are close in meaning.
+    tag_low: under it two tags are strangers; from tag_high on they are close in meaning, and from tag_same on who has
+    the one as a skill has the other. tag_across: the same of two languages, for the cosine less the means of both.
     tokenizer and words: the kinds of the tokenizer and of the word table, whose rows are width wide (0: dim);
     start_token and end_token: the ids of the marks around every text.
     """
@@ -51,6 +53,8 @@ class Manifest:
     strict_floor: float = -1.0
     centred_weight: float = 0.0
     letters_per_token: float = 0.0
+    tag_same: float = 0.0
+    tag_across: float = 0.0
     passage_batch_size: int = 4
     means: str = ""
     tokenizer: str = "unigram"
@@ -63,6 +67,11 @@ class Manifest:
     checksum: str = ""
     format: int = FORMAT
     folder: Path = Path()
+
+    @property
+    def same_from(self) -> float:
+        """Return tag_same; where it was not measured, as far above tag_high as e5-small's lies."""
+        return self.tag_same or self.tag_high + _SAME_SHARE * (1.0 - self.tag_high)
 
 
 def read_manifest(folder: Path, checksums: bool = False) -> Manifest:

@@ -100,18 +100,36 @@ def _embed_tags(
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> None:
-    wanting = select(Tag.id, Tag.name).where(*_wanting_tags(model)).limit(TAG_BATCH)
-    while not stop.is_set() and (tags := session.execute(wanting).all()):
-        session.rollback()  # no transaction stays open while the model works
-        vectors = compact(encoder.encode_tags([tag.name for tag in tags]), mean)
-        rows = [
-            {"model_id": model, "tag_id": tag.id, "vector": vector} for tag, vector in zip(tags, vectors, strict=True)
-        ]
-        upsert(session, TagEmbedding.__table__, rows, replace=("vector",))  # type: ignore[arg-type]
-        bump(session)
-        session.commit()
-        progress.done += len(tags)
-        on_progress(progress)
+    for first, last in _ring():
+        after = first - 1
+        while not stop.is_set() and (tags := _next_tags(session, model, after, last)):
+            session.rollback()  # no transaction stays open while the model works
+            after = tags[-1].id
+            vectors = compact(encoder.encode_tags([tag.name for tag in tags]), mean)
+            rows = [
+                {"model_id": model, "tag_id": tag.id, "vector": each} for tag, each in zip(tags, vectors, strict=True)
+            ]
+            upsert(session, TagEmbedding.__table__, rows, replace=("vector",))  # type: ignore[arg-type]
+            bump(session)
+            session.commit()
+            progress.done += len(tags)
+            on_progress(progress)
+
+
+def _ring() -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the two ranges of keys that make the ring from a place at random.
+
+    Several processes begin at different places and so rarely take the same batch; where they do, both write the same
+    rows.
+    """
+    start = int(np.random.default_rng().integers(LAST_KEY))
+    return (start, LAST_KEY), (0, start - 1)
+
+
+def _next_tags(session: Session, model: int, after: int, last: int) -> Sequence[Any]:
+    here = (Tag.id > after, Tag.id <= last)
+    rows = select(Tag.id, Tag.name).where(*_wanting_tags(model), *here).order_by(Tag.id)
+    return session.execute(rows.limit(TAG_BATCH)).all()
 
 
 def _embed_documents(
@@ -124,10 +142,7 @@ def _embed_documents(
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> None:
-    # Several processes begin at different places of the ring of keys and so rarely take the same batch; where
-    # they do, both write the same rows.
-    start = int(np.random.default_rng().integers(LAST_KEY))
-    for first, last in ((start, LAST_KEY), (0, start - 1)):
+    for first, last in _ring():
         after = first - 1
         while not stop.is_set() and (found := _next_documents(session, model, collection, after, last)):
             session.rollback()

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from models import tag_key
+from utils.beginnings import Beginnings, beginnings
 
 OWN = Path(__file__).resolve().parents[1] / "data" / "skill-aliases.csv"
 MOST_ALIASES = 20_000
@@ -18,10 +19,11 @@ log = logging.getLogger("matmon.matching")
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """What a key stands for, and all keys that stand for the same."""
+    """What a key stands for, and all keys that stand for the same; `beginnings` is how the other names begin."""
 
     names: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    beginnings: Beginnings = field(default_factory=lambda: beginnings(()))
 
     def key(self, key: str) -> str:
         return self.names.get(key, key)
@@ -47,7 +49,7 @@ def _read(files: Sequence[tuple[Path, int]]) -> Aliases:
     for alias, name in names.items():
         if alias != name:
             groups[name] = (*groups.get(name, ()), alias)
-    return Aliases(names, groups)
+    return Aliases(names, groups, beginnings(names))
 
 
 def _end(alias: str, given: Mapping[str, str]) -> str:

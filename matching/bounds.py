@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MOST_SKILLS, LONGEST_SKILL, MOST_TEXT, MOST_JOBS = 200, 200, 100_000, 100
+MOST_COLUMNS = 10  # jobs, or people, beside one another
 
 
 class TooMuch(ValueError):
@@ -23,3 +24,9 @@ def check(names: Sequence[str], said: str = "") -> None:
         raise TooMuch("skill", f"a skill is longer than {LONGEST_SKILL} characters: send a long text as text")
     if len(said) > MOST_TEXT:
         raise TooMuch("text", f"a text of {len(said)} characters: send at most {MOST_TEXT}")
+
+
+def check_columns(count: int) -> None:
+    """Raise TooMuch for more jobs or people than stand beside one another, or for none."""
+    if not 1 <= count <= MOST_COLUMNS:
+        raise TooMuch("columns", f"{count} to compare: name 1 to {MOST_COLUMNS}")

@@ -78,4 +78,5 @@ def answers_json(told: Answers) -> dict[str, Any]:
 
 
 def _answer(one: Answer) -> dict[str, Any]:
-    return {"required": one.required, "skill": one.skill, "optional": one.is_optional}
+    """Return an answer; `below` where the person has less than the job asks, by level or years."""
+    return {"required": one.required, "skill": one.skill, "optional": one.is_optional, "below": one.is_below}

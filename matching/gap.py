@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
 from matching.bounds import check
-from matching.jobs import asked_tags, tags_by_job
-from matching.scores import Answers, Asked, answers, coverage, percent, unused
-from matching.skills import Skill, skill, skills
-from matching.vocabulary import Match, close, size
+from matching.jobs import asked, one_job, tags_in_order
+from matching.places import Inside, place
+from matching.scores import Answers, answers, coverages, percent, unused
+from matching.skills import Skill, skills
+from matching.vocabulary import vocabulary
+from matching.weights import weights
 from models import Document, document_number, tag_key
-from search.filters import Filter
 from search.query import Query
 from search.semantic import Semantic
 from search.text import TextQuery
@@ -70,17 +72,23 @@ class Gap:
 
 def job_by_id(session: Session, collection: str, own_id: str) -> Job:
     """Return a job by its own id; raises NoSuchJob."""
-    rows = select(Document.id, Document.own_id, Document.title)
-    row = session.execute(rows.where(Document.id == document_number(collection, own_id))).one_or_none()
-    if row is None:
-        raise NoSuchJob(f"There is no document {own_id[:100]!r} in the collection {collection[:64]!r}.")
-    return Job(*row)
+    return jobs_by_ids(session, collection, [own_id])[0]
+
+
+def jobs_by_ids(session: Session, collection: str, own_ids: Sequence[str]) -> list[Job]:
+    """Return jobs by their own ids, in their order, each once; one statement. Raises NoSuchJob."""
+    numbers = {document_number(collection, one): one for one in own_ids}
+    rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, numbers))
+    found = {row[0]: Job(*row) for row in session.execute(rows)}
+    if lacking := [one for number, one in numbers.items() if number not in found]:
+        raise NoSuchJob(f"There is no document {lacking[0][:100]!r} in the collection {collection[:64]!r}.")
+    return [found[number] for number in numbers]
 
 
 def job_by_title(session: Session, collection: str, title: str) -> Job:
     """Return the one job of a title, spelled in any way; raises NoSuchJob and SeveralJobs."""
     asked = TextQuery(session, Query(text=title[:500]).parts())
-    found = asked.matches(Filter.of(Query(collection=collection))).documents[:MOST_TITLES].tolist()
+    found = asked.matches(Inside.of_place(place(session, collection))).documents[:MOST_TITLES].tolist()
     rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, found))
     same = [Job(*row) for row in session.execute(rows.order_by(Document.own_id)) if tag_key(row[2]) == tag_key(title)]
     if not same:
@@ -95,24 +103,13 @@ def gap(session: Session, semantic: Semantic, collection: str, job: Job, names: 
     """Return what a person with these skills has of a job; raises TooMuch."""
     check(names)
     own = skills(names, aliases)
-    asked = asked_tags(session, [job.number], collection, size(session, collection), aliases)
-    order = next((tags for _, tags in tags_by_job(session, [job.number])), [])
-    pairs = [(tag, asked[tag]) for tag in order if tag in asked]
-    matches, is_whole = _matches(session, semantic, pairs, own, aliases)
-    told = answers(pairs, matches)
-    extra = unused(own, matches.values())
-    return Gap(job, coverage(pairs, matches), told, extra, own, len(pairs), is_whole)
-
-
-def _matches(
-    session: Session, semantic: Semantic, pairs: Sequence[tuple[int, Asked]], own: Sequence[Skill], aliases: Aliases
-) -> tuple[dict[int, Match], bool]:
-    """Return the job's tags that the skills answer: exactly, or by the closest of the other skills."""
-    by_key = {one.key: one for one in own}
-    keys = {tag: skill(one.name, aliases).key for tag, one in pairs}
-    exact = {tag: Match(by_key[key], "exact", 1.0) for tag, key in keys.items() if key in by_key}
-    spelled = {keys[tag]: one.name for tag, one in pairs}
-    named = [(spelled.get(one.key, one.name), one) for one in own]
-    left = [tag for tag, _ in pairs if tag not in exact]
-    near, is_whole = close(session, semantic, named, left) if left and named else ({}, True)
-    return near | exact, is_whole
+    here = place(session, collection)
+    tags = tags_in_order(session, [job.number]).get(job.number, [])
+    numbers = np.array([tag for tag, _ in tags], np.int64)
+    held = vocabulary(session, semantic, here, own, aliases, numbers.tolist()).known(own)
+    weighed = weights(session, here, numbers)
+    told = answers(asked(tags, dict(zip(numbers.tolist(), weighed.tolist(), strict=True))), held.matches)
+    covered = coverages(one_job(job.number, numbers), weighed, held)
+    extra = unused(own, held.matches.values())
+    is_whole = held.is_whole or len(told.matched) == len(tags)
+    return Gap(job, float(covered[0]), told, extra, own, len(tags), is_whole)

@@ -1,49 +1,87 @@
-"""The jobs of a collection as the database has them: which share a tag, and what each asks for."""
+"""The jobs of a collection as the database has them: which share a tag, and what each asks for, as flat arrays."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from matching.aliases import Aliases
-from matching.scores import Asked
-from matching.skills import NICE_WEIGHT, is_optional
-from matching.vocabulary import Known, rarity
-from models import DocumentTag, Tag, TagCount, number
-from utils.sql import among, by_dialect
+from matching.places import Place, own_documents
+from matching.skills import is_optional
+from matching.vocabulary import Known
+from models import DocumentTag, Tag
+from utils.sql import among, among_sql, by_dialect, number_list
 
-MOST_CANDIDATES = 2_000
-MOST_READ = 100_000  # documents looked at through a person's tags, the rarest tags first
-ROWS_AT_ONCE = 2_000
+Numbers = NDArray[np.int64]
 
-CANDIDATES = """
-SELECT document_tag.document_id FROM {given} JOIN document_tag ON document_tag.tag_id = {tag}
-JOIN document ON document.id = document_tag.document_id AND document.collection_id = :collection
-GROUP BY document_tag.document_id ORDER BY sum({weight}) DESC, document_tag.document_id LIMIT :most
+MOST_CANDIDATES = 600  # jobs of which every tag is read
+MOST_READ = 30_000  # documents looked at through a person's tags, the rarest tags first
+# Of all collections together: others may have the same tags.
+MOST_ROWS = 2 * MOST_READ
+
+# Numbers come as one text a tag, or a job: a row of Python's for each of 50,000 would take 30 ms.
+HAVING_SQLITE = """
+SELECT tag_id, group_concat(document_id) FROM
+  (SELECT tag_id, document_id FROM document_tag WHERE {among} LIMIT :most) found GROUP BY tag_id
 """
-GIVEN_SQLITE = "json_each(:given) given CROSS"
-GIVEN_POSTGRESQL = "jsonb_array_elements(CAST(:given AS jsonb)) AS given(value) INNER"
-TAG_SQLITE, WEIGHT_SQLITE = "json_extract(given.value, '$[0]')", "json_extract(given.value, '$[1]')"
-TAG_POSTGRESQL = "CAST(given.value ->> 0 AS bigint)"
-WEIGHT_POSTGRESQL = "CAST(given.value ->> 1 AS double precision)"
+TAGS_SQLITE = "SELECT document_id, group_concat(tag_id) FROM document_tag WHERE {among} GROUP BY document_id"
 
 
-def candidates(session: Session, vocabulary: Known, collection: str) -> list[int]:
-    """Return the jobs that share most with a person, by the rarity and strength of what they share; one statement."""
-    given = [[tag, vocabulary.matches[tag].worth * vocabulary.rarity[tag]] for tag in _read(vocabulary.counts)]
-    if not given:
+def _postgresql(statement: str, column: str) -> str:
+    return statement.replace(f"group_concat({column})", f"string_agg(CAST({column} AS text), ',')")
+
+
+HAVING_POSTGRESQL, TAGS_POSTGRESQL = _postgresql(HAVING_SQLITE, "document_id"), _postgresql(TAGS_SQLITE, "tag_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """Jobs by their numbers, and all their tags one after another: `owners` are places in `numbers`."""
+
+    numbers: Numbers
+    owners: Numbers
+    tags: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A tag of a job: its name, its rarity times its need, and whether it is nice to have only."""
+
+    name: str
+    weight: float
+    is_optional: bool = False
+
+
+def candidates(session: Session, held: Known, here: Place) -> list[int]:
+    """Return the jobs that share most with a person, by the weight and worth of what they share; best first.
+
+    One statement, and one or two more to tell the collection's documents from others'.
+    """
+    read = list(_read(held.counts))
+    if not read:
         return []
-    statement = CANDIDATES.format(
-        given=by_dialect(session, sqlite=GIVEN_SQLITE, postgresql=GIVEN_POSTGRESQL),
-        tag=by_dialect(session, sqlite=TAG_SQLITE, postgresql=TAG_POSTGRESQL),
-        weight=by_dialect(session, sqlite=WEIGHT_SQLITE, postgresql=WEIGHT_POSTGRESQL),
-    )
-    values = {"given": json.dumps(given), "collection": number("collection", collection), "most": MOST_CANDIDATES}
-    return list(session.execute(text(statement), values).scalars())
+    lists = _lists(session, by_dialect(session, sqlite=HAVING_SQLITE, postgresql=HAVING_POSTGRESQL), "tag_id", read)
+    worths = [held.matches[tag].worth * held.weights[tag] for tag in lists]
+    found, places = np.unique(np.concatenate(list(lists.values())), return_inverse=True)
+    sums = np.bincount(places, np.repeat(worths, [len(each) for each in lists.values()]))
+    best = found[np.lexsort((found, -sums))]
+    if all(len(each) == held.counts[tag] for tag, each in lists.items()):
+        return best[:MOST_CANDIDATES].tolist()  # no document of another collection is among them
+    return _here(session, here, best)
+
+
+def _here(session: Session, here: Place, best: Numbers) -> list[int]:
+    """Return the collection's own among documents, in their order: of the first ones, and of all if those are few."""
+    some = 4 * MOST_CANDIDATES
+    kept: list[int] = []
+    for part in (best[:some], best[some:]):
+        if len(part) and len(kept) < MOST_CANDIDATES:
+            kept += own_documents(session, here, part.tolist())
+    return kept[:MOST_CANDIDATES]
 
 
 def _read(counts: Mapping[int, int]) -> Iterator[int]:
@@ -56,25 +94,40 @@ def _read(counts: Mapping[int, int]) -> Iterator[int]:
         yield tag
 
 
-def asked_tags(
-    session: Session, jobs: Sequence[int], collection: str, documents: int, aliases: Aliases
-) -> dict[int, Asked]:
-    """Return the tags of jobs, with the rarity that each has among the collection's documents."""
-    theirs = select(DocumentTag.tag_id).where(among(DocumentTag.document_id, jobs))
-    rows = select(Tag.id, Tag.name, TagCount.documents).join(TagCount, TagCount.tag_id == Tag.id)
-    rows = rows.where(TagCount.collection_id == number("collection", collection), Tag.id.in_(theirs))
-    return {tag: _asked(name, count, documents, aliases) for tag, name, count in session.execute(rows)}
+def _lists(session: Session, statement: str, column: str, keys: Sequence[int]) -> dict[int, Numbers]:
+    """Return {key: numbers} of a statement that gives each key with its numbers in one text."""
+    asked = text(statement.format(among=among_sql(session, column, "keys"))).bindparams(number_list("keys", keys))
+    values = {"most": MOST_ROWS} if ":most" in statement else {}
+    rows = session.connection().execute(asked, values).all()
+    return {key: np.fromstring(numbers, np.int64, sep=",") for key, numbers in rows}
 
 
-def _asked(name: str, count: int, documents: int, aliases: Aliases) -> Asked:
-    optional = is_optional(name, aliases)
-    return Asked(name, rarity(count, documents) * (NICE_WEIGHT if optional else 1.0), optional)
+def jobs_with_tags(session: Session, jobs: Sequence[int]) -> Jobs:
+    """Return all tags of jobs, those without a tag left out; one statement."""
+    statement = by_dialect(session, sqlite=TAGS_SQLITE, postgresql=TAGS_POSTGRESQL)
+    lists = _lists(session, statement, "document_id", jobs) if jobs else {}
+    if not lists:
+        return Jobs(*(np.zeros(0, np.int64) for _ in range(3)))
+    counts = [len(each) for each in lists.values()]
+    owners = np.repeat(np.arange(len(lists)), counts)
+    return Jobs(np.array(list(lists), np.int64), owners, np.concatenate(list(lists.values())))
 
 
-def tags_by_job(session: Session, jobs: Iterable[int]) -> Iterator[tuple[int, list[int]]]:
-    """Yield each job with its tags in its own order; in memory is one job and a page of rows."""
-    rows = select(DocumentTag.document_id, DocumentTag.tag_id).where(among(DocumentTag.document_id, jobs))
-    ordered = rows.order_by(DocumentTag.document_id, DocumentTag.place, DocumentTag.tag_id)
-    found = session.execute(ordered.execution_options(yield_per=ROWS_AT_ONCE))
-    for job, pairs in groupby(found, key=lambda row: row[0]):
-        yield job, [tag for _, tag in pairs]
+def one_job(number: int, tags: Numbers) -> Jobs:
+    return Jobs(np.array([number], np.int64), np.zeros(len(tags), np.int64), tags)
+
+
+def tags_in_order(session: Session, jobs: Iterable[int]) -> dict[int, list[tuple[int, str]]]:
+    """Return each job's tags with their names, in its own order; one statement."""
+    rows = select(DocumentTag.document_id, Tag.id, Tag.name).join(Tag, Tag.id == DocumentTag.tag_id)
+    rows = rows.where(among(DocumentTag.document_id, jobs))
+    ordered = rows.order_by(DocumentTag.document_id, DocumentTag.place, Tag.id)
+    found: dict[int, list[tuple[int, str]]] = {}
+    for job, tag, name in session.connection().execute(ordered):
+        found.setdefault(job, []).append((tag, name))
+    return found
+
+
+def asked(tags: Sequence[tuple[int, str]], weights: Mapping[int, float]) -> list[tuple[int, Asked]]:
+    """Return a job's tags as what it asks for; `weights` are those of its tags."""
+    return [(tag, Asked(name, weights[tag], is_optional(name))) for tag, name in tags]

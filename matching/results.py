@@ -11,10 +11,9 @@ from sqlalchemy import TextClause, select, text
 from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
-from matching.jobs import tags_by_job
 from matching.listing import Listing
 from matching.scores import Answers, percent
-from matching.screening import Vocabulary, answers_of
+from matching.screening import Vocabulary, answers_of, tags_by_profile
 from matching.screenings import STATUSES, asked_of
 from matching.skills import skill
 from models import Document, Screening, ScreeningResult, number, tag_number
@@ -79,7 +78,7 @@ class Found:
     def __init__(self, session: Session, screening: Screening, listing: Listing, aliases: Aliases) -> None:
         self._session, self._screening, self._listing = session, screening, listing
         self._asked = asked_of(screening)
-        self._vocabulary = Vocabulary.of_json(screening.vocabulary)
+        self._vocabulary = Vocabulary.of_json(screening.vocabulary, self._asked)
         self._aliases = aliases
         self._values: dict[str, Any] = {"screening": screening.id}
         self._numbers: dict[str, Sequence[int]] = {}
@@ -180,7 +179,7 @@ class Found:
             ScreeningResult.note,
         ).join(ScreeningResult, ScreeningResult.document_id == Document.id)  # fmt: skip
         found = {row.id: row for row in self._session.execute(rows.where(mine, among(Document.id, numbers)))}
-        tags = dict(tags_by_job(self._session, numbers))
+        tags = tags_by_profile(self._session, numbers)
         shown = [column["name"] for column in self._screening.columns if column["kind"] == "number" or column["values"]]
         for rank, one in enumerate(numbers, first):
             if row := found.get(one):

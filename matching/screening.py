@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,10 +15,15 @@ from encoders.turns import EncoderAway
 from matching.aliases import Aliases
 from matching.bounds import MOST_SKILLS, check
 from matching.gap import job_by_id
-from matching.jobs import asked_tags, tags_by_job
-from matching.scores import Answers, Asked, answers, coverage
-from matching.skills import Skill, skill
-from matching.vocabulary import MOST_UNKNOWN, Match, named_skills, rarity, size, spellings
+from matching.jobs import Asked, asked, jobs_with_tags, tags_in_order
+from matching.levels import says_how_well
+from matching.named import named_skills
+from matching.places import place, size
+from matching.reworded import reworded
+from matching.scores import Answers, answers
+from matching.skills import parsed, skill
+from matching.vocabulary import MOST_UNKNOWN, Match, spellings
+from matching.weights import rarity, weights
 from models import Tag, TagCount, number, tag_number
 from search.semantic import Semantic
 from utils.sql import among
@@ -58,21 +65,21 @@ class Vocabulary:
         """Return the best match of each place that a profile's tags answer: an exact one, or else the closest."""
         best: dict[int, Match] = {}
         for tag in tags:
-            for place, match in self.answers.get(tag, ()):
-                if place not in best or match.worth > best[place].worth:
-                    best[place] = match
+            for at, match in self.answers.get(tag, ()):
+                if at not in best or match.worth > best[at].worth:
+                    best[at] = match
         return best
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is kept of it in the database: {tag: [its name, [[place, strength], …]]}; 1 is exact."""
+        """Return what is kept of it in the database: {tag: [its name, [[place, strength], …]]}."""
         return {
-            str(tag): [found[0][1].skill.text, [[place, _strength(match)] for place, match in found]]
+            str(tag): [found[0][1].skill.text, [[at, _strength(match)] for at, match in found]]
             for tag, found in self.answers.items()
         }
 
     @classmethod
-    def of_json(cls, kept: Mapping[str, Any]) -> Vocabulary:
-        return cls({int(tag): _pairs(name, pairs) for tag, (name, pairs) in kept.items()})
+    def of_json(cls, kept: Mapping[str, Any], asks: Sequence[Asked]) -> Vocabulary:
+        return cls({int(tag): _pairs(name, pairs, asks) for tag, (name, pairs) in kept.items()})
 
 
 EXACT = 2  # how a stored strength says that a match is exact: a close one may have a closeness of 1
@@ -82,32 +89,46 @@ def _strength(match: Match) -> float:
     return EXACT if match.kind == "exact" else round(match.strength, 4)
 
 
-def _pairs(name: str, pairs: Iterable[tuple[int, float]]) -> tuple[tuple[int, Match], ...]:
-    own = Skill(name, name, "")
-    return tuple(
-        (place, Match(own, "exact", 1.0) if strength == EXACT else Match(own, "close", strength))
-        for place, strength in pairs
-    )
+def _pairs(name: str, pairs: Iterable[tuple[int, float]], asks: Sequence[Asked]) -> tuple[tuple[int, Match], ...]:
+    return tuple((at, match_of(name, asks[at], strength)) for at, strength in pairs)
 
 
-def score_of(asked: Sequence[Asked], matches: Matches) -> float:
+def match_of(name: str, wanted: Asked, strength: float) -> Match:
+    """Return how a profile's tag answers what is asked for; EXACT is the very skill, less its closeness."""
+    own = parsed(name)
+    said = parsed(wanted.name) if says_how_well(own) else None
+    return Match(own, "exact", 1.0, said) if strength == EXACT else Match(own, "close", strength, said)
+
+
+def score_of(asks: Sequence[Asked], matches: Matches) -> float:
     """Return the share of what the job asks that a profile has, 0 to 1, as the skill gap of one person counts it."""
-    return coverage(enumerate(asked), matches)
+    whole = sum(one.weight for one in asks)
+    held = sum(asks[at].weight * match.worth for at, match in matches.items())
+    return held / whole if whole else 0.0
 
 
-def answers_of(asked: Sequence[Asked], matches: Matches) -> Answers:
-    return answers(enumerate(asked), matches)
+def tags_by_profile(session: Session, profiles: Sequence[int]) -> dict[int, list[int]]:
+    """Return the tags of each profile that has any; one statement."""
+    found = jobs_with_tags(session, profiles)
+    tags: dict[int, list[int]] = {}
+    for owner, tag in zip(found.owners.tolist(), found.tags.tolist(), strict=True):
+        tags.setdefault(int(found.numbers[owner]), []).append(tag)
+    return tags
 
 
-def wanted_of_job(session: Session, collection: str, own_id: str, aliases: Aliases) -> Wanted:
+def answers_of(asks: Sequence[Asked], matches: Matches) -> Answers:
+    return answers(enumerate(asks), matches)
+
+
+def wanted_of_job(session: Session, collection: str, own_id: str) -> Wanted:
     """Return what a stored job asks for; raises NoSuchJob, and Unscreenable for one that names no skill."""
     job = job_by_id(session, collection, own_id)
-    found = asked_tags(session, [job.number], collection, size(session, collection), aliases)
-    order = next((tags for _, tags in tags_by_job(session, [job.number])), [])
-    asked = tuple(found[tag] for tag in order if tag in found)
-    if not asked:
+    tags = tags_in_order(session, [job.number]).get(job.number, [])
+    if not tags:
         raise Unscreenable("no_skills", "This job names no skill, so nobody can be ranked by it: add its skills first.")
-    return Wanted(collection, job.id, job.title, asked)
+    numbers = np.array([tag for tag, _ in tags], np.int64)
+    weighed = dict(zip(numbers.tolist(), weights(session, place(session, collection), numbers).tolist(), strict=True))
+    return Wanted(collection, job.id, job.title, tuple(one for _, one in asked(tags, weighed)))
 
 
 def wanted_of_text(session: Session, jobs: str, profiles: str, said: str, aliases: Aliases) -> Wanted:
@@ -120,9 +141,9 @@ def wanted_of_text(session: Session, jobs: str, profiles: str, said: str, aliase
         raise Unscreenable("no_skills", "The text names no skill that the collections know: name the skills in it.")
     base = jobs if size(session, jobs) else profiles
     documents, counts = size(session, base), _counts(session, base, named)
-    asked = tuple(Asked(name, rarity(counts.get(tag_number(name), 0), documents)) for name in named)
+    asks = tuple(Asked(name, rarity(counts.get(tag_number(name), 0), documents)) for name in named)
     title = next((line.strip() for line in said.splitlines() if line.strip()), "")
-    return Wanted(jobs, "", title[:LONGEST_TITLE], asked)
+    return Wanted(jobs, "", title[:LONGEST_TITLE], asks)
 
 
 def _counts(session: Session, collection: str, names: Sequence[str]) -> dict[int, int]:
@@ -133,40 +154,50 @@ def _counts(session: Session, collection: str, names: Sequence[str]) -> dict[int
 
 
 def vocabulary(
-    session: Session, semantic: Semantic, profiles: str, asked: Sequence[Asked], aliases: Aliases
+    session: Session, semantic: Semantic, jobs: str, profiles: str, asks: Sequence[Asked], aliases: Aliases
 ) -> Vocabulary:
-    """Return which tags of the profiles answer what is asked for, exactly or close in meaning.
+    """Return which tags of the profiles answer what is asked for, exactly, close in meaning, or in other words.
 
     Tags that are stored are compared without the model; it is asked for those of a job that nobody embedded.
     """
-    own = {place: skill(one.name, aliases) for place, one in enumerate(asked)}
+    keys = [skill(one.name, aliases).key for one in asks]
+    exact, tags = spellings(session, place(session, profiles), dict.fromkeys(keys), aliases)
     found: dict[int, dict[int, Match]] = {}
-    spelled = spellings(session, profiles, list({one.key: one for one in own.values()}.values()), aliases)
-    for tag, (asked_skill, name, _) in spelled.items():
-        match = Match(Skill(name, name, asked_skill.key), "exact", 1.0)
-        found[tag] = {place: match for place, one in own.items() if one.key == asked_skill.key}
-    near, is_whole = _close(session, semantic, profiles, asked)
+    for key, spelled in exact.items():
+        places = [at for at, one in enumerate(keys) if one == key]
+        found |= {tag: {at: match_of(tags[tag][0], asks[at], EXACT) for at in places} for tag in spelled}
+    places_of = _places(asks)
+    near, is_whole = _close(session, semantic, profiles, asks, places_of)
+    for tag, likeness in reworded(session, jobs, profiles, places_of, aliases).items():
+        closer = near.setdefault(tag, {})
+        closer.update({at: max(strength, closer.get(at, 0.0)) for at, strength in likeness.items()})
     names = _names(session, near)
-    for tag, places in near.items():
-        for place, closeness in places.items():
-            match = Match(Skill(names[tag], names[tag], ""), "close", closeness)
-            found.setdefault(tag, {}).setdefault(place, match)
-    return Vocabulary({tag: tuple(sorted(places.items())) for tag, places in found.items()}, is_whole)
+    for tag, closeness in near.items():
+        for at, strength in closeness.items():
+            found.setdefault(tag, {}).setdefault(at, match_of(names[tag], asks[at], strength))
+    return Vocabulary(
+        {tag: tuple(sorted(places.items(), key=itemgetter(0))) for tag, places in found.items()}, is_whole
+    )
+
+
+def _places(asks: Sequence[Asked]) -> dict[int, list[int]]:
+    """Return the places of what is asked for by their tags."""
+    places: dict[int, list[int]] = {}
+    for at, one in enumerate(asks):
+        places.setdefault(tag_number(one.name), []).append(at)
+    return places
 
 
 def _close(
-    session: Session, semantic: Semantic, profiles: str, asked: Sequence[Asked]
+    session: Session, semantic: Semantic, profiles: str, asks: Sequence[Asked], places: Mapping[int, Sequence[int]]
 ) -> tuple[dict[int, dict[int, float]], bool]:
     """Return {tag: {place: closeness}} for tags close to what is asked for, and whether all could be compared."""
-    places: dict[int, list[int]] = {}
-    for place, one in enumerate(asked):
-        places.setdefault(tag_number(one.name), []).append(place)
     pairs: list[tuple[float, int, int]] = []
     is_whole = True
     try:
         semantic.follow(session)
         for tags in _blocks(session, profiles):
-            near, whole = semantic.close_tags(session, [one.name for one in asked], tags, MOST_UNKNOWN)
+            near, whole = semantic.close_tags(session, [one.name for one in asks], tags, MOST_UNKNOWN)
             pairs += [(close, tag, key) for key, theirs in near.items() for tag, close in theirs.items()]
             is_whole = is_whole and whole
     except EncoderAway as away:

@@ -23,11 +23,10 @@ from sqlalchemy.orm import Session
 from encoders.footprint import release_memory
 from matching.aliases import Aliases
 from matching.columns import columns
-from matching.jobs import tags_by_job
-from matching.scores import Asked
-from matching.screening import Vocabulary, score_of, vocabulary
+from matching.jobs import Asked
+from matching.places import size
+from matching.screening import Vocabulary, score_of, tags_by_profile, vocabulary
 from matching.screenings import MOST_PROFILES, SILENT_S, asked_of
-from matching.vocabulary import size
 from models import Document, Screening, ScreeningResult, State, number
 from search.semantic import Semantic
 from utils.sql import among, upsert
@@ -119,13 +118,13 @@ class Run:
     def _pass(self, session: Session, version: int) -> bool:
         """Rank what has no result as it is now, and return whether all skills could be compared."""
         screening = session.get_one(Screening, self._screening, populate_existing=True)
-        profiles, asked, basis = screening.profiles, asked_of(screening), screening.basis
+        jobs, profiles, asked, basis = screening.jobs, screening.profiles, asked_of(screening), screening.basis
         total = size(session, profiles)
         if total > MOST_PROFILES:
             raise ValueError(f"{profiles} has grown to {total} profiles, and a screening takes {MOST_PROFILES}")
         found = [one.as_json() for one in columns(session, profiles)]
         session.rollback()
-        words = self._vocabulary(session, profiles, asked)
+        words = self._vocabulary(session, jobs, profiles, asked)
         told = words.as_json()
         now = blake2b(json.dumps([told, screening.asked], sort_keys=True).encode(), digest_size=16).hexdigest()
         if now != basis:  # ranked by other answers than these: by fewer embeddings, or before a tag was there
@@ -135,8 +134,8 @@ class Run:
         self._batches(session, words, asked, self._left(session, profiles), total)
         return words.is_whole
 
-    def _vocabulary(self, session: Session, profiles: str, asked: Sequence[Asked]) -> Vocabulary:
-        words = vocabulary(session, self._semantic, profiles, asked, self._aliases)
+    def _vocabulary(self, session: Session, jobs: str, profiles: str, asked: Sequence[Asked]) -> Vocabulary:
+        words = vocabulary(session, self._semantic, jobs, profiles, asked, self._aliases)
         if words.is_whole:
             return words
         until = time.monotonic() + MODEL_WAIT_S
@@ -145,7 +144,7 @@ class Run:
             self._tell(session)
             if time.monotonic() > until or self._semantic.state in ("off", "unavailable"):
                 return words
-        return vocabulary(session, self._semantic, profiles, asked, self._aliases)
+        return vocabulary(session, self._semantic, jobs, profiles, asked, self._aliases)
 
     def _left(self, session: Session, profiles: str) -> array[int]:
         """Return the profiles that have no result, or one of another version of theirs."""
@@ -188,7 +187,7 @@ class Run:
         # The version first: what is written between the two is ranked anew, and never taken for ranked.
         rows = session.execute(select(Document.id, Document.version).where(among(Document.id, numbers)))
         versions = {row.id: row.version for row in rows}
-        matches = {one: words.matches(tags) for one, tags in tags_by_job(session, versions)}
+        matches = {one: words.matches(tags) for one, tags in tags_by_profile(session, list(versions)).items()}
         none = {"screening_id": self._screening, "status": "new", "note": ""}
         ranked = [
             {**none, "document_id": one, "version": version, "score": score_of(asked, matches.get(one, {}))}

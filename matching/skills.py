@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from matching.aliases import Aliases
 from models import tag_key
@@ -60,18 +61,31 @@ class Skill:
 
 def skill(text: str, aliases: Aliases) -> Skill:
     """Return a skill taken apart; what is only a level or years keeps its words as its name."""
+    one = parsed(text)
+    key = aliases.key(one.key)
+    return one if key == one.key else replace(one, key=key)
+
+
+@lru_cache(maxsize=4_096)
+def parsed(text: str) -> Skill:
+    """Return a skill by its own key, which may be an alias; kept, for a collection's tags come again and again."""
     said: list[str] = []
     name = _without_years(_without_tails(_without_brackets(" ".join(text.split()), said), said), said)
     name = _VERSION.sub("", name.strip(" -–—,;:|•*")) or text.strip()
     about = " ; ".join(said)
     level = found.group(0).lower() if (found := _LEVEL.search(about)) else ""
     required = bool(_MUST.search(about)) or not _NICE.search(about)
-    return Skill(text.strip(), name, aliases.key(tag_key(name)), level, _years(about), required)
+    return Skill(text.strip(), name, tag_key(name), level, _years(about), required)
 
 
-def is_optional(text: str, aliases: Aliases) -> bool:
+def skill_name(text: str) -> str:
+    """Return the name of a skill without its level, years and version."""
+    return parsed.__wrapped__(text).name
+
+
+def is_optional(text: str) -> bool:
     """Tell whether a skill is nice to have only; most are told by a glance, ten times as fast."""
-    return bool(_NICE.search(text)) and not skill(text, aliases).required
+    return bool(_NICE.search(text)) and not parsed(text).required
 
 
 def skills(texts: Iterable[str], aliases: Aliases) -> tuple[Skill, ...]:

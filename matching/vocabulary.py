@@ -1,169 +1,177 @@
-"""What a collection calls the skills of a person: the very tags, those close in meaning, those that a text names."""
+"""What a collection calls a person's skills: the very tags, and those that say nearly the same, in words or meaning."""
 
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from encoders.turns import EncoderAway
 from matching.aliases import Aliases
-from matching.skills import Skill, skill
-from models import Collection, Tag, TagCount, number, tag_key, tag_number
+from matching.levels import BELOW_SHARE, is_below, says_how_well
+from matching.named import named_skills
+from matching.places import Place, size
+from matching.skills import Skill, parsed, skill
+from matching.weights import weights
+from matching.wording import alike
+from models import Tag, TagCount, tag_number
 from search.semantic import Semantic
-from utils.hebrew import stem, words
 from utils.sql import among, by_dialect
 
+__all__ = ["Known", "Match", "Vocabulary", "named_skills", "size", "vocabulary"]
+
 CLOSE_SHARE = 0.5  # MRR of profiles .975; .970 by 0.7 and .966 by 1
-LONGEST_NAMED = 6  # words of a tag that is looked for in a text
-_PARTS = re.compile(r"[\n\r,;!?|•]|\.\s")  # what no name goes across
 MOST_SPELLINGS = 4_000
-MOST_UNKNOWN = 40  # skills that are no tag anywhere, which only the model can compare
+MOST_UNKNOWN = 60  # skills that are no tag anywhere, which the model encodes: 0.2 s of e5, 3 ms each
 
 # Tags that begin with a skill's key, up to the first character that cannot follow it as a word of its own: a range of
 # the index each. `python` and `python (senior)` are between `python` and `python-`, and `pythonic` is not.
-SPELLINGS = """
-SELECT tag.id, tag.name, tag_count.documents FROM {given} JOIN tag
-  ON tag.key >= given.value AND tag.key < given.value || '-'
-JOIN tag_count ON tag_count.tag_id = tag.id AND tag_count.collection_id = :collection
+# CROSS, and LATERAL: from the keys to the tags and on to their counts. Left to itself, SQLite reads every tag of the
+# collection for each key, and PostgreSQL all tags.
+SPELLINGS_SQLITE = """
+SELECT tag.id, tag.name, tag_count.documents FROM json_each(:keys) given
+CROSS JOIN tag ON tag.key >= given.value AND tag.key < given.value || '-'
+CROSS JOIN tag_count ON tag_count.tag_id = tag.id AND tag_count.collection_id = :collection
 ORDER BY length(tag.key), tag.id LIMIT :most
 """
-GIVEN_SQLITE = "json_each(:keys) given CROSS"
-GIVEN_POSTGRESQL = "jsonb_array_elements_text(CAST(:keys AS jsonb)) AS given(value) INNER"
+SPELLINGS_POSTGRESQL = """
+SELECT spelled.id, spelled.name, tag_count.documents
+FROM jsonb_array_elements_text(CAST(:keys AS jsonb)) AS given(value) CROSS JOIN LATERAL
+  (SELECT id, name, key FROM tag WHERE key >= given.value AND key < given.value || '-' LIMIT :most) spelled
+JOIN tag_count ON tag_count.tag_id = spelled.id AND tag_count.collection_id = :collection
+ORDER BY length(spelled.key), spelled.id LIMIT :most
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A skill of a person that answers a tag: exactly (strength 1), or close in meaning (its closeness)."""
+    """A skill of a person that answers a tag: exactly (strength 1), or nearly (its closeness); `asked` is the tag's."""
 
     skill: Skill
     kind: str
     strength: float
+    asked: Skill | None = None
+
+    @property
+    def is_below(self) -> bool:
+        """Tell whether the job asks for more of it than the person says to have."""
+        return self.asked is not None and is_below(self.asked, self.skill)
 
     @property
     def worth(self) -> float:
-        """Return what the match adds: a close one half its closeness."""
-        return self.strength if self.kind == "exact" else CLOSE_SHARE * self.strength
+        """Return what the match adds: a close one half its closeness, and half of either below the level asked."""
+        whole = self.strength if self.kind == "exact" else CLOSE_SHARE * self.strength
+        return BELOW_SHARE * whole if self.is_below else whole
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The tags of a collection that a person's skills answer, each with its best match, and how rare they are."""
+    """The tags of a collection that a person's skills answer: each with its best match, weight and documents."""
 
     matches: Mapping[int, Match] = field(default_factory=dict)
-    rarity: Mapping[int, float] = field(default_factory=dict)
+    weights: Mapping[int, float] = field(default_factory=dict)
     counts: Mapping[int, int] = field(default_factory=dict)
     is_whole: bool = True  # False where the model was not ready for skills that only it can compare
 
 
-def rarity(documents: int, of: int) -> float:
-    """Return the weight of a tag that `documents` of `of` have: 0.7 for one that all have, more for rare ones."""
-    return math.log(1.0 + of / (documents + 0.5))
+_Tags = dict[int, tuple[str, int]]  # their names, and how many documents of the collection have them
+_Near = dict[str, dict[int, float]]  # by a skill's key: tags that are close to it, and how close
 
 
-def size(session: Session, collection: str) -> int:
-    """Return how many documents a collection has."""
-    rows = select(Collection.documents).where(Collection.id == number("collection", collection))
-    return int(session.execute(rows).scalar() or 0)
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What of a collection's tags skills answer, by the skills' keys: the same for all people who name them."""
+
+    exact: Mapping[str, Sequence[int]]
+    near: _Near
+    tags: _Tags
+    weights: Mapping[int, float]
+    is_whole: bool
+
+    def known(self, skills: Sequence[Skill]) -> Known:
+        """Return what one person's skills answer: a tag has its exact match, or the closest."""
+        best: dict[int, Match] = {}
+        for one in skills:
+            for tag, strength in self.near.get(one.key, {}).items():
+                if tag in self.tags and (tag not in best or strength > best[tag].strength):
+                    best[tag] = self._match(one, "close", strength, tag)
+        for one in skills:
+            best |= {
+                tag: self._match(one, "exact", 1.0, tag) for tag in self.exact.get(one.key, ()) if tag in self.tags
+            }
+        weights, counts = {tag: self.weights[tag] for tag in best}, {tag: self.tags[tag][1] for tag in best}
+        return Known(best, weights, counts, self.is_whole)
+
+    def _match(self, one: Skill, kind: str, strength: float, tag: int) -> Match:
+        # What the tag asks is of interest where the person says how well the skill is known.
+        return Match(one, kind, strength, parsed(self.tags[tag][0]) if says_how_well(one) else None)
 
 
-def known(session: Session, semantic: Semantic, collection: str, skills: Sequence[Skill], aliases: Aliases) -> Known:
-    """Return what of a collection's tags the skills answer; the statements are as many whatever there is."""
-    documents = size(session, collection)
-    spelled = spellings(session, collection, skills, aliases)
+def vocabulary(
+    session: Session,
+    semantic: Semantic,
+    here: Place,
+    skills: Sequence[Skill],
+    aliases: Aliases,
+    among_tags: Sequence[int] | None = None,
+) -> Vocabulary:
+    """Return what of a collection's tags, or of those given, the skills answer, in a fixed number of statements."""
+    by_key = {one.key: one for one in skills}
+    exact, tags = spellings(session, here, by_key, aliases)
     # A skill is compared as the collection spells it: that is stored, and needs no model.
-    names = {one.key: name for one, name, _ in reversed(spelled.values())}
-    near, is_whole = close(session, semantic, [(names.get(one.key, one.name), one) for one in skills])
-    counts = {tag: count for tag, (_, _, count) in spelled.items()}
-    counts |= _counts(session, collection, [tag for tag in near if tag not in counts])
-    matches = {tag: match for tag, match in near.items() if tag in counts}
-    matches |= {tag: Match(one, "exact", 1.0) for tag, (one, _, _) in spelled.items()}
-    return Known(matches, {tag: rarity(counts[tag], documents) for tag in matches}, counts, is_whole)
+    names = {key: tags[exact[key][0]][0] if key in exact else one.name for key, one in by_key.items()}
+    near, is_whole = _close(session, semantic, names, among_tags)
+    unknown = {key: one.name for key, one in by_key.items() if key not in exact}
+    for key, found in zip(unknown, alike(session, here, list(unknown.values())), strict=True):
+        near[key] = near.get(key, {}) | {
+            tag: max(likeness, near.get(key, {}).get(tag, 0.0)) for tag, likeness in found.items()
+        }
+    tags |= _named(session, here, {tag for found in near.values() for tag in found} - tags.keys())
+    if among_tags is not None:
+        tags = {tag: tags[tag] for tag in among_tags if tag in tags}
+    found = weights(session, here, np.array(list(tags), np.int64)).tolist()
+    return Vocabulary(exact, near, tags, dict(zip(tags, found, strict=True)), is_whole)
 
 
-def close(
-    session: Session, semantic: Semantic, named: Sequence[tuple[str, Skill]], among_tags: Sequence[int] | None = None
-) -> tuple[dict[int, Match], bool]:
-    """Return tags close in meaning to named skills, each with the closest skill; and whether all could be compared."""
-    by_tag = {tag_number(name): (name, one) for name, one in named}
+def _close(
+    session: Session, semantic: Semantic, names: Mapping[str, str], among_tags: Sequence[int] | None
+) -> tuple[_Near, bool]:
+    """Return tags close in meaning to named skills, by their keys; and whether all could be compared."""
+    keys = {tag_number(name): key for key, name in names.items()}
     try:
         semantic.follow(session)
-        names = [name for name, _ in by_tag.values()]
-        found, is_whole = semantic.close_tags(session, names, among_tags, MOST_UNKNOWN)
+        found, is_whole = semantic.close_tags(session, list(names.values()), among_tags, MOST_UNKNOWN)
     except EncoderAway as away:
         semantic.note(away)
         return {}, False
-    best: dict[int, Match] = {}
-    for key, tags in found.items():
-        for tag, closeness in tags.items():
-            if tag not in best or closeness > best[tag].strength:
-                best[tag] = Match(by_tag[key][1], "close", closeness)
-    return best, is_whole or semantic.is_off
+    return {keys[tag]: near for tag, near in found.items() if near}, is_whole or semantic.is_off
 
 
 def spellings(
-    session: Session, collection: str, skills: Sequence[Skill], aliases: Aliases
-) -> dict[int, tuple[Skill, str, int]]:
-    """Return the collection's tags that are one of the skills however written, shortest first, with their counts."""
-    by_key = {one.key: one for one in skills}
-    keys = [key for one in skills for key in aliases.keys(one.key)]
-    given = by_dialect(session, sqlite=GIVEN_SQLITE, postgresql=GIVEN_POSTGRESQL)
-    values = {"keys": json.dumps(keys), "collection": number("collection", collection), "most": MOST_SPELLINGS}
-    rows = session.execute(text(SPELLINGS.format(given=given)), values) if keys else ()
-    understood = ((tag, name, skill(name, aliases).key, count) for tag, name, count in rows)
-    return {tag: (by_key[key], name, count) for tag, name, key, count in understood if key in by_key}
+    session: Session, here: Place, by_key: Collection[str], aliases: Aliases
+) -> tuple[dict[str, list[int]], _Tags]:
+    """Return the collection's tags that are one of the skills however written, shortest first, and all about them."""
+    keys = [key for one in by_key for key in aliases.keys(one)]
+    if not keys:
+        return {}, {}
+    statement = by_dialect(session, sqlite=SPELLINGS_SQLITE, postgresql=SPELLINGS_POSTGRESQL)
+    values = {"keys": json.dumps(keys), "collection": here.number, "most": MOST_SPELLINGS}
+    exact: dict[str, list[int]] = {}
+    tags: _Tags = {}
+    for tag, name, count in session.execute(text(statement), values):
+        if (key := skill(name, aliases).key) in by_key:
+            exact.setdefault(key, []).append(tag)
+            tags[tag] = name, count
+    return exact, tags
 
 
-def _counts(session: Session, collection: str, tags: Sequence[int]) -> dict[int, int]:
-    rows = select(TagCount.tag_id, TagCount.documents).where(
-        TagCount.collection_id == number("collection", collection), among(TagCount.tag_id, tags)
-    )
-    return {row.tag_id: row.documents for row in session.execute(rows)} if tags else {}
-
-
-def named_skills(session: Session, collection: str, said: str, most: int, aliases: Aliases) -> list[str]:
-    """Return the collection's tags that stand in a text, in its order, the longest at each place; one statement."""
-    runs = _runs(said, aliases)
-    here = number("collection", collection)
-    rows = select(Tag.id, Tag.name).join(TagCount, TagCount.tag_id == Tag.id)
-    rows = rows.where(TagCount.collection_id == here, among(Tag.id, runs))
-    names = {row.id: row.name for row in session.execute(rows)} if runs else {}
-    places = {place: names[tag] for tag in names for place in runs[tag]}
-    return list(dict.fromkeys(_longest(places)))[:most]
-
-
-def _runs(said: str, aliases: Aliases) -> dict[int, list[tuple[int, int]]]:
-    """Return the runs of words by the tag that they would name: half-open ranges of words."""
-    found: dict[int, list[tuple[int, int]]] = {}
-    numbers: dict[str, int] = {}
-    parted = list(words(said))
-    for start, first in enumerate(parted):
-        for end in range(start + 1, min(start + LONGEST_NAMED, len(parted)) + 1):
-            if end > start + 1 and _PARTS.search(said, parted[end - 2].end, parted[end - 1].start):
-                break
-            for name in _spelled(tag_key(said[first.start : parted[end - 1].end]), first.form):
-                for key in dict.fromkeys((name, *aliases.keys(aliases.key(name)))):
-                    if key not in numbers:
-                        numbers[key] = tag_number(key)
-                    found.setdefault(numbers[key], []).append((start, end))
-    return found
-
-
-def _spelled(key: str, first: str) -> tuple[str, ...]:
-    """Return what a run may name: itself, and in Hebrew itself without the prefix letters of its first word."""
-    bare = stem(first) if "א" <= first[0] <= "ת" else first
-    return (key,) if bare == first or not key.startswith(first) else (key, bare + key[len(first) :])
-
-
-def _longest(places: Mapping[tuple[int, int], str]) -> Iterator[str]:
-    """Yield the names of runs from left to right, none of which lies in a longer one before it."""
-    end = 0
-    for start, stop in sorted(places, key=lambda place: (place[0], -place[1])):
-        if start >= end:
-            yield places[start, stop]
-            end = stop
+def _named(session: Session, here: Place, tags: Collection[int]) -> _Tags:
+    if not tags:
+        return {}
+    rows = select(Tag.id, Tag.name, TagCount.documents).join(TagCount, TagCount.tag_id == Tag.id)
+    rows = rows.where(TagCount.collection_id == here.number, among(TagCount.tag_id, tags))
+    return {tag: (name, count) for tag, name, count in session.connection().execute(rows)}

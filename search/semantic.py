@@ -134,12 +134,12 @@ class Semantic:
             log.warning("Only words are searched: %s", away)
             self.lazy.error = str(away)
 
-    def _encoded(self, encode: Callable[[Sequence[str]], np.ndarray], words: str) -> Floats:
-        vector: Floats = encode([words])[0]
+    def _encoded(self, encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> np.ndarray:
+        vectors = encode(texts)
         if self.lazy.error and self.lazy.state == "ready":
             log.info("Meaning is searched again")
             self.lazy.error = None
-        return vector
+        return vectors
 
     @property
     def _stored_name(self) -> str:
@@ -170,6 +170,7 @@ class Semantic:
         self._queries.clear()
         if loaded := self._stored:
             loaded.filters.clear()
+            loaded.close.clear()
 
     def give_back(self, reason: str, for_s: float) -> None:
         """Let go of the model, the index and the caches, and search words only for so long."""
@@ -178,9 +179,17 @@ class Semantic:
         self.lazy.give_back(reason, for_s)
 
     def _vector(self, kind: str, words: str, encode: Callable[[Sequence[str]], np.ndarray]) -> Floats:
-        key = (self.model_key, kind, words)
-        kept = self._queries.recall(key)
-        return self._queries.keep(key, self._encoded(encode, words)) if kept is None else kept
+        return self._vectors(kind, [words], encode)[0]
+
+    def _vectors(self, kind: str, texts: Sequence[str], encode: Callable[[Sequence[str]], np.ndarray]) -> list[Floats]:
+        """Return the embeddings of texts, those lacking in the cache encoded together."""
+        found = {text: self._queries.recall((self.model_key, kind, text)) for text in texts}
+        lacking = [text for text, vector in found.items() if vector is None]
+        if lacking:
+            for text, vector in zip(lacking, self._encoded(encode, lacking), strict=True):
+                # A copy: a row would keep the whole batch.
+                found[text] = self._queries.keep((self.model_key, kind, text), vector.copy())
+        return [vector for text in texts if (vector := found[text]) is not None]
 
     def held_bytes(self) -> dict[str, int]:
         """Return the bytes of each part in memory."""
@@ -265,7 +274,7 @@ class Semantic:
     def close_tags(
         self, session: Session, names: Sequence[str], among_tags: Sequence[int] | None, most_unknown: int
     ) -> tuple[dict[int, dict[int, float]], bool]:
-        """Return {name's tag key: {tag: closeness}} for stored tags close in meaning to each name, itself left out.
+        """Return {name's tag key: {tag: closeness}} for stored tags that say the same as each name, itself left out.
 
         The tags compared with are those given, or those that the index has nearest to each name. Of names that are no
         stored tag the model encodes `most_unknown` at most; beside it is told whether all were compared. The statements
@@ -274,8 +283,10 @@ class Semantic:
         stored = self._known()
         if stored is None or not names:
             return {}, not names
-        vectors, whole = self._tag_vectors(session, stored, names, most_unknown)
-        return stored.close_tags(session, vectors, among_tags), whole
+        kept = stored.kept_close(session, map(tag_number, names)) if among_tags is None else {}
+        left = [name for name in names if tag_number(name) not in kept]
+        vectors, whole = self._tag_vectors(session, stored, left, most_unknown) if left else ({}, True)
+        return kept | stored.close_tags(session, vectors, among_tags), whole
 
     def _tag_vectors(
         self, session: Session, stored: Stored, names: Sequence[str], most_unknown: int = 1_000
@@ -289,9 +300,9 @@ class Semantic:
         if encoder is None:
             return known, not others
         self.lazy.used()
-        asked = list(others.items())[:most_unknown]
-        made = {key: self._vector("tag", name, encoder.encode_tags) for key, name in asked}
-        return known | made, len(asked) == len(others)
+        asked = dict(list(others.items())[:most_unknown])
+        vectors = self._vectors("tag", list(asked.values()), encoder.encode_tags)
+        return known | dict(zip(asked, vectors, strict=True)), len(asked) == len(others)
 
 
 def is_senseless(words: str, encoder: Encoder) -> bool:

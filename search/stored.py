@@ -6,7 +6,7 @@ The model itself is not needed for it, but to know what a text means that is not
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest, load_means
 from models import Embedding, TagEmbedding, model_number
+from search.closeness import Closeness
 from search.filters import Filter
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
 from search.meaning import Meaning, Near, best_windows
@@ -26,10 +27,12 @@ from utils.vectors import Floats, centred
 MOST_NEAREST = 120  # documents that a search by meaning ranks
 FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
 TAGS_FIRST = 500
-TAGS_OF_EACH = 40  # tags compared by their stored values with each of many names
+TAGS_OF_EACH = 16  # tags compared by their stored values with each of many names, of each language; 300 find no more
+TAGS_AT_ONCE = 2_000
 # A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
 NARROW = 20_000
 KEPT_FILTERS = 16
+KEPT_CLOSE = 4_000  # tags whose close ones are kept, two or three of most
 
 # Windows by (document, window), one look-up in the primary key each.
 WINDOWS_SQLITE = (
@@ -52,10 +55,12 @@ class Stored:
         means = load_means(manifest)
         self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
         self.passages, self.questions = MeanGroups(means[0]), MeanGroups(means[1])
+        self.closeness = Closeness(manifest, self.questions)
         self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
         # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
         self.tags = LiveIndex(TAG_SOURCE, self.model, MeanGroups(means[1][:1]), self.questions.centre)
         self.filters: Kept[NDArray[np.int64]] = Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes)
+        self.close: Kept[dict[int, float]] = Kept(KEPT_CLOSE, 2 * 2**20, size=lambda tags: 300 + 100 * len(tags))
 
     def held_bytes(self) -> dict[str, int]:
         return {"documents": self.documents.nbytes, "tags": self.tags.nbytes}
@@ -88,8 +93,7 @@ class Stored:
 
     def _keys(self, session: Session, restriction: Filter) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
-        version = session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one()
-        name = (version, restriction.key())
+        name = (_version(session), restriction.key())
         keys = self.filters.recall(name)
         if keys is None:
             keys = self.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
@@ -124,15 +128,20 @@ class Stored:
 
     def tag_vectors(self, session: Session, tags: Sequence[int]) -> dict[int, Floats]:
         """Return the embeddings, of length 1, of those tags that have one."""
+        found = self._stored_tags(session, tags)
+        units = self._units([vector for _, vector in found]) if found else ()
+        return {tag: unit for (tag, _), unit in zip(found, units, strict=True)}
+
+    def _stored_tags(self, session: Session, tags: Sequence[int]) -> list[tuple[int, bytes]]:
         rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
             TagEmbedding.model_id == self.model, among(TagEmbedding.tag_id, tags)
         )
-        found = {row.tag_id: bytes(row.vector) for row in session.execute(rows)}
-        if not found:
-            return {}
-        whole = centred(list(found.values()), self.manifest.dim) + self.questions.centre
-        units = whole / np.linalg.norm(whole, axis=1, keepdims=True)
-        return dict(zip(found, units, strict=True))
+        return [(row.tag_id, bytes(row.vector)) for row in session.execute(rows)]
+
+    def _units(self, stored: Sequence[bytes]) -> Floats:
+        whole = centred(stored, self.manifest.dim) + self.questions.centre
+        units: Floats = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+        return units
 
     def near_tags(self, session: Session, vectors: Sequence[Floats], most: int) -> list[tuple[int, float]]:
         """Return (tag, closeness of 0 to 1) for stored tags close to any of the vectors, closest first."""
@@ -140,46 +149,65 @@ class Stored:
         for vector in vectors:
             for tag, cosine in self._tag_cosines(session, vector, most).items():
                 best[tag] = max(best.get(tag, 0.0), cosine)
-        close = [(tag, self._closeness(cosine)) for tag, cosine in best.items() if cosine >= self.manifest.tag_high]
+        near = {tag: cosine for tag, cosine in best.items() if cosine >= self.manifest.tag_high}
+        scores = self.closeness.scaled(np.array(list(near.values()), np.float32)).tolist()
+        close = list(zip(near, scores, strict=True))
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
 
     def close_tags(
         self, session: Session, vectors: Mapping[int, Floats], among_tags: Sequence[int] | None
     ) -> dict[int, dict[int, float]]:
-        """Return {key: {tag: closeness of 0 to 1}} for each vector by its key, which is left out as a tag.
+        """Return {key: {tag: closeness of 0 to 1}} of tags that say the same as each vector; its key is no tag of it.
 
         Compared with are the tags given, or those that the index has nearest to each vector; in as many statements as
         for one.
         """
-        if vectors and among_tags is None:
-            near = self.tags.near_each(session, list(vectors.values()), TAGS_FIRST, TAGS_OF_EACH)
-            among_tags = sorted({key for keys in near for key in keys})
-        stored = self.tag_vectors(session, among_tags or ()) if vectors else {}
-        found: dict[int, dict[int, float]] = {key: {} for key in vectors}
-        if not stored:
-            return found
-        cosines = np.stack(list(vectors.values())) @ np.stack(list(stored.values())).T
-        keys, tags = list(vectors), list(stored)
-        for row, column in np.argwhere(cosines >= self.manifest.tag_high).tolist():
-            if keys[row] != tags[column]:
-                found[keys[row]][tags[column]] = self._closeness(float(cosines[row, column]))
+        if not vectors:
+            return {}
+        if among_tags is not None:
+            return self._compared(session, vectors, among_tags)
+        version = _version(session)
+        asked = self.closeness.asked(np.stack(list(vectors.values())))
+        near = self.tags.near_each(session, list(asked), TAGS_FIRST, TAGS_OF_EACH)
+        found = self._compared(session, vectors, sorted({key for keys in near for key in keys}))
+        for key, tags in found.items():
+            self.close.keep((version, key), tags)
         return found
 
-    def _closeness(self, cosine: float) -> float:
-        low = self.manifest.tag_low
-        return min(max((cosine - low) / (1.0 - low), 0.0), 1.0)
+    def kept_close(self, session: Session, keys: Iterable[int]) -> dict[int, dict[int, float]]:
+        """Return what `close_tags` said of these keys over all tags, where it did since the last change."""
+        version = _version(session)
+        found = {key: self.close.recall((version, key)) for key in keys}
+        return {key: tags for key, tags in found.items() if tags is not None}
+
+    def _compared(
+        self, session: Session, vectors: Mapping[int, Floats], tags: Sequence[int]
+    ) -> dict[int, dict[int, float]]:
+        """Return what of the tags is close to each vector, some at a time: 4 MB of floats, and not 40."""
+        found: dict[int, dict[int, float]] = {key: {} for key in vectors}
+        keys, named = list(vectors), np.stack(list(vectors.values()))
+        stored = self._stored_tags(session, tags)
+        for start in range(0, len(stored), TAGS_AT_ONCE):
+            some = stored[start : start + TAGS_AT_ONCE]
+            strengths = self.closeness.same(named, self._units([vector for _, vector in some]))
+            for row, column in np.argwhere(strengths > 0).tolist():
+                if keys[row] != some[column][0]:
+                    # Rounded: the last digits depend on what else is compared.
+                    found[keys[row]][some[column][0]] = round(float(strengths[row, column]), 5)
+        return found
 
     def _tag_cosines(self, session: Session, vector: Floats, most: int) -> dict[int, float]:
         offset = float(vector @ self.questions.centre)
         found = self.tags.nearest(session, lambda _: (vector, np.zeros(1, np.float32)), TAGS_FIRST, 4 * most)
-        rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
-            TagEmbedding.model_id == self.model, among(TagEmbedding.tag_id, [key for key, _ in found])
-        )
-        stored = [(row.tag_id, bytes(row.vector)) for row in session.execute(rows)]
+        stored = self._stored_tags(session, [key for key, _ in found])
         if not stored:
             return {}
         cosines = centred([value for _, value in stored], self.manifest.dim) @ vector + offset
         return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
+
+
+def _version(session: Session) -> int:
+    return int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
 
 
 def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:

@@ -27,6 +27,7 @@ class HashedWords:
         score_floor=0.2,
         tag_low=0.3,
         tag_high=0.5,
+        tag_same=0.6,
         checksum="hashed-1",
     )
 

@@ -50,7 +50,7 @@ def opened(session: Session) -> AbstractContextManager[Session]:
 
 
 def begun(session: Session, job: str = "dev") -> int:
-    return int(begin(session, 1, wanted_of_job(session, "jobs", job, Aliases()), "people").id)
+    return int(begin(session, 1, wanted_of_job(session, "jobs", job), "people").id)
 
 
 def run(session: Session, side: Semantic) -> int:

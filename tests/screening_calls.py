@@ -26,7 +26,7 @@ RENT = {"address": "/text?q=rent&collection=house"}
 
 def kept_screenings(session: Session, side: Semantic) -> None:
     """Keep one that is done, as number 7, and one that another process runs, as number 8."""
-    wanted = wanted_of_job(session, "house", "rent", Aliases())
+    wanted = wanted_of_job(session, "house", "rent")
     begin(session, 1, wanted, "house").id = 7
     session.commit()
     bind = session.get_bind()
@@ -40,7 +40,7 @@ def full(client: FlaskClient) -> TestResponse:
     """Begin one more where as many with decisions are kept as may be."""
     with client.application.app_context():
         session = db.session()
-        wanted = wanted_of_job(session, "house", "rent", Aliases())
+        wanted = wanted_of_job(session, "house", "rent")
         for _ in range(KEPT_SCREENINGS - 2):
             begin(session, 1, wanted, "house").state = "done"
             session.commit()

@@ -124,6 +124,19 @@ def test_judgements_that_measure_nothing_are_refused(
     assert (ended.exit_code, said in ended.stderr) == (2, True), ended.stderr
 
 
+def test_pairs_are_judged_and_a_model_too_often_wrong_ends_with_one(house: Flask, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("one,other,close\nmanage budgets,budgets managing,yes\njava,sql,no\n", encoding="utf-8")
+    right = run(house, "evaluate", "--skill-pairs", str(pairs))
+    assert (right.exit_code, "it is" in right.stdout) == (0, True), right.stderr
+    pairs.write_text("one,other,close\nmanage budgets,budgets managing,no\njava,sql,yes\n", encoding="utf-8")
+    wrong = run(house, "evaluate", "--skill-pairs", str(pairs), "--json")
+    assert (wrong.exit_code, json.loads(wrong.stdout)[0]["precision"]) == (1, 0.0)
+    pairs.write_text("a,b\n", encoding="utf-8")
+    assert run(house, "evaluate", "--skill-pairs", str(pairs)).exit_code == 2
+    assert "or --skill-pairs" in run(house, "evaluate").stderr
+
+
 def test_meaning_is_not_measured_without_a_model(house: Flask, tmp_path: Path) -> None:
     house.extensions["matmon.semantic"] = off_side()
     ended = run(house, "evaluate", "--collection", "house", *judgements(tmp_path))

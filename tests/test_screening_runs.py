@@ -174,7 +174,7 @@ def test_an_import_without_end_does_not_keep_a_run_from_ending(
 def test_a_profile_deleted_between_reading_and_writing_is_left_out(
     session: Session, side: Semantic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number, usual, done = begun(session), screening_runs.tags_by_job, list[int]()
+    number, usual, done = begun(session), screening_runs.tags_by_profile, list[int]()
 
     def tags(own: Session, documents: Any) -> Any:
         if not done:
@@ -184,7 +184,7 @@ def test_a_profile_deleted_between_reading_and_writing_is_left_out(
     order = sorted(document_number("people", name) for name in ("noa", "dan", "lia", "avi", "nobody"))
     place = order.index(document_number("people", "dan"))
     monkeypatch.setattr(screening_runs, "BATCH", place + 1)
-    monkeypatch.setattr(screening_runs, "tags_by_job", tags)
+    monkeypatch.setattr(screening_runs, "tags_by_profile", tags)
     run(session, side)
     one = fresh(session, number)
     assert one.state == "done"

@@ -75,7 +75,7 @@ def test_levels_are_read(written: str, level: str) -> None:
 )  # fmt: skip
 def test_what_is_nice_to_have_weighs_less(written: str, required: bool) -> None:
     assert skill(written, NONE).required is required
-    assert is_optional(written, NONE) is not required
+    assert is_optional(written) is not required
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from typing import Any
 
 from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, file_checksum, read_manifest
 
+PART_NAME = f"{FILE_NAME}.part"
+
 
 class NotPrepared(Exception):
     """A model folder could not be made; the message is one sentence."""
@@ -59,7 +61,7 @@ def write_manifest(folder: Path, values: dict[str, Any], beside: tuple[str, ...]
     Two folders with one checksum give the same embeddings up to rounding. Files named in beside are not part
     of it: figures measured on this machine, whose last bits differ on another.
     """
-    paths = sorted(path for path in folder.iterdir() if path.name != FILE_NAME)
+    paths = sorted(path for path in folder.iterdir() if path.name not in (FILE_NAME, PART_NAME))
     files = {path.name: file_checksum(path) for path in paths}
     deciding = {
         "files": {name: checksum for name, checksum in files.items() if name not in beside},
@@ -73,7 +75,9 @@ def write_manifest(folder: Path, values: dict[str, Any], beside: tuple[str, ...]
     }
     Manifest(**manifest)  # a key that is missing or unknown stops here, not on the small host
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+    # In one step: a site may be reading it.
+    (folder / PART_NAME).write_text(text + "\n", encoding="utf-8")
+    (folder / PART_NAME).replace(folder / FILE_NAME)
 
 
 def _mark(folder: Path) -> str:

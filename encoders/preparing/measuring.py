@@ -17,12 +17,14 @@ from encoders.preparing.folder import NotPrepared
 from encoders.preparing.pairs import RELATED_TAGS
 from encoders.preparing.senseless import senseless
 from encoders.preparing.texts import Pair, Sample, is_hebrew
+from encoders.skill_pairs import OWN, SkillPair, read_pairs
 from utils.mean_groups import MeanGroups
 
 # A language counts as known where the right passages come out on top, by the mean reciprocal rank: e5-small 1.0 in both
 # languages, MiniLM 1.0 in English and .53 in Hebrew, which it does not know, random weights .73 and .45.
 KNOWN_MRR = 0.85
 _FEWEST_OF_A_LANGUAGE = 8
+_LEAST_PRECISION = 0.95  # of the skills that are taken for the same
 _LEAST_RANGE = 0.05  # between what scores 0 and what scores 1, and between strange and close tags
 # Two languages lie apart: see docs/decisions/0004-meaning.md, where the weights of the centred cosine were measured.
 _WEIGHT_OF_TWO, _WEIGHT_OF_ONE = 1.0, 0.15
@@ -53,7 +55,9 @@ def measured(encoder: Encoder, sample: Sample) -> Measured:
         similarities.scale(asked[known], found[known])
         | similarities.floors(encoder, asked[known], found[known])
         | _letters(encoder, [sample.pairs[row] for row in np.flatnonzero(known)])
-        | _tags(encoder, languages)
+        | (tags := _tags(encoder, languages))
+        | {"tag_same": max(_tag_same(encoder, languages), tags["tag_high"])}
+        | ({"tag_across": _tag_across(encoder, similarities)} if two else {})
     )
     return Measured({name: round(float(value), 4) for name, value in cut_offs.items()}, means, languages)
 
@@ -68,6 +72,11 @@ class _Similarities:
     def centred(self, asked: np.ndarray, found: np.ndarray) -> np.ndarray:
         """Return the cosines of both less the means of their languages, shape (queries, passages)."""
         cosines: np.ndarray = _directions(self._queries, asked) @ _directions(self._passages, found).T
+        return cosines
+
+    def between_tags(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return the cosines of tags less the means of their languages: both sides have the prefix of queries."""
+        cosines: np.ndarray = _directions(self._queries, ones) @ _directions(self._queries, others).T
         return cosines
 
     def scale(self, asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
@@ -158,6 +167,37 @@ def _tags(encoder: Encoder, languages: Sequence[str]) -> dict[str, float]:
     low = np.percentile(strangers, 90)
     high = max(min(np.percentile(strangers, 99), np.median(related)), low + _LEAST_RANGE / 2)
     return {"tag_low": low, "tag_high": min(high, 0.9999)}
+
+
+def _tag_same(encoder: Encoder, languages: Sequence[str]) -> float:
+    """Return the lowest cosine from which on 95 of 100 pairs of skills say the same, of the shipped pairs.
+
+    Pairs across two languages are left out: a model whose languages lie apart would count none of them.
+    """
+    pairs = [pair for pair in read_pairs(OWN) if _is_of(pair, languages)]
+    ones, others = (encoder.encode_tags([getattr(pair, name) for pair in pairs]) for name in ("one", "other"))
+    cosines = (ones * others).sum(axis=1)
+    order = np.argsort(-cosines, kind="stable")
+    close = np.array([pair.is_close for pair in pairs])[order]
+    precise = np.flatnonzero(np.cumsum(close) / np.arange(1, len(close) + 1) >= _LEAST_PRECISION)
+    return float(min(cosines[order[precise[-1]]] if len(precise) else 1.0, 0.9999))
+
+
+def _tag_across(encoder: Encoder, similarities: _Similarities) -> float:
+    """Return the cosine less the means that 1 in 500 of Hebrew and English skills reach that nobody paired."""
+    pairs = read_pairs(OWN)
+    names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
+    hebrew, english = ([name for name in names if is_hebrew(name) is wanted] for wanted in (True, False))
+    found = similarities.between_tags(encoder.encode_tags(hebrew), encoder.encode_tags(english))
+    for pair in pairs:
+        if pair.is_close and is_hebrew(pair.one) and not is_hebrew(pair.other):
+            found[hebrew.index(pair.one), english.index(pair.other)] = np.nan
+    return float(np.nanpercentile(found, 100 - 100 / 500))
+
+
+def _is_of(pair: SkillPair, languages: Sequence[str]) -> bool:
+    scripts = {is_hebrew(pair.one), is_hebrew(pair.other)}
+    return len(scripts) == 1 and scripts <= _scripts(languages)
 
 
 def _scripts(languages: Sequence[str]) -> set[bool]:
