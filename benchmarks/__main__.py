@@ -13,7 +13,7 @@ PARTS = {
     "server": "The server: gunicorn, one worker, four threads, in a hard 512 MB, SQLite",
     "vectors": "The index of embeddings",
     "imports": "Import",
-    "matching": "Matching: 200 synthetic profiles and 2,157 roles (ESCO)",
+    "matching": "Matching: 2,157 roles (ESCO), 200 synthetic profiles, and a server with 100,000 jobs",
     "screening": "A screening: 10,000 synthetic profiles against one role, SQLite",
     "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, in a hard 512 MB",
     "remote": "A site whose model is on another host, and that host",
