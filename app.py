@@ -26,6 +26,7 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import api
+import comparing_pages  # noqa: F401
 import import_pages  # noqa: F401 - its routes join the pages; so with those below
 import kept_api  # noqa: F401
 import kept_pages  # noqa: F401
@@ -169,9 +170,11 @@ def limit_rates(app: Flask, settings: Settings) -> None:
     searches = limiter.shared_limit(settings.rate_limit, scope="searches", exempt_when=is_cheap)
     for name in (
         "pages.everything", "pages.text", "pages.by_meaning", "pages.tags", "pages.document",
-        "pages.match", "pages.match_asked", "pages.screenings_begin", "pages.screening", "pages.screening_decide",
+        "pages.match", "pages.match_asked", "pages.compare", "pages.screenings_begin", "pages.screening",
+        "pages.screening_decide",
         "pages.screening_run", "pages.screening_export", "pages.searches", "pages.searches_keep", "pages.searches_run",
         "api.api_search", "api.api_similar", "api.api_suggest", "api.api_recommend", "api.api_skill_gap",
+        "api.api_compare",
         "api.api_screening_begin", "api.api_screening", "api.api_screening_run", "api.api_screening_decide",
         "api.api_screening_export", "api.api_searches", "api.api_search_keep", "api.api_search_run",
     ):  # fmt: skip

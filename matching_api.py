@@ -5,10 +5,13 @@ from __future__ import annotations
 from flask import Response, jsonify
 
 from api import ApiError, api, body_fields, text_list, text_of
-from matching.answers import gap_json, recommendations_json
-from matching.bounds import MOST_JOBS, TooMuch
-from matching.gap import NoSuchJob, SeveralJobs, gap, job_by_id, job_by_title
+from matching.answers import gap_json, matrix_json, readings_json, recommendations_json
+from matching.bounds import MOST_JOBS, TooMuch, check_columns
+from matching.gap import NoSuchJob, SeveralJobs, gap, job_by_id, job_by_title, jobs_by_ids
+from matching.learning import readings
+from matching.matrix import jobs_matrix, people_matrix
 from matching.recommend import recommend
+from matching_pages import JOBS, PROFILES
 from models import db
 from routes import semantic, skill_aliases
 
@@ -52,7 +55,31 @@ def api_skill_gap() -> Response:
         raise ApiError(409, "ambiguous", str(error), {"choices": choices}) from None
     except TooMuch as error:
         raise too_much(error) from None
-    return jsonify(gap_json(found, semantic()))
+    told = found.answers
+    read = readings(db.session(), [*told.missing, *told.missing_optional], {collection, PROFILES}, skill_aliases())
+    return jsonify(gap_json(found, semantic()) | {"readings": readings_json(read)})
+
+
+@api.post("/api/compare")
+def api_compare() -> Response:
+    """Return one person against some jobs, or some people against one job, skill by skill."""
+    fields = body_fields()
+    jobs, profiles = text_of(fields, "jobs", JOBS), text_of(fields, "profiles", PROFILES)
+    names, against = text_list(fields, "skills"), text_of(fields, "job_id")
+    chosen = text_list(fields, "profile_ids" if against else "job_ids")
+    try:
+        check_columns(len(chosen))  # before they are looked up
+        found = jobs_by_ids(db.session(), profiles if against else jobs, chosen)
+        if against:
+            job = job_by_id(db.session(), jobs, against)
+            matrix = people_matrix(db.session(), semantic(), jobs, job, found, skill_aliases())
+        else:
+            matrix = jobs_matrix(db.session(), semantic(), jobs, found, names, skill_aliases())
+    except NoSuchJob as error:
+        raise ApiError(404, "not_found", str(error)) from None
+    except TooMuch as error:
+        raise too_much(error) from None
+    return jsonify(matrix_json(matrix, semantic()))
 
 
 def too_much(error: TooMuch) -> ApiError:

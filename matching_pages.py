@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from matching.bounds import LONGEST_SKILL, MOST_SKILLS, MOST_TEXT, TooMuch
 from matching.gap import Gap, NoSuchJob, gap, job_by_id
+from matching.learning import Reading, readings
 from matching.recommend import Recommendations, recommend
 from matching.skills import typed
 from matching.vocabulary import named_skills, size
@@ -23,7 +24,9 @@ from search.documents import collections
 from search.query import Query, clean
 
 JOBS = "jobs"  # the collection that skills are matched with where none is chosen
+PROFILES = "profiles"
 JOBS_SHOWN = 20
+IDS_ROOM = 800  # characters of an address that the ids of ten jobs take
 LONGEST_ADDRESS = 3_000  # characters: gunicorn refuses a request's first line of more than 4,094
 KEPT_S = 30.0
 
@@ -64,7 +67,7 @@ def match_page(args: Mapping[str, str]) -> tuple[str, int]:
     page = render_template(
         "match.html", query=Query(), found=found, error=error, collection=collection, skills=listed, said=said,
         collections=collections(db.session()), match_address=match_address, longest_address=LONGEST_ADDRESS,
-        is_gap=isinstance(found, Gap), most_text=MOST_TEXT,
+        is_gap=isinstance(found, Gap), most_text=MOST_TEXT, readings=readings_of(found, collection), ids_room=IDS_ROOM,
     )  # fmt: skip
     return page, 413 if error else 200
 
@@ -80,6 +83,14 @@ def matched(collection: str, own_id: str, names: list[str], said: str) -> Recomm
     if said.strip():
         names = [*names, *named_skills(db.session(), collection, said[:MOST_TEXT], MOST_SKILLS, skill_aliases())]
     return gap(db.session(), semantic(), collection, job, names[:MOST_SKILLS], skill_aliases())
+
+
+def readings_of(found: Recommendations | Gap | None, collection: str) -> dict[str, tuple[Reading, ...]]:
+    """Return what explains the skills that are missing for one job, by the skill."""
+    if not isinstance(found, Gap):
+        return {}
+    told = found.answers
+    return readings(db.session(), [*told.missing, *told.missing_optional], {collection, PROFILES}, skill_aliases())
 
 
 def too_much(error: TooMuch) -> str:

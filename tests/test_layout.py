@@ -15,7 +15,7 @@ from config import ROOT
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
     {"app", "semantics", "database", "gunicorn.conf"},
-    {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
+    {"matching_pages", "comparing_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
     {"commands", "model_commands", "backup_commands", "worker_commands", "console"},
     {"routes", "api", "embeddings_server", "request_log", "sessions"},
@@ -29,6 +29,7 @@ MAY_SEE_A_REQUEST = {
     "app.py",
     "routes.py",
     "matching_pages.py",
+    "comparing_pages.py",
     "import_pages.py",
     "screening_pages.py",
     "kept_pages.py",
