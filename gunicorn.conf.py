@@ -79,9 +79,14 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     """Begin the hour's history of memory and take up screenings; with MODEL_LOADING=warm, load the model."""
+    from gunicorn.workers import gthread
+
     from app import app
     from matching.screening_runs import TAKE_UP_S
 
+    # A connection that says nothing holds a thread this long, then it waits aside. By gunicorn's own five seconds four
+    # such connections are all four threads, and 500 stopped the site.
+    gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.01
     app.extensions["matmon.watch"].history.start()
     app.extensions["matmon.guard"].start()
     app.extensions["matmon.screener"].wake(TAKE_UP_S)

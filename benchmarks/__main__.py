@@ -17,6 +17,7 @@ PARTS = {
     "screening": "A screening: 10,000 synthetic profiles against one role, SQLite",
     "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, in a hard 512 MB",
     "remote": "A site whose model is on another host, and that host",
+    "faults": "Faults under 20 requests a second, PostgreSQL, in a hard 512 MB; a full disk, SQLite",
     "two_workers": "The same with two workers in 1 GB",
     "naive": "The naive way: sentence-transformers and torch in the process, every embedding fetched for each query",
 }

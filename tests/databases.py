@@ -149,6 +149,16 @@ class PostgresServer:
         self._shut_down()
         self._server = self._started()
 
+    def crash(self) -> None:
+        """Kill the server outright and start it again: it recovers from its log."""
+        family = [psutil.Process(self._server.pid), *psutil.Process(self._server.pid).children(recursive=True)]
+        for one in family:
+            one.kill()
+        psutil.wait_procs(family, START_S)
+        self._server.wait(START_S)
+        (self._home / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self._server = self._started()
+
     @contextmanager
     def stands_still(self) -> Iterator[None]:
         """Stop every process of the server where it is: connections stay, and nothing answers."""
