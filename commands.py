@@ -16,7 +16,7 @@ from backup_commands import backup_command, export_command, restore_command
 from console import LOADING_S, loaded_encoder, need_tables, progress_bar, refuse, semantic
 from encoders.skill_pairs import OWN as SHIPPED_PAIRS
 from encoders.skill_pairs import BadPairs, read_pairs
-from indexing.importing import Options, Preview, Report, import_file, preview
+from indexing.importing import Options, Preview, Report, import_file, mapping_of, preview
 from indexing.reading import FileUnusable
 from matching.pairs import LEAST_PRECISION, Judged, called_close, judged
 from model_commands import embed_command, models_command, serve_embeddings_command
@@ -68,12 +68,9 @@ def import_command(
     """Import documents from a CSV, JSON lines or JSON FILE. The same file again changes nothing."""
     if not only_preview:
         need_tables()
-    if any("=" not in pair for pair in mapping):
-        refuse("--map takes FIELD=COLUMN, such as --map title=name")
-    pairs = dict(pair.split("=", 1) for pair in mapping)
-    options = Options(collection, pairs, tag_separator, frozenset(drop))
     size = file.stat().st_size if file.is_file() else 0
     try:
+        options = Options(collection, mapping_of(mapping), tag_separator, frozenset(drop))
         if only_preview:
             click.echo(previewed(preview(file, options)))
             return

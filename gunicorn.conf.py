@@ -79,7 +79,7 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     """Begin the hour's history of memory and take up screenings; with MODEL_LOADING=warm, load the model."""
-    from gunicorn.workers import gthread
+    from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
     from app import app
     from matching.screening_runs import TAKE_UP_S

@@ -59,11 +59,13 @@ def refused(message: str, options: Options, code: int) -> tuple[str, int]:
 
 def unusable(error: FileUnusable) -> str:
     """Return why a file cannot be used, in the user's language."""
+    names = ", ".join(error.values.get("names", ()))  # type: ignore[arg-type]
     said = {
         "empty": gettext("The file is empty."),
         "kind": gettext("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
         "nothing": gettext("No row of the file can be read."),
         "header": gettext("No column is called title or body: name the columns below."),
+        "twice": gettext("Two columns have the same name: %(names)s. Rename one of them.", names=names),
         "map": gettext("A column named below is not in the file: %(message)s", message=str(error)),
     }
     return said.get(error.code, str(error))

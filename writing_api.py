@@ -10,7 +10,7 @@ from flask import Response, current_app, jsonify, request, url_for
 from api import ApiError, api, body_fields, need_admin, page_json, stored
 from import_pages import upload_folder
 from indexing.documents import KeysMeet, delete_documents, write_documents
-from indexing.importing import Options, RowRefused
+from indexing.importing import Options, RowRefused, mapping_of
 from indexing.importing import document as as_document
 from indexing.jobs import is_cut_off
 from indexing.reading import FileUnusable
@@ -78,10 +78,9 @@ def api_import() -> tuple[Response, int]:
 
 def form_options() -> Options:
     form = request.form
-    pairs = [pair.split("=", 1) for pair in form.getlist("map") if "=" in pair]
     return Options(
         collection=clean(form.get("collection", ""))[:64] or "documents",
-        mapping=dict(pairs),
+        mapping=mapping_of(filter(None, form.getlist("map"))),
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -92,6 +92,19 @@ def meanings(columns: list[str], options: Options) -> dict[str, str]:
         if column not in columns:
             raise FileUnusable("map", f"--map {meaning}={column}: the columns are {', '.join(columns)}")
         found[meaning] = column
+    return found
+
+
+def mapping_of(pairs: Iterable[str]) -> dict[str, str]:
+    """Return {field: column} of pairs such as `title=name`; raises FileUnusable for one that is none or comes twice."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, mark, column = pair.partition("=")
+        if not mark:
+            raise FileUnusable("map", "--map takes FIELD=COLUMN, such as --map title=name")
+        if name in found:
+            raise FileUnusable("map", f"{name} is mapped twice, to {found[name]} and to {column}: choose one column")
+        found[name] = column
     return found
 
 

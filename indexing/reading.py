@@ -135,10 +135,18 @@ def _csv_rows(text: TextIO) -> Iterator[Row]:
             continue
         if header is None:
             header = [name.strip() for name in cells]
+            check_names(header)
         elif len(cells) > len(header):
             yield Row(line, None, f"{len(cells)} columns, and the header has {len(header)}", readable(cells))
         elif any(cells):
             yield Row(line, dict(zip(header, cells, strict=False)))
+
+
+def check_names(header: list[str]) -> None:
+    """Raise FileUnusable where two columns have one name: one of the two would be lost, and nobody says which."""
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise FileUnusable("twice", f"two columns are called {', '.join(twice)}: rename one of them", names=twice)
 
 
 def _without_nuls(text: TextIO) -> Iterator[str]:

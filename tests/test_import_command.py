@@ -113,3 +113,21 @@ def test_a_preview_says_how_columns_are_understood_and_writes_nothing(settings: 
     wrong = commands.run(settings, "import", people, "--map", "title=full_name", "--preview")
     assert wrong.returncode == 2
     assert "the columns are name, about" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        (["title=name", "title=label"], "title is mapped twice, to name and to label"),
+        (["title"], "--map takes FIELD=COLUMN"),
+        (["title=nothing"], "the columns are name, label, body"),
+    ],
+)
+def test_a_mapping_that_cannot_be_meant_is_refused(
+    settings: Settings, tmp_path: Path, mapping: list[str], said: str
+) -> None:
+    (tmp_path / "two.csv").write_text("name,label,body\nא,ב,ג\n", encoding="utf-8")
+    options = [part for pair in mapping for part in ("--map", pair)]
+    ended = commands.run(settings, "import", tmp_path / "two.csv", *options)
+    assert ended.returncode == 2
+    assert said in ended.stderr

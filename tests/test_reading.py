@@ -154,3 +154,12 @@ def test_what_is_no_number_of_json_is_refused_in_its_row(tmp_path: Path) -> None
     refused, read = rows(path)
     assert "NaN" in refused.reason
     assert read.fields == {"title": "b", "year": 1000.0}
+
+
+def test_two_columns_of_one_name_are_refused_and_not_merged(tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text("title,body,title,\nא,ב,ג,\n", encoding="utf-8")
+    with pytest.raises(FileUnusable, match="two columns are called title"):
+        list(rows(path))
+    path.write_text("title,body,,\nא,ב,,\n", encoding="utf-8")
+    assert len(list(rows(path))) == 1
