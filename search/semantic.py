@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -23,6 +24,14 @@ from search.stored import Stored
 from utils.hebrew import stripped
 from utils.kept import Kept
 from utils.vectors import Floats
+
+
+class SharedVectors(Protocol):
+    """Embeddings of queries that processes share, as search.remembered keeps them."""
+
+    def recall(self, model: int, kind: str, words: str, dim: int) -> Floats | None: ...
+    def keep(self, model: int, kind: str, words: str, vector: Floats) -> None: ...
+
 
 MOST_BETWEEN_LOOKS_S = 30.0
 BETWEEN_LOOKS_AT_FOLDER_S = 10.0
@@ -56,6 +65,7 @@ class Semantic:
         self.default_model = encoder.model
         self._idle_s, self.find = idle_s, find
         self._queries = kept_queries() if queries is None else queries
+        self.shared: SharedVectors | None = None  # what other processes know too
         self.after_idle: Callable[[], None] = lambda: None  # what else is let go of when nobody searches
         self._refused: str | None = None
         self._looked_at: tuple[int | None, str] | None = None
@@ -180,7 +190,21 @@ class Semantic:
     def _vector(self, kind: str, words: str, encode: Callable[[Sequence[str]], np.ndarray]) -> Floats:
         key = (self.model_key, kind, words)
         kept = self._queries.recall(key)
-        return self._queries.keep(key, self._encoded(encode, words)) if kept is None else kept
+        if kept is not None:
+            return kept
+        return self._queries.keep(key, self._shared_or_encoded(kind, words, encode))
+
+    def _shared_or_encoded(self, kind: str, words: str, encode: Callable[[Sequence[str]], np.ndarray]) -> Floats:
+        """Return what another process kept, or what the model says, for other processes too."""
+        model, manifest, shared = self.model_key, self._manifest, self.shared
+        if shared is None or model is None or manifest is None:
+            return self._encoded(encode, words)
+        found = shared.recall(model, kind, words, manifest.dim)
+        if found is None:
+            found = self._encoded(encode, words)
+            if model == self.model_key:  # it was not switched meanwhile
+                shared.keep(model, kind, words, found)
+        return found
 
     def held_bytes(self) -> dict[str, int]:
         """Return the bytes of each part in memory."""

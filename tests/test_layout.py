@@ -14,7 +14,7 @@ from config import ROOT
 
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
-    {"app", "semantics", "gunicorn.conf"},
+    {"app", "semantics", "sharing", "gunicorn.conf"},
     {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
     {"commands", "model_commands", "backup_commands", "console"},
@@ -45,7 +45,7 @@ MAY_SEE_A_REQUEST = {
     "request_log.py",
     "migrations/env.py",
 }
-PACKAGES = {"numpy", "sqlalchemy"}
+PACKAGES = {"numpy", "sqlalchemy", "redis"}
 OWN = set().union(*LAYERS) | {"config"}
 
 
