@@ -134,8 +134,10 @@ class Shared:
         self._note(f"{kind}_wrong")
 
     def figures(self) -> SharedFigures:
-        """Return how it does now: one that is thought connected is asked."""
-        self._ask([("PING",)])
+        """Return how it does now: one that is thought connected is asked, another is looked for."""
+        if self.is_connected:
+            self._ask([("PING",)])
+        self.connect()
         with self._lock:
             return SharedFigures(self._state, self._fault, round(self._clock() - self._since, 1), dict(self.counts))
 
