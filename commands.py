@@ -13,6 +13,7 @@ import click
 from flask import Flask
 
 from backup_commands import backup_command, export_command, restore_command
+from check_commands import check_command
 from console import LOADING_S, loaded_encoder, need_tables, progress_bar, refuse, semantic
 from indexing.importing import Options, Preview, Report, import_file, preview
 from indexing.reading import FileUnusable
@@ -39,6 +40,7 @@ def register(app: Flask) -> None:
         backup_command,
         restore_command,
         export_command,
+        check_command,
     ):
         app.cli.add_command(command)
 

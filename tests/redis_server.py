@@ -50,7 +50,13 @@ class RedisServer:
     def start(self) -> None:
         command = [str(program()), "--port", str(self.port), "--dir", str(self.folder), *QUIET, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._answers, "the Redis of the test")
+        until(lambda: self._answers() or self._ended(), "the Redis of the test")
+        if self._ended():
+            self.kill()
+            pytest.fail(f"redis-server does not start with {self.options}")
+
+    def _ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
 
     def _answers(self) -> bool:
         with socket.socket() as probe:

@@ -17,7 +17,7 @@ LAYERS = (
     {"app", "semantics", "sharing", "gunicorn.conf"},
     {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
-    {"commands", "model_commands", "backup_commands", "console"},
+    {"commands", "model_commands", "backup_commands", "check_commands", "console"},
     {"routes", "api", "embeddings_server", "request_log", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
@@ -40,6 +40,7 @@ MAY_SEE_A_REQUEST = {
     "writing_api.py",
     "commands.py",
     "model_commands.py",
+    "check_commands.py",
     "console.py",
     "embeddings_server.py",
     "request_log.py",
