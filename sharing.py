@@ -22,7 +22,7 @@ def connect_redis(app: Flask, settings: Settings) -> None:
     app.config["RATELIMIT_STORAGE_OPTIONS"] = {"shared": shared}
     app.before_request(shared.begin)
     side: Semantic = app.extensions["matmon.semantic"]
-    side.shared = SharedVectors(shared, settings.query_cache_s)
+    side.shared = SharedVectors(shared, settings.query_cache_s, settings.cache_skills_s)
     app.extensions["matmon.results"] = SharedResults(shared, settings.cache_results_s)
 
 

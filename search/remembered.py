@@ -27,28 +27,33 @@ UNIT = (0.99, 1.01)  # the length of a sound embedding
 
 
 class SharedVectors:
-    """Embeddings of queries, by model and words, as little-endian float32."""
+    """Embeddings of what was asked, by model and words, as little-endian float32: of queries, and of names of skills.
 
-    def __init__(self, shared: Shared, ttl_s: int) -> None:
-        self._shared, self._ttl_s = shared, ttl_s
+    A skill that is no stored tag is encoded for each list that has it; those that are stored need no model.
+    """
+
+    def __init__(self, shared: Shared, queries_s: int, skills_s: int) -> None:
+        self._shared, self._ttl_s = shared, {"embeddings": queries_s, "skills": skills_s}
 
     def recall(self, model: int, kind: str, words: str, dim: int) -> Floats | None:
         """Return the embedding, float32 of shape (dim,) and length 1; None for anything else."""
-        value = self._shared.recall("embeddings", self._key(model, kind, words))
+        value = self._shared.recall(called(kind), hashed([FORM, model, words]))
         if value is None:
             return None
         if len(value) == 4 * dim:
             vector: Floats = np.frombuffer(value, "<f4").astype(np.float32)
             if UNIT[0] < float(vector @ vector) < UNIT[1]:
                 return vector
-        self._shared.wrong("embeddings")
+        self._shared.wrong(called(kind))
         return None
 
     def keep(self, model: int, kind: str, words: str, vector: Floats) -> None:
-        self._shared.keep("embeddings", self._key(model, kind, words), vector.astype("<f4").tobytes(), self._ttl_s)
+        value, name = vector.astype("<f4").tobytes(), called(kind)
+        self._shared.keep(name, hashed([FORM, model, words]), value, self._ttl_s[name])
 
-    def _key(self, model: int, kind: str, words: str) -> str:
-        return hashed([FORM, model, kind, words])
+
+def called(kind: str) -> str:
+    return "skills" if kind == "tag" else "embeddings"
 
 
 class SharedResults:

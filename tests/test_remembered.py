@@ -196,7 +196,7 @@ def test_nothing_is_found_and_nothing_kept_without_the_redis(session: Session, t
 
 
 def test_an_embedding_of_a_query_is_shared_to_the_bit(server: RedisServer, shared: Shared) -> None:
-    vectors = SharedVectors(shared, 60)
+    vectors = SharedVectors(shared, 60, 30)
     vector = HashedWords().encode_queries(["bread"])[0]
     vectors.keep(5, "query", "לחם", vector)
     found = vectors.recall(5, "query", "לחם", len(vector))
@@ -217,10 +217,23 @@ def test_a_process_does_not_encode_what_another_did(session: Session, shared: Sh
     first, second = fill(session), fill(session)
     for side in (first, second):
         side.ready(60)
-        side.shared = SharedVectors(shared, 60)
+        side.shared = SharedVectors(shared, 60, 30)
     search(session, Query("good bread", "semantic"), first)
     encoder = second.lazy.encoder
     assert isinstance(encoder, HashedWords)
     before = len(encoder.calls)
     search(session, Query("good bread", "semantic"), second)
     assert len(encoder.calls) == before
+
+
+def test_a_skill_is_kept_for_a_time_of_its_own(session: Session, server: RedisServer, shared: Shared) -> None:
+    side = fill(session)
+    side.shared = SharedVectors(shared, 600, 30)
+    side.close_tags(session, ["baking bread", "דיור"], None, 10)
+    assert shared.counts["skills_misses"] == 1  # the other is a stored tag
+    (key,) = server.client.keys("*:skills:*")
+    assert 0 < server.client.ttl(key) <= 30
+    other = fill(session)
+    other.shared = side.shared
+    assert other.close_tags(session, ["baking bread"], None, 10) == side.close_tags(session, ["baking bread"], None, 10)
+    assert shared.counts["skills_hits"] == 1
