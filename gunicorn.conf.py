@@ -78,7 +78,7 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
-    """Begin the hour's history of memory and take up screenings; with MODEL_LOADING=warm, load the model."""
+    """Begin the hour's history of memory, take up screenings, reach the Redis; with MODEL_LOADING=warm, load the model."""
     from app import app
     from matching.screening_runs import TAKE_UP_S
 
@@ -86,5 +86,7 @@ def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     app.extensions["matmon.guard"].start()
     app.extensions["matmon.screener"].wake(TAKE_UP_S)
     app.extensions["matmon.recycling"].is_on = True
+    if shared := app.extensions["matmon.shared"]:
+        shared.connect()
     if app.extensions["matmon.settings"].model_loading == "warm":
         app.extensions["matmon.semantic"].ready(0)
