@@ -78,7 +78,7 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
-    """Begin the hour's history of memory, take up screenings, reach the Redis; with MODEL_LOADING=warm, load the model."""
+    """Begin the history of memory, take up screenings, reach the Redis; with MODEL_LOADING=warm, load the model."""
     from app import app
     from matching.screening_runs import TAKE_UP_S
 
