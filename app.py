@@ -51,6 +51,7 @@ from operations.logs import configuration
 from search.query import Query
 from semantics import encoder_for_import, memory_guard, semantic_side
 from sessions import KEPT, Cookie, keep_small
+from sharing import connect_redis
 from utils.memory import keep_heap_small
 from utils.sql import prepare_sqlite
 
@@ -86,6 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["matmon.semantic"] = semantic_side(app, settings)
     app.extensions["matmon.guard"] = memory_guard(app, settings)
     connect_database(app, settings)
+    connect_redis(app, settings)
     request_log.register(app)
     add_pages(app, settings)
     watch_memory(app, settings)
@@ -196,6 +198,7 @@ def watch_memory(app: Flask, settings: Settings) -> None:
         limit_mb=settings.memory_limit_mb,
         idle_s=settings.model_idle_s,
         with_text=settings.log_queries,
+        shared=lambda: app.extensions["matmon.shared"],
         own_caches=lambda: {"rate_limit_clients": len(limiter.storage)},
     )
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # `flask run` tells nobody when it begins to serve

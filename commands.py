@@ -13,6 +13,7 @@ import click
 from flask import Flask
 
 from backup_commands import backup_command, export_command, restore_command
+from check_commands import check_command
 from console import LOADING_S, loaded_encoder, need_tables, progress_bar, refuse, semantic
 from encoders.skill_pairs import OWN as SHIPPED_PAIRS
 from encoders.skill_pairs import BadPairs, read_pairs
@@ -44,6 +45,7 @@ def register(app: Flask) -> None:
         restore_command,
         export_command,
         worker_command,
+        check_command,
     ):
         app.cli.add_command(command)
 

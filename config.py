@@ -52,6 +52,10 @@ class Settings:
     db_max_overflow: int = 3
     db_timeout_s: float = 4.0
     rate_limit: str = "60/minute"
+    redis_url: str = field(default="", repr=False)  # it may hold a password
+    redis_tls_verify: bool = True
+    cache_results_s: int = 3_600
+    cache_skills_s: int = 86_400
     default_locale: str = "he"
     trusted_proxies: int = 0
     secure_cookies: bool = False
@@ -108,6 +112,10 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         db_max_overflow=whole(environ, "DB_MAX_OVERFLOW", 3, 0, 50),
         db_timeout_s=float(whole(environ, "DB_TIMEOUT_SECONDS", 4, 1, 600)),
         rate_limit=rate(environ.get("RATE_LIMIT", "60/minute")),
+        redis_url=redis_url(environ.get("REDIS_URL", "")),
+        redis_tls_verify=choice(environ, "REDIS_TLS_VERIFY", "1", ("0", "1")) == "1",
+        cache_results_s=whole(environ, "CACHE_RESULTS_SECONDS", 3_600, 1, 31_536_000),
+        cache_skills_s=whole(environ, "CACHE_SKILLS_SECONDS", 86_400, 1, 31_536_000),
         default_locale=choice(environ, "DEFAULT_LOCALE", "he", ("he", "en")),
         trusted_proxies=whole(environ, "TRUSTED_PROXIES", 1 if "DYNO" in environ or "RENDER" in environ else 0, 0, 5),
         secure_cookies=choice(environ, "SECURE_COOKIES", "0", ("0", "1")) == "1",
@@ -134,6 +142,25 @@ def database_url(given: str, instance: Path) -> str:
     if not given.strip():
         path = instance / "matmon.db"
     return f"sqlite:///{path if path.is_absolute() else ROOT / path}"
+
+
+def redis_url(given: str) -> str:
+    """Return the address of a Redis, or nothing; what is refused is not shown, since it may hold a password."""
+    given = given.strip()
+    if not given:
+        return ""
+    wanted = "it must be redis://HOST:PORT/NUMBER, rediss://… with TLS, or unix:///PATH"
+    try:
+        parts = urlsplit(given)
+        is_place = bool(parts.path if parts.scheme == "unix" else parts.hostname and (parts.port is None or parts.port))
+        number = "" if parts.scheme == "unix" else parts.path.strip("/")
+    except ValueError:
+        raise BadSetting(f"REDIS_URL cannot be read: {wanted}") from None
+    if parts.scheme not in ("redis", "rediss", "unix") or not is_place:
+        raise BadSetting(f"REDIS_URL begins with {parts.scheme + '://' if parts.scheme else 'no scheme'!r}: {wanted}")
+    if not ((number.isascii() and number.isdigit()) or not number):
+        raise BadSetting(f"REDIS_URL names the database {number[:20]!r}: it must be a number, such as /0")
+    return given
 
 
 def address(environ: Mapping[str, str], name: str, is_needed: bool) -> str:

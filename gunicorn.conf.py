@@ -78,7 +78,7 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
-    """Begin the hour's history of memory and take up screenings; with MODEL_LOADING=warm, load the model."""
+    """Begin the history of memory, take up screenings, reach the Redis; with MODEL_LOADING=warm, load the model."""
     from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
     from app import app
@@ -91,5 +91,7 @@ def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     app.extensions["matmon.guard"].start()
     app.extensions["matmon.screener"].wake(TAKE_UP_S)
     app.extensions["matmon.recycling"].is_on = True
+    if shared := app.extensions["matmon.shared"]:
+        shared.connect()
     if app.extensions["matmon.settings"].model_loading == "warm":
         app.extensions["matmon.semantic"].ready(0)

@@ -58,7 +58,7 @@ def skill_aliases() -> Aliases:
 
 def searched(query: Query) -> Results:
     """Return a page of results, and let the operator know how long it took."""
-    results = search(db.session(), query, semantic())
+    results = search(db.session(), query, semantic(), shared=current_app.extensions.get("matmon.results"))
     watch().searches.note(query.mode, query.text, results.total, results.took_ms)
     return results
 

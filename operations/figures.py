@@ -18,6 +18,7 @@ from operations.memory import Memory, memory
 from operations.searches import Search, Searches
 from search.semantic import Semantic
 from utils.memory import MB
+from utils.shared import Shared, SharedFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Figures:
     searches: dict[str, int]
     search_seconds: dict[str, float]
     slowest: tuple[Search, ...]
+    shared: SharedFigures | None = None  # the Redis; None where none is set
 
     @property
     def workers(self) -> int:
@@ -90,6 +92,7 @@ class Watch:
     idle_s: float = 0.0
     with_text: bool = False
     own_caches: Callable[[], Mapping[str, Any]] = dict
+    shared: Callable[[], Shared | None] = lambda: None
     searches: Searches = field(init=False)
     history: History = field(init=False)
     since: float = field(default_factory=time.time)
@@ -111,7 +114,7 @@ class Watch:
         return [*self.history.samples(), self.sample()]
 
     def figures(self) -> Figures:
-        semantic, processes = self.semantic(), own_family()
+        semantic, processes, shared = self.semantic(), own_family(), self.shared()
         used = memory(self.limit_mb, processes)
         return Figures(
             memory=used,
@@ -127,6 +130,7 @@ class Watch:
             searches=dict(self.searches.counts),
             search_seconds={mode: round(value, 3) for mode, value in dict(self.searches.seconds).items()},
             slowest=tuple(self.searches.slowest()),
+            shared=shared.figures() if shared else None,
         )
 
     def caches(self, semantic: Semantic) -> dict[str, float]:

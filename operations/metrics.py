@@ -41,6 +41,7 @@ class _Collected:
         yield from _held(self.figures)
         yield from _guard(self.figures)
         yield from _searches(self.figures)
+        yield from _redis(self.figures)
         yield from _database(self.figures, self.found)
 
 
@@ -135,6 +136,15 @@ def _searches(figures: Figures) -> Iterator[Metric]:
     seconds = [(own(figures, mode=mode), spent) for mode, spent in figures.search_seconds.items()]
     yield from counters("searches", "Searches by mode", counts)
     yield from counters("search_seconds", "Time spent on searches by mode", seconds)
+
+
+def _redis(figures: Figures) -> Iterator[Metric]:
+    shared = figures.shared
+    if shared is None:
+        return
+    yield from gauges("redis_up", "1 while the Redis answers", [(own(figures), float(shared.state == "connected"))])
+    rows = [(own(figures, event=name), count) for name, count in shared.counts.items()]
+    yield from counters("redis_events", "What was asked of the Redis, by how it ended", rows)
 
 
 def _database(figures: Figures, found: Stored | None) -> Iterator[Metric]:

@@ -62,7 +62,9 @@ def sample_json(sample: Sample) -> dict[str, float]:
 def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
     """Return how each part does; `status` is `error` without the database, `degraded` where something is amiss."""
     used, model, guard = figures.memory, figures.model, figures.guard
+    shared = figures.shared
     amiss = used.level != "fine" or model.state == "unavailable" or guard.text_only_left_s > 0
+    amiss = amiss or (shared is not None and (shared.state == "away" or bool(shared.fault)))
     return {
         "status": "error" if found is None else "degraded" if amiss else "ok",
         "up_s": figures.up_s,
@@ -72,6 +74,7 @@ def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
         "memory": asdict(used) | {"level": used.level},
         "model": asdict(model),
         "text_only_left_s": guard.text_only_left_s,
+        "redis": asdict(shared) if shared else None,
         "searches": searches_json(figures),
     }
 

@@ -1,23 +1,32 @@
-"""How often a client may search: counted in this process, in a store that cannot grow past its bound."""
+"""How often a client may search: counted in a store of this process that cannot grow past its bound, or in a Redis."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import OrderedDict
+from hashlib import blake2b
+from typing import Any
 
 from limits.storage import Storage
+
+from utils.shared import Shared
 
 MOST_CLIENTS = 10_000  # some 2 MB; beyond it the clients that were seen first are forgotten
 
 
 class BoundedStorage(Storage):
-    """Fixed windows of counts by client, for Flask-Limiter; its address is `bounded://`."""
+    """Fixed windows of counts by client, for Flask-Limiter; its address is `bounded://`.
+
+    With a Redis that all processes share, its counts hold, and are remembered here: while it is away, this process goes
+    on from the last that it heard.
+    """
 
     STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 - the base class has it so
 
-    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: str) -> None:
-        super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
+    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: Any) -> None:
+        super().__init__(uri, wrap_exceptions=wrap_exceptions)
+        self._shared: Shared | None = options.get("shared")
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._turn = threading.Lock()
 
@@ -33,14 +42,18 @@ class BoundedStorage(Storage):
         return True
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        told = self._shared.count(hashed(key), amount, int(expiry)) if self._shared else None
         with self._turn:
             count, ends = self._current(key)
             if not count:
                 ends = time.time() + expiry
-            self._counts[key] = count + amount, ends
+            count += amount
+            if told is not None:
+                count, ends = told[0], time.time() + told[1]
+            self._counts[key] = count, ends
             while len(self._counts) > MOST_CLIENTS:
                 self._counts.popitem(last=False)
-            return count + amount
+            return count
 
     def _current(self, key: str) -> tuple[int, float]:
         count, ends = self._counts.get(key, (0, 0.0))
@@ -69,3 +82,8 @@ class BoundedStorage(Storage):
     def clear(self, key: str) -> None:
         with self._turn:
             self._counts.pop(key, None)
+
+
+def hashed(key: str) -> str:
+    """Return what stands for a client in a Redis: short, and not its address."""
+    return blake2b(key.encode(), digest_size=16).hexdigest()

@@ -90,6 +90,18 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """One page of a ranking, with what is told of all of it, before the documents are read."""
+
+    page: tuple[Ranked, ...]
+    total: int
+    total_is_exact: bool
+    facets: tuple[Facet, ...]
+    near_tags: tuple[TagScore, ...]
+    semantic_state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """One page of hits, with all that the page shows around them."""
 

@@ -16,7 +16,8 @@ from search.facets import MOST_COUNTED, facets, tags_of
 from search.filters import Filter
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
-from search.results import Hit, Ranked, Ranking, Results, TagScore, Why
+from search.remembered import SharedResults
+from search.results import Found, Hit, Ranked, Ranking, Results, TagScore, Why
 from search.semantic import Semantic
 from search.snippets import Wanted, found_words, marked, snippet
 from search.tags import listing, near_tags, tag_ranking
@@ -30,27 +31,52 @@ WITHOUT_MEANING = Semantic(LazyEncoder(None, "none"))
 SEMANTIC_WAIT_S = 1.5
 
 
-def search(session: Session, query: Query, semantic: Semantic, wait_s: float | None = None) -> Results:
-    """Return a page of results; any query is answered. `wait_s` overrides how long to wait for the model."""
+def search(
+    session: Session,
+    query: Query,
+    semantic: Semantic,
+    wait_s: float | None = None,
+    shared: SharedResults | None = None,
+) -> Results:
+    """Return a page of results; any query is answered. `wait_s` overrides how long to wait for the model.
+
+    What another process found under the same model and data is taken from `shared`; the model is not needed for it.
+    """
     began = time.perf_counter()
     if query.mode != "text":
         semantic.follow(session)
+    key = shared.key(session, query, semantic) if shared else None
+    found = shared.recall(key, query, semantic) if shared and key else None
+    if found is None:
+        found = _page(session, query, semantic, wait_s)
+        if shared and key:
+            shared.keep(key, found, query, semantic)
+    return Results(
+        query=query,
+        hits=hits(session, query, found.page),
+        total=found.total,
+        total_is_exact=found.total_is_exact,
+        facets=found.facets,
+        near_tags=found.near_tags,
+        semantic_state=found.semantic_state,
+        semantic_model=semantic.lazy.model,
+        took_ms=(time.perf_counter() - began) * 1000,
+    )
+
+
+def _page(session: Session, query: Query, semantic: Semantic, wait_s: float | None) -> Found:
     if query.mode in ("semantic", "hybrid") and query.parts().wanted():
         semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
     state, ranking, near = _found(session, query, semantic)
     ranking = _ordered(session, ranking, query)
     shown = ranking.documents[:MOST_SHOWN]
-    page = shown[(query.page - 1) * query.limit : query.page * query.limit]
-    return Results(
-        query=query,
-        hits=hits(session, query, page),
+    return Found(
+        page=tuple(shown[(query.page - 1) * query.limit : query.page * query.limit]),
         total=len(shown),
         total_is_exact=ranking.complete and len(ranking.documents) <= MOST_SHOWN,
-        facets=facets(session, [one.document for one in shown[:MOST_COUNTED]], query.all_tags()),
+        facets=tuple(facets(session, [one.document for one in shown[:MOST_COUNTED]], query.all_tags())),
         near_tags=near,
         semantic_state=state,
-        semantic_model=semantic.lazy.model,
-        took_ms=(time.perf_counter() - began) * 1000,
     )
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -23,6 +24,14 @@ from search.stored import Stored
 from utils.hebrew import stripped
 from utils.kept import Kept
 from utils.vectors import Floats
+
+
+class SharedVectors(Protocol):
+    """Embeddings of queries that processes share, as search.remembered keeps them."""
+
+    def recall(self, model: int, kind: str, words: str, dim: int) -> Floats | None: ...
+    def keep(self, model: int, kind: str, words: str, vector: Floats) -> None: ...
+
 
 MOST_BETWEEN_LOOKS_S = 30.0
 BETWEEN_LOOKS_AT_FOLDER_S = 10.0
@@ -56,6 +65,7 @@ class Semantic:
         self.default_model = encoder.model
         self._idle_s, self.find = idle_s, find
         self._queries = kept_queries() if queries is None else queries
+        self.shared: SharedVectors | None = None  # what other processes know too
         self.after_idle: Callable[[], None] = lambda: None  # what else is let go of when nobody searches
         self._refused: str | None = None
         self._looked_at: tuple[int | None, str] | None = None
@@ -182,14 +192,25 @@ class Semantic:
         return self._vectors(kind, [words], encode)[0]
 
     def _vectors(self, kind: str, texts: Sequence[str], encode: Callable[[Sequence[str]], np.ndarray]) -> list[Floats]:
-        """Return the embeddings of texts, those lacking in the cache encoded together."""
-        found = {text: self._queries.recall((self.model_key, kind, text)) for text in texts}
+        """Return the embeddings of texts: kept here, kept by another process, or else encoded, those together."""
+        model, found = self.model_key, {text: self._queries.recall((self.model_key, kind, text)) for text in texts}
+        for text in [text for text, vector in found.items() if vector is None]:
+            if (theirs := self._shared(model, kind, text)) is not None:
+                found[text] = self._queries.keep((model, kind, text), theirs)
         lacking = [text for text, vector in found.items() if vector is None]
         if lacking:
             for text, vector in zip(lacking, self._encoded(encode, lacking), strict=True):
                 # A copy: a row would keep the whole batch.
-                found[text] = self._queries.keep((self.model_key, kind, text), vector.copy())
+                found[text] = self._queries.keep((model, kind, text), vector.copy())
+                if self.shared and model is not None and model == self.model_key:  # it was not switched meanwhile
+                    self.shared.keep(model, kind, text, vector)
         return [vector for text in texts if (vector := found[text]) is not None]
+
+    def _shared(self, model: int | None, kind: str, text: str) -> Floats | None:
+        """Return what another process kept."""
+        if self.shared is None or model is None or self._manifest is None:
+            return None
+        return self.shared.recall(model, kind, text, self._manifest.dim)
 
     def held_bytes(self) -> dict[str, int]:
         """Return the bytes of each part in memory."""

@@ -45,6 +45,11 @@ def test_nothing_set_is_a_local_run_on_sqlite(tmp_path: Path) -> None:
         ("DB_MAX_OVERFLOW", "0", "db_max_overflow", 0),
         ("RATE_LIMIT", " 5/second ", "rate_limit", "5/second"),
         ("DEFAULT_LOCALE", "en", "default_locale", "en"),
+        ("REDIS_URL", " rediss://:p@host:6380 ", "redis_url", "rediss://:p@host:6380"),
+        ("REDIS_URL", "unix:///run/redis.sock", "redis_url", "unix:///run/redis.sock"),
+        ("REDIS_TLS_VERIFY", "0", "redis_tls_verify", False),
+        ("CACHE_RESULTS_SECONDS", "60", "cache_results_s", 60),
+        ("CACHE_SKILLS_SECONDS", "60", "cache_skills_s", 60),
         ("TRUSTED_PROXIES", "2", "trusted_proxies", 2),
         ("DYNO", "web.1", "trusted_proxies", 1),
         ("RENDER", "true", "trusted_proxies", 1),
@@ -80,6 +85,9 @@ def test_a_setting_is_read(tmp_path: Path, name: str, given: str, field: str, va
         ("SECURE_COOKIES", "yes"),
         ("SEMANTIC_RUNTIME", "torch"),
         ("EMBEDDINGS_BATCH_SIZE", "257"),
+        ("REDIS_TLS_VERIFY", "no"),
+        ("CACHE_RESULTS_SECONDS", "0"),
+        ("CACHE_SKILLS_SECONDS", "1h"),
     ],
 )
 def test_a_bad_value_is_named_with_its_setting(tmp_path: Path, name: str, given: str) -> None:
@@ -111,6 +119,24 @@ def test_a_key_that_no_header_carries_is_refused(tmp_path: Path, given: str) -> 
     with pytest.raises(BadSetting, match="EMBEDDINGS_API_KEY") as caught:
         read(tmp_path, EMBEDDINGS_API_KEY=given)
     assert given not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "host:6379",
+        "http://u:hunter2@host",
+        "redis://",
+        "redis://:hunter2@host:port",
+        "redis://:hunter2@host/one",
+        "unix://",
+    ],
+)
+def test_a_redis_without_an_address_is_refused_and_its_password_not_shown(tmp_path: Path, given: str) -> None:
+    with pytest.raises(BadSetting, match="REDIS_URL") as caught:
+        read(tmp_path, REDIS_URL=given)
+    assert "hunter2" not in str(caught.value)
+    assert "it must be" in str(caught.value)
 
 
 def test_the_settings_of_a_remote_model_are_read(tmp_path: Path) -> None:
@@ -180,6 +206,7 @@ def test_settings_do_not_print_their_secrets(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert found.secret_key not in repr(found)
     assert found.admin_token not in repr(found)
+    assert "hunter2" not in repr(read(tmp_path, REDIS_URL="redis://:hunter2@host"))
 
 
 def test_the_instance_folder_can_be_moved(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from config import ROOT
 
 # From the top down; a module may import its own layer and those below it.
 LAYERS = (
-    {"app", "semantics", "database", "gunicorn.conf"},
+    {"app", "semantics", "database", "sharing", "gunicorn.conf"},
     {"matching_pages", "comparing_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
-    {"commands", "model_commands", "backup_commands", "worker_commands", "console"},
+    {"commands", "model_commands", "backup_commands", "worker_commands", "check_commands", "console"},
     {"routes", "api", "embeddings_server", "request_log", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
@@ -41,13 +41,14 @@ MAY_SEE_A_REQUEST = {
     "writing_api.py",
     "commands.py",
     "model_commands.py",
+    "check_commands.py",
     "console.py",
     "worker_commands.py",
     "embeddings_server.py",
     "request_log.py",
     "migrations/env.py",
 }
-PACKAGES = {"numpy", "sqlalchemy"}
+PACKAGES = {"numpy", "sqlalchemy", "redis"}
 OWN = set().union(*LAYERS) | {"config"}
 
 

@@ -1,0 +1,239 @@
+"""Results shared through a Redis: the same answer at less work, and never of other data or of another model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from encoders.lazy import LazyEncoder
+from indexing.documents import NewDocument, delete_documents, write_documents
+from indexing.embedding import embed
+from models import State, document_number
+from search.query import Query
+from search.remembered import SharedResults, SharedVectors
+from search.results import Results
+from search.search import search
+from search.semantic import Semantic
+from tests.collections import fill, off_side
+from tests.fakes import HashedWords
+from tests.redis_server import RedisServer, serving_redis
+from tests.test_search import counted
+from tests.test_shared import connected_unasked, sharing
+from utils.shared import Shared
+
+QUERIES = (
+    Query("good bread", "text"),
+    Query("good bread", "hybrid"),
+    Query("זכויות עובדים", "semantic"),
+    Query("", "tags", tags=("זכויות",)),
+    Query("bread", "hybrid", sort="title", limit=1, page=2),
+    Query("-bread", "hybrid"),
+    Query("no such word anywhere", "text"),
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with serving_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def shared(server: RedisServer) -> Iterator[Shared]:
+    server.client.flushall()
+    with sharing(server.url) as shared:
+        connected_unasked(shared)
+        yield shared
+
+
+@pytest.fixture
+def kept(shared: Shared) -> SharedResults:
+    return SharedResults(shared, 60)
+
+
+def same(one: Results, other: Results) -> bool:
+    return replace(one, took_ms=0.0) == replace(other, took_ms=0.0)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: f"{query.mode} {query.text}")
+def test_a_shared_answer_is_the_same_in_fewer_statements(
+    session: Session, shared: Shared, kept: SharedResults, query: Query
+) -> None:
+    side = fill(session)
+    side.ready(60)
+    first = search(session, query, side, shared=kept)
+    with counted(session) as statements:
+        again = search(session, query, side, shared=kept)
+    assert same(first, again)
+    assert same(first, search(session, query, side))
+    assert (shared.counts["results_hits"], shared.counts["results_misses"]) == (1, 1)
+    assert len(statements) <= 4
+
+
+def test_a_page_takes_as_many_statements_shared_for_one_hit_as_for_all(session: Session, kept: SharedResults) -> None:
+    side = fill(session)
+    used = []
+    for limit in (1, 10):
+        query = Query("bread עדשים", "text", limit=limit)
+        search(session, query, side, shared=kept)
+        with counted(session) as statements:
+            search(session, query, side, shared=kept)
+        used.append(len(statements))
+    assert used == [3, 3]
+
+
+def test_a_document_that_was_written_changed_or_deleted_is_never_served_as_it_was(
+    session: Session, kept: SharedResults
+) -> None:
+    side = fill(session)
+    side.ready(60)
+
+    def found(words: str) -> list[tuple[str, str]]:
+        hits = search(session, Query(words, "text"), side, shared=kept).hits
+        return [(hit.plain_title, hit.plain_snippet) for hit in hits]
+
+    assert found("telescope") == found("telescope") == []
+    write_documents(session, "house", [NewDocument("sky", "Telescope", "Stars.")])
+    assert found("telescope") == found("telescope") == [("Telescope", "Stars.")]
+    write_documents(session, "house", [NewDocument("sky", "Telescope", "Moons.")])
+    assert found("telescope") == found("telescope") == [("Telescope", "Moons.")]
+    write_documents(session, "house", [NewDocument("sky", "Garden", "Roses.")])
+    assert found("telescope") == found("telescope") == []
+    assert found("roses") == [("Garden", "Roses.")]
+    delete_documents(session, [document_number("house", "sky")])
+    assert found("roses") == found("telescope") == []
+
+
+def test_an_embedding_that_is_made_is_found_at_once(session: Session, kept: SharedResults) -> None:
+    side = fill(session)
+    side.ready(60)
+    write_documents(session, "house", [NewDocument("sky", "Telescope", "Stars through a telescope.")])
+    query = Query("telescope stars", "semantic")
+    assert "sky" not in [hit.id for hit in search(session, query, side, shared=kept).hits]
+    assert side.lazy.encoder
+    embed(session, side.lazy.encoder)
+    assert search(session, query, side, shared=kept).hits[0].id == "sky"
+
+
+def test_a_database_that_was_put_back_at_the_same_version_has_answers_of_its_own(
+    session: Session, kept: SharedResults
+) -> None:
+    side = fill(session)
+    write_documents(session, "house", [NewDocument("sky", "Telescope", "Stars.")])
+    query = Query("telescope", "text")
+    assert search(session, query, side, shared=kept).total == 1
+    delete_documents(session, [document_number("house", "sky")])
+    session.execute(update(State).values(version=State.version - 1))
+    assert search(session, query, side, shared=kept).total == 0
+
+
+def test_results_without_meaning_are_not_served_as_with_it(session: Session, kept: SharedResults) -> None:
+    side = fill(session)
+    loading = Semantic(LazyEncoder(HashedWords, "hashed"), side.model_key, manifest=HashedWords.manifest)
+    query = Query("זכויותיהם של עובדים")
+    words = search(session, query, off_side(), shared=kept)
+    assert words.semantic_state == "off"
+    side.ready(60)
+    whole = search(session, query, side, shared=kept)
+    assert whole.semantic_state == "ready"
+    assert {hit.why.semantic for hit in whole.hits} != {None}
+    assert {hit.why.semantic for hit in words.hits} <= {None}
+    # A process that has not loaded the model shows what another found with it, and need not load it.
+    theirs = search(session, query, loading, shared=kept)
+    assert theirs.hits == whole.hits
+    assert loading.lazy.state == "idle"
+    assert search(session, query, off_side(), shared=kept).hits == words.hits
+
+
+def test_what_was_found_while_the_model_is_away_is_not_kept(
+    session: Session, server: RedisServer, kept: SharedResults
+) -> None:
+    side = fill(session)
+    side.give_back("memory is short", 60)
+    query = Query("זכויות עובדים")
+    assert search(session, query, side, shared=kept).semantic_state == "unavailable"
+    assert server.client.dbsize() == 0
+
+
+def test_each_model_has_answers_of_its_own(session: Session, kept: SharedResults) -> None:
+    side, query = fill(session), Query("bread", "semantic")
+    other = fill(session)
+    other.model_key = 7
+    assert kept.key(session, query, side) != kept.key(session, query, other)
+    assert kept.key(session, Query("bread", "text"), side) == kept.key(session, Query("bread", "text"), other)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"not json", b"[]", b"{}", b'{"page": [[1]], "total": 1, "exact": true, "facets": [], "near": []}', b"[" * 9_000],
+)
+def test_a_value_of_another_version_is_passed_over(
+    session: Session, server: RedisServer, shared: Shared, kept: SharedResults, value: bytes
+) -> None:
+    side, query = fill(session), Query("bread", "text")
+    right = search(session, query, side, shared=kept)
+    (key,) = server.client.keys()
+    server.client.set(key, value)
+    assert same(right, search(session, query, side, shared=kept))
+    assert shared.counts["results_wrong"] == 1
+    assert json.loads(server.client.get(key) or b"")["total"] == right.total
+
+
+def test_nothing_is_found_and_nothing_kept_without_the_redis(session: Session, tmp_path: Path) -> None:
+    away = RedisServer(tmp_path)
+    side = fill(session)
+    with sharing(away.url) as shared:
+        kept = SharedResults(shared, 60)
+        for query in QUERIES:
+            assert same(search(session, query, side, shared=kept), search(session, query, side))
+
+
+def test_an_embedding_of_a_query_is_shared_to_the_bit(server: RedisServer, shared: Shared) -> None:
+    vectors = SharedVectors(shared, 60, 30)
+    vector = HashedWords().encode_queries(["bread"])[0]
+    vectors.keep(5, "query", "לחם", vector)
+    found = vectors.recall(5, "query", "לחם", len(vector))
+    assert found is not None
+    assert found.dtype == np.float32
+    assert np.array_equal(found, vector)
+    assert vectors.recall(6, "query", "לחם", len(vector)) is None
+    assert vectors.recall(5, "tag", "לחם", len(vector)) is None
+    assert vectors.recall(5, "query", "לחם", 7) is None
+    (key,) = server.client.keys()
+    for wrong in (b"short", vector.tobytes() + b"\0\0\0\0", (vector * 2).tobytes(), (vector * np.nan).tobytes()):
+        server.client.set(key, wrong)
+        assert vectors.recall(5, "query", "לחם", len(vector)) is None
+    assert shared.counts["embeddings_wrong"] == 5
+
+
+def test_a_process_does_not_encode_what_another_did(session: Session, shared: Shared) -> None:
+    first, second = fill(session), fill(session)
+    for side in (first, second):
+        side.ready(60)
+        side.shared = SharedVectors(shared, 60, 30)
+    search(session, Query("good bread", "semantic"), first)
+    encoder = second.lazy.encoder
+    assert isinstance(encoder, HashedWords)
+    before = len(encoder.calls)
+    search(session, Query("good bread", "semantic"), second)
+    assert len(encoder.calls) == before
+
+
+def test_a_skill_is_kept_for_a_time_of_its_own(session: Session, server: RedisServer, shared: Shared) -> None:
+    side = fill(session)
+    side.shared = SharedVectors(shared, 600, 30)
+    side.close_tags(session, ["baking bread", "דיור"], None, 10)
+    assert shared.counts["skills_misses"] == 1  # the other is a stored tag
+    (key,) = server.client.keys("*:skills:*")
+    assert 0 < server.client.ttl(key) <= 30
+    other = fill(session)
+    other.shared = side.shared
+    assert other.close_tags(session, ["baking bread"], None, 10) == side.close_tags(session, ["baking bread"], None, 10)
+    assert shared.counts["skills_hits"] == 1

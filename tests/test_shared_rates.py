@@ -1,0 +1,75 @@
+"""Rates that processes share: one count for all of them, and each its own while there is no Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from operations.rates import BoundedStorage
+from tests.conftest import Started
+from tests.redis_server import RedisServer, serving_redis
+from tests.servers import Server, serving
+from tests.test_shared import connected_unasked, sharing
+from tests.waiting import until
+
+
+@pytest.fixture
+def database(started: Started, tmp_path: Path) -> Iterator[str]:
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with serving_redis(tmp_path) as server:
+        yield server
+
+
+def test_two_stores_count_together_and_alone_while_it_is_away(server: RedisServer) -> None:
+    with sharing(server.url) as first, sharing(server.url) as second:
+        one, other = BoundedStorage(shared=first), BoundedStorage(shared=second)
+        for shared in (first, second):
+            connected_unasked(shared)
+        assert [one.incr("a", 60), other.incr("a", 60), one.incr("a", 60)] == [1, 2, 3]
+        assert 0 <= one.get_expiry("a") - other.get_expiry("a") < 1
+        assert (one.get("a"), other.get("a")) == (3, 2)
+        server.kill()
+        # Each goes on from the last that it heard.
+        assert [one.incr("a", 60), one.incr("a", 60), other.incr("a", 60)] == [4, 5, 3]
+        server.start()
+        for shared in (first, second):
+            until(lambda shared=shared: shared.figures().state == "connected", "a connection")  # type: ignore[misc]
+        assert [one.incr("a", 60), other.incr("a", 60)] == [1, 2]
+
+
+def test_a_client_stands_in_the_redis_by_a_number_only(server: RedisServer) -> None:
+    with sharing(server.url) as shared:
+        connected_unasked(shared)
+        BoundedStorage(shared=shared).incr("LIMITS:LIMITER/192.0.2.77/searches/60/1/minute", 60)
+        (key,) = server.client.keys()
+        assert b"192.0.2.77" not in key
+        assert 0 < server.client.ttl(key) <= 60
+
+
+def connected(server: Server) -> bool:
+    return bool(json.loads(server.get("/api/monitoring/health")[1])["redis"]["state"] == "connected")
+
+
+def test_two_servers_on_one_redis_refuse_together(database: str, tmp_path: Path, server: RedisServer) -> None:
+    settings = {"DATABASE_URL": database, "REDIS_URL": server.url, "RATE_LIMIT": "6/hour"}
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    with serving(folders[0], **settings) as first, serving(folders[1], **settings) as second:
+        for one in (first, second):
+            until(lambda one=one: connected(one), "a connection")  # type: ignore[misc]
+        asked = [one.ask("/api/search", q="a").status for _ in range(3) for one in (first, second)]
+        assert asked == [200] * 6
+        assert [one.ask("/api/search", q="a").status for one in (first, second)] == [429, 429]
+        server.kill()
+        # Without it each goes on from what it heard last: here that nobody may ask any more.
+        assert [one.ask("/api/search", q="a").status for one in (first, second)] == [429, 429]
+        assert first.ask("/livez").status == 200
