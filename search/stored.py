@@ -11,13 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest, load_means
 from models import Embedding, TagEmbedding, model_number
 from search.closeness import Closeness
 from search.filters import Filter
+from search.half_index import HalfIndex
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from search.index_choice import IndexChoice, VectorIndex
 from search.meaning import Meaning, Near, best_windows
 from utils.kept import Kept
 from utils.mean_groups import MeanGroups
@@ -51,12 +54,14 @@ WINDOWS_POSTGRESQL = (
 class Stored:
     """What belongs to one model, loaded when it is first asked for; thread-safe."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, vector_index: VectorIndex | None = None) -> None:
         means = load_means(manifest)
         self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
         self.passages, self.questions = MeanGroups(means[0]), MeanGroups(means[1])
         self.closeness = Closeness(manifest, self.questions)
         self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
+        self.choice = IndexChoice(self.model, manifest.dim, vector_index or VectorIndex())
+        self.halves = HalfIndex(self.model, manifest.dim, len(self.passages.means))
         # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
         self.tags = LiveIndex(TAG_SOURCE, self.model, MeanGroups(means[1][:1]), self.questions.centre)
         self.filters: Kept[NDArray[np.int64]] = Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes)
@@ -70,15 +75,29 @@ class Stored:
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
         """Return the documents nearest in meaning that pass the filter, best first."""
-        if not restriction:
-            found = self.documents.nearest(session, meaning.asked, FIRST, THEN)
-        else:
-            found = self._filtered(session, meaning, restriction)
+        found = self._by_pgvector(session, meaning, restriction)
+        if found is None:
+            found = self._in_memory(session, meaning, restriction)
         near = self._rescored(session, meaning, found)
         best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
         return dict(best[:MOST_NEAREST])
 
-    def _filtered(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]]:
+    def _by_pgvector(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]] | None:
+        """Return windows in the order of pgvector's estimate; None where it does not serve."""
+        version = _version(session)
+        if not self.choice.is_pgvector(session, version):
+            return None
+        self.documents.release()
+        try:
+            return self.halves.nearest(session, meaning, restriction, THEN, version)
+        except ProgrammingError:  # the table was dropped a moment ago
+            session.rollback()
+            self.choice.lost()
+            return None
+
+    def _in_memory(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]]:
+        if not restriction:
+            return self.documents.nearest(session, meaning.asked, FIRST, THEN)
         keys = self._keys(session, restriction)
         if len(keys) < NARROW:
             return self.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: keys)
