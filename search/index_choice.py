@@ -53,6 +53,11 @@ class Serving:
     nbytes: int | None = None
 
 
+def version_of(session: Session) -> int:
+    """Return the state's version, which grows with every committed change."""
+    return int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
+
+
 class IndexChoice:
     """The choice for one model, looked at again when the database changed; thread-safe."""
 

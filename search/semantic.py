@@ -54,7 +54,7 @@ class Semantic:
         manifest: Manifest | None = None,
         vector_index: VectorIndex | None = None,
     ) -> None:
-        self._vector_index = vector_index or VectorIndex()
+        self.vector_index = vector_index or VectorIndex()
         self.lazy, self.model_key, self._manifest = encoder, model_key, manifest
         self.default_model = encoder.model
         self._idle_s, self.find = idle_s, find
@@ -202,9 +202,14 @@ class Semantic:
         return self._stored.held_rows() if self._stored else {}
 
     @property
+    def manifest(self) -> Manifest | None:
+        """Return the manifest of the model that stored embeddings are searched with; None where it is not known."""
+        return self._manifest
+
+    @property
     def serving(self) -> Serving:
         """Return which index of embeddings serves, and why, as of the last search by meaning."""
-        return self._stored.choice.serving if self._stored else Serving(self._vector_index.wanted)
+        return self._stored.choice.serving if self._stored else Serving(self.vector_index.wanted)
 
     @property
     def compares_stored(self) -> bool:
@@ -226,7 +231,7 @@ class Semantic:
         with self._lock:
             key = model_number(manifest.name, manifest.checksum)
             if self._stored is None or self._stored.model != key:
-                self._stored = Stored(manifest, self._vector_index)
+                self._stored = Stored(manifest, self.vector_index)
                 self.model_key, self._manifest = key, manifest  # the folder may have been made anew since the start
             return self._stored
 

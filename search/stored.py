@@ -20,7 +20,7 @@ from search.closeness import Closeness
 from search.filters import Filter
 from search.half_index import HalfIndex
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
-from search.index_choice import IndexChoice, VectorIndex
+from search.index_choice import IndexChoice, VectorIndex, version_of
 from search.meaning import Meaning, Near, best_windows
 from utils.kept import Kept
 from utils.mean_groups import MeanGroups
@@ -84,7 +84,7 @@ class Stored:
 
     def _by_pgvector(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]] | None:
         """Return windows in the order of pgvector's estimate; None where it does not serve."""
-        version = _version(session)
+        version = version_of(session)
         if not self.choice.is_pgvector(session, version):
             return None
         self.documents.release()
@@ -112,7 +112,7 @@ class Stored:
 
     def _keys(self, session: Session, restriction: Filter) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
-        name = (_version(session), restriction.key())
+        name = (version_of(session), restriction.key())
         keys = self.filters.recall(name)
         if keys is None:
             keys = self.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
@@ -185,7 +185,7 @@ class Stored:
             return {}
         if among_tags is not None:
             return self._compared(session, vectors, among_tags)
-        version = _version(session)
+        version = version_of(session)
         asked = self.closeness.asked(np.stack(list(vectors.values())))
         near = self.tags.near_each(session, list(asked), TAGS_FIRST, TAGS_OF_EACH)
         found = self._compared(session, vectors, sorted({key for keys in near for key in keys}))
@@ -195,7 +195,7 @@ class Stored:
 
     def kept_close(self, session: Session, keys: Iterable[int]) -> dict[int, dict[int, float]]:
         """Return what `close_tags` said of these keys over all tags, where it did since the last change."""
-        version = _version(session)
+        version = version_of(session)
         found = {key: self.close.recall((version, key)) for key in keys}
         return {key: tags for key, tags in found.items() if tags is not None}
 
@@ -223,10 +223,6 @@ class Stored:
             return {}
         cosines = centred([value for _, value in stored], self.manifest.dim) @ vector + offset
         return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
-
-
-def _version(session: Session) -> int:
-    return int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
 
 
 def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:

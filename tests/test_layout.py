@@ -17,7 +17,7 @@ LAYERS = (
     {"app", "semantics", "database", "gunicorn.conf"},
     {"matching_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
-    {"commands", "model_commands", "backup_commands", "worker_commands", "console"},
+    {"commands", "model_commands", "vector_commands", "backup_commands", "worker_commands", "console"},
     {"routes", "api", "embeddings_server", "request_log", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},
