@@ -50,7 +50,7 @@ def vectors_command(context: click.Context) -> None:
     click.echo(f"{side.lazy.model}: {serving.serves or 'none'}, since {WHY[serving.why]}")
     for line in tables_told(db.session()):
         click.echo(line)
-    if (serving.wanted, serving.serves) == ("pgvector", "memory"):
+    if serving.is_refused:
         click.echo("VECTOR_INDEX=pgvector: searches are served from memory until that is mended", err=True)
         sys.exit(1)
 

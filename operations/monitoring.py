@@ -25,6 +25,7 @@ def memory_json(figures: Figures, history: History, most_samples: int = 0) -> di
         "parts": figures.parts,
         "model": asdict(figures.model),
         "index": figures.index,
+        "vector_index": figures.vector_index.figures(),
         "caches": figures.caches,
         "pool": asdict(figures.pool),
         "guard": asdict(figures.guard),
@@ -63,6 +64,7 @@ def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
     """Return how each part does; `status` is `error` without the database, `degraded` where something is amiss."""
     used, model, guard = figures.memory, figures.model, figures.guard
     amiss = used.level != "fine" or model.state == "unavailable" or guard.text_only_left_s > 0
+    amiss = amiss or figures.vector_index.is_refused
     return {
         "status": "error" if found is None else "degraded" if amiss else "ok",
         "up_s": figures.up_s,
@@ -71,6 +73,7 @@ def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
         "documents": asdict(found) if found else None,
         "memory": asdict(used) | {"level": used.level},
         "model": asdict(model),
+        "vector_index": figures.vector_index.figures(),
         "text_only_left_s": guard.text_only_left_s,
         "searches": searches_json(figures),
     }

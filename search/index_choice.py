@@ -52,6 +52,14 @@ class Serving:
     rows: int | None = None
     nbytes: int | None = None
 
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether pgvector was demanded and does not serve."""
+        return (self.wanted, self.serves) == ("pgvector", "memory")
+
+    def figures(self) -> dict[str, str | int | None]:
+        return {"wanted": self.wanted, "serves": self.serves, "why": self.why, "rows": self.rows, "bytes": self.nbytes}
+
 
 def version_of(session: Session) -> int:
     """Return the state's version, which grows with every committed change."""
@@ -124,7 +132,6 @@ class IndexChoice:
         before, self.serving = self.serving, Serving(self._setting.wanted, serves, why, rows, nbytes)
         if (before.serves, before.why) == (serves, why):
             return
-        is_refused = self._setting.wanted == "pgvector" and serves == "memory"
-        say = log.warning if is_refused else log.info
+        say = log.warning if self.serving.is_refused else log.info
         say("VECTOR_INDEX=%s: the index of embeddings is %s (%s)%s", self._setting.wanted, serves, why,
-            "; what to do: flask --app app vectors" if is_refused else "")  # fmt: skip
+            "; what to do: flask --app app vectors" if self.serving.is_refused else "")  # fmt: skip
