@@ -11,6 +11,7 @@ from search.filters import Filter
 from search.meaning import Meaning
 from utils.halves import half_target, half_width, halves_written
 from utils.kept import Kept
+from utils.pgvector import half_index
 from utils.vectors import Floats, centred
 
 # Below so many documents that pass, all are compared: a graph finds hardly any of them.
@@ -33,6 +34,7 @@ class HalfIndex:
     def __init__(self, model: int, dim: int, groups: int) -> None:
         self._model, self._dim = model, dim
         self._table, self._width = half_table(model), half_width(dim, groups)
+        self.index = half_index(self._table)
         self._counts: Kept[int] = Kept(KEPT_COUNTS)
         self._length: float | None = None
 
