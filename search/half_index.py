@@ -16,7 +16,7 @@ from utils.vectors import Floats, centred
 
 # Below so many documents that pass, all are compared: a graph finds hardly any of them.
 NARROW = 20_000
-SEARCHED = 200  # places that the graph keeps in view (hnsw.ef_search)
+SEARCHED = 300  # places that the graph keeps in view (hnsw.ef_search)
 KEPT_COUNTS = 64
 SAMPLE = 500
 # For this transaction alone. The first scan's order is nearly right, and what is found is rescored anyway; compiling a

@@ -92,16 +92,19 @@ class Vectors:
 
 
 def clustered(count: int, dim: int, queries: int, shares: Mapping[str, float]) -> Vectors:
-    """Return vectors in clusters that share a large mean, as those of texts do; tags on shares of them."""
+    """Return vectors in clusters that share a large mean and spread unevenly, as those of texts do; tags on shares."""
     random = np.random.default_rng(7)
+    spread = random.standard_normal((dim, dim)) * np.exp(-4 * np.arange(dim) / dim)[:, None]
     centres = random.standard_normal((count // 50, dim)).astype(np.float32)
     latent = centres[random.integers(0, len(centres), count)] * 0.8 + random.standard_normal((count, dim))
-    mean = random.standard_normal(dim) * 2.0
+    rows = latent @ spread
+    mean = random.standard_normal(dim)
+    mean *= 2 * np.linalg.norm(rows, axis=1).mean() / np.linalg.norm(mean)
     near = latent[random.integers(0, count, queries)] + 0.5 * random.standard_normal((queries, dim))
     tagged = {name: np.sort(random.choice(count, int(count * share), replace=False)) for name, share in shares.items()}
     keys = np.unique(random.integers(0, 2**62, count + 1_000))[:count]
     random.shuffle(keys)
-    return Vectors(unit(latent + mean), unit(near + mean), keys, tagged)
+    return Vectors(unit(rows + mean), unit(near @ spread + mean), keys, tagged)
 
 
 def unit(rows: NDArray[np.floating]) -> Floats:
