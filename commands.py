@@ -28,6 +28,7 @@ from search.query import MODES, of_mapping
 from search.results import Results
 from search.search import search
 from utils.sql import freshen_statistics
+from vector_commands import vectors_command
 from worker_commands import worker_command
 
 BY_MEANING = frozenset({"hybrid", "semantic"})
@@ -40,6 +41,7 @@ def register(app: Flask) -> None:
         search_command,
         evaluate_command,
         models_command,
+        vectors_command,
         serve_embeddings_command,
         backup_command,
         restore_command,

@@ -41,6 +41,8 @@ class Settings:
     model_retry_s: int = 60
     tag_batch_size: int = 10
     passage_batch_size: int | None = None
+    vector_index: str = "auto"
+    vector_index_memory_mb: int = 32
     memory_limit_mb: int | None = None
     memory_drop_caches_share: float = 0.85
     memory_give_back_share: float = 0.92
@@ -101,6 +103,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         model_retry_s=whole(environ, "MODEL_RETRY_SECONDS", 60, 1, 86_400),
         tag_batch_size=whole(environ, "TAG_BATCH_SIZE", 10, 1, 256),
         passage_batch_size=optional_whole(environ, "PASSAGE_BATCH_SIZE", 1, 256),
+        vector_index=vector_index(environ, url),
+        vector_index_memory_mb=whole(environ, "VECTOR_INDEX_MEMORY_MB", 32, 0, 1_048_576),
         memory_limit_mb=optional_whole(environ, "MEMORY_LIMIT_MB", 64, 1_048_576),
         memory_drop_caches_share=whole(environ, "MEMORY_DROP_CACHES_PERCENT", 85, 1, 100) / 100,
         memory_give_back_share=whole(environ, "MEMORY_GIVE_BACK_PERCENT", 92, 1, 100) / 100,
@@ -160,6 +164,14 @@ def redis_url(given: str) -> str:
         raise BadSetting(f"REDIS_URL begins with {parts.scheme + '://' if parts.scheme else 'no scheme'!r}: {wanted}")
     if not ((number.isascii() and number.isdigit()) or not number):
         raise BadSetting(f"REDIS_URL names the database {number[:20]!r}: it must be a number, such as /0")
+    return given
+
+
+def vector_index(environ: Mapping[str, str], url: str) -> str:
+    """Return where the index of embeddings is wanted; pgvector is PostgreSQL's alone."""
+    given = choice(environ, "VECTOR_INDEX", "auto", ("auto", "memory", "pgvector"))
+    if given == "pgvector" and not url.startswith("postgresql"):
+        raise BadSetting("VECTOR_INDEX='pgvector': with SQLite it must be auto or memory; pgvector needs PostgreSQL")
     return given
 
 

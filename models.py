@@ -48,6 +48,15 @@ def model_number(name: str, checksum: str) -> int:
     return number("model", name, checksum)
 
 
+def half_table(model: int) -> str:
+    """Return the name of the table that has a model's embeddings in half precision, where pgvector indexes them.
+
+    A table a model, since a column of halves has one width. It is made of `embedding` and can be made anew at any time:
+    no migration knows it, and no backup holds it.
+    """
+    return f"vectors_{model}"
+
+
 class Collection(Base):
     """A set of documents under one name; a document belongs to one."""
 

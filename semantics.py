@@ -23,6 +23,7 @@ from operations.guard import Guard
 from operations.memory import memory
 from operations.recycling import Recycling
 from search.chosen import Prepared
+from search.index_choice import VectorIndex
 from search.semantic import Semantic, kept_queries
 from utils.memory import MB, process_memory
 from utils.terms import forget_words
@@ -46,7 +47,8 @@ def semantic_side(app: Flask, settings: Settings) -> Semantic:
     queries = kept_queries(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
     lazy = LazyEncoder(found.load, settings.model_name, settings.model_retry_s)
     find = partial(prepared, app, settings)
-    return Semantic(lazy, found.key, settings.model_idle_s, queries, find, found.manifest)
+    index = VectorIndex(settings.vector_index, settings.vector_index_memory_mb * MB)  # type: ignore[arg-type]
+    return Semantic(lazy, found.key, settings.model_idle_s, queries, find, found.manifest, index)
 
 
 def prepared(app: Flask, settings: Settings, name: str) -> Prepared:

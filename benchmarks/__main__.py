@@ -12,6 +12,7 @@ PARTS = {
     "quality": "Finding: questions over Hebrew passages (HeQ, 476 passages, 1,058 questions)",
     "server": "The server: gunicorn, one worker, four threads, in a hard 512 MB, SQLite",
     "vectors": "The index of embeddings",
+    "pgvector": "The index of embeddings in PostgreSQL (pgvector) beside the one in memory",
     "imports": "Import",
     "matching": "Matching: 2,157 roles (ESCO), 200 synthetic profiles, and a server with 100,000 jobs",
     "screening": "A screening: 10,000 synthetic profiles against one role, SQLite",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from encoders.manifest import Manifest
 from indexing.documents import bump
 from indexing.embedding import register_model, waiting_documents, waiting_tags
+from indexing.halves import drop_halves
 from models import Embedding, Model, State, TagEmbedding
 from utils.sql import among
 
@@ -61,6 +62,7 @@ def switch(session: Session, manifest: Manifest) -> None:
 
 def drop(session: Session, key: int, on_deleted: Callable[[int], object] = lambda _: None) -> None:
     """Delete a model with its embeddings, some documents at a time; a killed run is gone on with by the next."""
+    drop_halves(session, key)
     some = select(Embedding.document_id).where(Embedding.model_id == key).distinct().limit(DOCUMENTS_AT_ONCE)
     while documents := session.execute(some).scalars().all():
         here = (among(Embedding.document_id, documents), Embedding.model_id == key)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from encoders.base import Encoder
 from encoders.manifest import Manifest, load_means
 from indexing.documents import bump
+from indexing.halves import Halves
 from models import Change, Document, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
 from utils.hebrew import stripped
 from utils.sql import among, upsert
@@ -87,7 +88,10 @@ def embed(
     on_progress(progress)
     stop = stop or threading.Event()
     _embed_tags(session, encoder, model, mean[1], progress, on_progress, stop)
-    _embed_documents(session, encoder, model, mean[0], collection, progress, on_progress, stop)
+    halves = Halves(encoder.manifest)
+    _embed_documents(session, encoder, model, mean[0], halves, collection, progress, on_progress, stop)
+    if halves.are_there(session):
+        halves.fill(session)  # what others wrote before there was a table
     return progress
 
 
@@ -137,6 +141,7 @@ def _embed_documents(
     encoder: Encoder,
     model: int,
     mean: np.ndarray,
+    halves: Halves,
     collection: str,
     progress: Progress,
     on_progress: Callable[[Progress], None],
@@ -147,7 +152,7 @@ def _embed_documents(
         while not stop.is_set() and (found := _next_documents(session, model, collection, after, last)):
             session.rollback()
             after = found[-1].id
-            _store(session, model, found, encoder, mean, lambda: on_progress(progress))
+            _store(session, model, found, encoder, mean, halves, lambda: on_progress(progress))
             progress.done += len(found)
             on_progress(progress)
 
@@ -198,6 +203,7 @@ def _store(
     found: Sequence[Any],
     encoder: Encoder,
     mean: np.ndarray,
+    halves: Halves,
     between: Callable[[], None],
 ) -> None:
     parts = [(row, place, *part) for row in found for place, part in enumerate(passages(row.title, row.body))]
@@ -212,7 +218,11 @@ def _store(
     numbers = [row.id for row in found]
     left = set(session.execute(select(Document.id).where(among(Document.id, numbers))).scalars())
     session.execute(delete(Embedding).where(among(Embedding.document_id, numbers), Embedding.model_id == model))
-    session.execute(Embedding.__table__.insert(), [row for row in rows if row["document_id"] in left])  # type: ignore[attr-defined]
+    rows = [row for row in rows if row["document_id"] in left]
+    session.execute(Embedding.__table__.insert(), rows)  # type: ignore[attr-defined]
+    if halves.are_there(session):
+        columns = ("document_id", "window", "content_hash", "vector")
+        halves.replace(session, numbers, [tuple(row[name] for name in columns) for row in rows])
     changes = [{"version": version, "document_id": one} for one in left]
     upsert(session, Change.__table__, changes)  # type: ignore[arg-type]
     session.commit()

@@ -16,6 +16,7 @@ from operations.guarding import Guard, GuardFigures, guard_figures
 from operations.history import History, Sample
 from operations.memory import Memory, memory
 from operations.searches import Search, Searches
+from search.index_choice import Serving
 from search.semantic import Semantic
 from utils.memory import MB
 from utils.shared import Shared, SharedFigures
@@ -52,7 +53,8 @@ class PoolFigures:
 class Figures:
     """The memory and all that has a share in it; model, index, caches, pool and searches are this worker's own.
 
-    `parts` are megabytes by name and add up to what is used; `index` has rows and bytes by name.
+    `parts` are megabytes by name and add up to what is used; `index` has rows and bytes by name; `vector_index` is
+    the one that serves for documents.
     """
 
     memory: Memory
@@ -62,6 +64,7 @@ class Figures:
     parts: dict[str, float]
     model: ModelFigures
     index: dict[str, dict[str, int]]
+    vector_index: Serving
     caches: dict[str, float]
     pool: PoolFigures
     guard: GuardFigures
@@ -124,6 +127,7 @@ class Watch:
             parts=parts(used.used_mb, *self._own_mb(semantic)),
             model=model_figures(semantic, self.idle_s),
             index=index_figures(semantic),
+            vector_index=semantic.serving,
             caches=self.caches(semantic),
             pool=pool_figures(self.pool(), self.most_connections),
             guard=guard_figures(self.guard()),

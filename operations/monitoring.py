@@ -25,6 +25,7 @@ def memory_json(figures: Figures, history: History, most_samples: int = 0) -> di
         "parts": figures.parts,
         "model": asdict(figures.model),
         "index": figures.index,
+        "vector_index": figures.vector_index.figures(),
         "caches": figures.caches,
         "pool": asdict(figures.pool),
         "guard": asdict(figures.guard),
@@ -65,6 +66,7 @@ def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
     shared = figures.shared
     amiss = used.level != "fine" or model.state == "unavailable" or guard.text_only_left_s > 0
     amiss = amiss or (shared is not None and (shared.state == "away" or bool(shared.fault)))
+    amiss = amiss or figures.vector_index.is_refused
     return {
         "status": "error" if found is None else "degraded" if amiss else "ok",
         "up_s": figures.up_s,
@@ -73,6 +75,7 @@ def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
         "documents": asdict(found) if found else None,
         "memory": asdict(used) | {"level": used.level},
         "model": asdict(model),
+        "vector_index": figures.vector_index.figures(),
         "text_only_left_s": guard.text_only_left_s,
         "redis": asdict(shared) if shared else None,
         "searches": searches_json(figures),

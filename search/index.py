@@ -75,6 +75,12 @@ class LiveIndex:
     def nbytes(self) -> int:
         return self._index.nbytes if self._index else 0
 
+    def release(self) -> None:
+        """Let go of the rows: another index serves."""
+        if self._index is not None:
+            with self._lock:
+                self._index, self._version = None, -1
+
     def nearest(
         self,
         session: Session,

@@ -19,6 +19,7 @@ from encoders.turns import EncoderBusy
 from models import model_number, tag_number
 from search.chosen import FOREIGN, Chosen, Prepared, chosen_model
 from search.filters import Filter
+from search.index_choice import Serving, VectorIndex
 from search.meaning import Meaning, Near
 from search.stored import Stored
 from utils.hebrew import stripped
@@ -60,7 +61,9 @@ class Semantic:
         queries: Kept[Floats] | None = None,
         find: Callable[[str], Prepared] | None = None,
         manifest: Manifest | None = None,
+        vector_index: VectorIndex | None = None,
     ) -> None:
+        self.vector_index = vector_index or VectorIndex()
         self.lazy, self.model_key, self._manifest = encoder, model_key, manifest
         self.default_model = encoder.model
         self._idle_s, self.find = idle_s, find
@@ -220,6 +223,16 @@ class Semantic:
         return self._stored.held_rows() if self._stored else {}
 
     @property
+    def manifest(self) -> Manifest | None:
+        """Return the manifest of the model that stored embeddings are searched with; None where it is not known."""
+        return self._manifest
+
+    @property
+    def serving(self) -> Serving:
+        """Return which index of embeddings serves, and why, as of the last search by meaning."""
+        return self._stored.choice.serving if self._stored else Serving(self.vector_index.wanted)
+
+    @property
     def compares_stored(self) -> bool:
         """Tell whether stored embeddings can be compared with one another now, the model loaded or not."""
         return self._known() is not None
@@ -239,7 +252,7 @@ class Semantic:
         with self._lock:
             key = model_number(manifest.name, manifest.checksum)
             if self._stored is None or self._stored.model != key:
-                self._stored = Stored(manifest)
+                self._stored = Stored(manifest, self.vector_index)
                 self.model_key, self._manifest = key, manifest  # the folder may have been made anew since the start
             return self._stored
 

@@ -11,13 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest, load_means
 from models import Embedding, TagEmbedding, model_number
 from search.closeness import Closeness
 from search.filters import Filter
+from search.half_index import HalfIndex
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from search.index_choice import IndexChoice, VectorIndex, version_of
 from search.meaning import Meaning, Near, best_windows
 from utils.kept import Kept
 from utils.mean_groups import MeanGroups
@@ -51,12 +54,14 @@ WINDOWS_POSTGRESQL = (
 class Stored:
     """What belongs to one model, loaded when it is first asked for; thread-safe."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, vector_index: VectorIndex | None = None) -> None:
         means = load_means(manifest)
         self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
         self.passages, self.questions = MeanGroups(means[0]), MeanGroups(means[1])
         self.closeness = Closeness(manifest, self.questions)
         self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
+        self.choice = IndexChoice(self.model, manifest.dim, vector_index or VectorIndex())
+        self.halves = HalfIndex(self.model, manifest.dim, len(self.passages.means))
         # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
         self.tags = LiveIndex(TAG_SOURCE, self.model, MeanGroups(means[1][:1]), self.questions.centre)
         self.filters: Kept[NDArray[np.int64]] = Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes)
@@ -70,15 +75,29 @@ class Stored:
 
     def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
         """Return the documents nearest in meaning that pass the filter, best first."""
-        if not restriction:
-            found = self.documents.nearest(session, meaning.asked, FIRST, THEN)
-        else:
-            found = self._filtered(session, meaning, restriction)
+        found = self._by_pgvector(session, meaning, restriction)
+        if found is None:
+            found = self._in_memory(session, meaning, restriction)
         near = self._rescored(session, meaning, found)
         best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
         return dict(best[:MOST_NEAREST])
 
-    def _filtered(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]]:
+    def _by_pgvector(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]] | None:
+        """Return windows in the order of pgvector's estimate; None where it does not serve."""
+        version = version_of(session)
+        if not self.choice.is_pgvector(session, version):
+            return None
+        self.documents.release()
+        try:
+            return self.halves.nearest(session, meaning, restriction, THEN, version)
+        except ProgrammingError:  # the table was dropped a moment ago
+            session.rollback()
+            self.choice.lost()
+            return None
+
+    def _in_memory(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]]:
+        if not restriction:
+            return self.documents.nearest(session, meaning.asked, FIRST, THEN)
         keys = self._keys(session, restriction)
         if len(keys) < NARROW:
             return self.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: keys)
@@ -93,7 +112,7 @@ class Stored:
 
     def _keys(self, session: Session, restriction: Filter) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
-        name = (_version(session), restriction.key())
+        name = (version_of(session), restriction.key())
         keys = self.filters.recall(name)
         if keys is None:
             keys = self.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
@@ -166,7 +185,7 @@ class Stored:
             return {}
         if among_tags is not None:
             return self._compared(session, vectors, among_tags)
-        version = _version(session)
+        version = version_of(session)
         asked = self.closeness.asked(np.stack(list(vectors.values())))
         near = self.tags.near_each(session, list(asked), TAGS_FIRST, TAGS_OF_EACH)
         found = self._compared(session, vectors, sorted({key for keys in near for key in keys}))
@@ -176,7 +195,7 @@ class Stored:
 
     def kept_close(self, session: Session, keys: Iterable[int]) -> dict[int, dict[int, float]]:
         """Return what `close_tags` said of these keys over all tags, where it did since the last change."""
-        version = _version(session)
+        version = version_of(session)
         found = {key: self.close.recall((version, key)) for key in keys}
         return {key: tags for key, tags in found.items() if tags is not None}
 
@@ -204,10 +223,6 @@ class Stored:
             return {}
         cosines = centred([value for _, value in stored], self.manifest.dim) @ vector + offset
         return dict(zip([tag for tag, _ in stored], cosines.tolist(), strict=True))
-
-
-def _version(session: Session) -> int:
-    return int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
 
 
 def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:

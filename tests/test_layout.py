@@ -17,7 +17,15 @@ LAYERS = (
     {"app", "semantics", "database", "sharing", "gunicorn.conf"},
     {"matching_pages", "comparing_pages", "import_pages", "screening_pages", "kept_pages"}
     | {"matching_api", "writing_api", "screening_api", "kept_api"},
-    {"commands", "model_commands", "backup_commands", "worker_commands", "check_commands", "console"},
+    {
+        "commands",
+        "model_commands",
+        "vector_commands",
+        "backup_commands",
+        "worker_commands",
+        "check_commands",
+        "console",
+    },
     {"routes", "api", "embeddings_server", "request_log", "sessions"},
     {"search", "indexing", "matching", "operations"},
     {"encoders", "models"},

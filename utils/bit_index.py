@@ -19,6 +19,11 @@ GROWTH = 1.25
 BITS_OF_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[None, :], axis=0, bitorder="little").astype(np.float32)
 
 
+def row_bytes(dim: int) -> int:
+    """Return the bytes that an index takes for each row."""
+    return 8 * -(-dim // 64) + 8 + 2 + 3 * 4 + 1  # bits, key, part, three floats, group
+
+
 class BitIndex:
     """Rows of (key, part), such as (document, window); places run from 0 and change when rows are removed."""
 

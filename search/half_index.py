@@ -1,0 +1,85 @@
+"""The nearest windows by pgvector: its graph of halves, or all that pass a filter compared where those are few."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models import half_table
+from search.filters import Filter
+from search.meaning import Meaning
+from utils.halves import half_target, half_width, halves_written
+from utils.kept import Kept
+from utils.pgvector import half_index
+from utils.vectors import Floats, centred
+
+# Below so many documents that pass, all are compared: a graph finds hardly any of them.
+NARROW = 20_000
+SEARCHED = 300  # places that the graph keeps in view (hnsw.ef_search)
+KEPT_COUNTS = 64
+SAMPLE = 500
+# For this transaction alone. The first scan's order is nearly right, and what is found is rescored anyway; compiling a
+# statement would take longer than running it.
+FOR_THIS = (
+    "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '{ef}', true),"
+    " set_config('jit', 'off', true)"
+)
+LENGTHS = "SELECT vector FROM embedding WHERE model_id = :model ORDER BY document_id LIMIT :most"
+
+
+class HalfIndex:
+    """The halves of one model, in the database."""
+
+    def __init__(self, model: int, dim: int, groups: int) -> None:
+        self._model, self._dim = model, dim
+        self._table, self._width = half_table(model), half_width(dim, groups)
+        self.index = half_index(self._table)
+        self._counts: Kept[int] = Kept(KEPT_COUNTS)
+        self._length: float | None = None
+
+    def nearest(
+        self, session: Session, meaning: Meaning, restriction: Filter, most: int, version: int
+    ) -> list[tuple[int, int]]:
+        """Return at most `most` (document, window), nearest first by estimate."""
+        vector, offsets = meaning.asked_of_units(self._mean_length(session, meaning))
+        values = {"target": halves_written([half_target(vector, offsets)])[0], "most": most, **restriction.values}
+        if restriction and self._passing(session, restriction, version) < NARROW:
+            return self._found(session, self.exact(restriction), values)
+        session.execute(text(FOR_THIS.format(ef=SEARCHED)))
+        found = self._found(session, self.graph(restriction), values)
+        if restriction and len(found) < most:
+            # Many pass, and yet few of them are where the query looks.
+            return self._found(session, self.exact(restriction), values)
+        return found
+
+    def graph(self, restriction: Filter) -> str:
+        return self._statement(restriction, "")
+
+    def exact(self, restriction: Filter) -> str:
+        """Return the statement that compares every row: no index knows how to order by a sum."""
+        return self._statement(restriction, " + 0")
+
+    def _statement(self, restriction: Filter, more: str) -> str:
+        return (
+            f'SELECT document_id, "window" FROM {self._table} WHERE true{restriction.sql("document_id")}'
+            f" ORDER BY (half <-> CAST(:target AS halfvec({self._width}))){more} LIMIT :most"
+        )
+
+    def _found(self, session: Session, statement: str, values: dict[str, object]) -> list[tuple[int, int]]:
+        return [(row[0], row[1]) for row in session.execute(text(statement), values)]
+
+    def _passing(self, session: Session, restriction: Filter, version: int) -> int:
+        """Return how many documents pass, counted up to NARROW; kept while nothing changes."""
+        name = (version, restriction.key())
+        count = self._counts.recall(name)
+        return self._counts.keep(name, restriction.count(session, NARROW)) if count is None else count
+
+    def _mean_length(self, session: Session, meaning: Meaning) -> float:
+        """Return the mean length of (x - mean of its language): of some, since keys are spread at random."""
+        if self._length is None:
+            stored = session.execute(text(LENGTHS), {"model": self._model, "most": SAMPLE}).scalars().all()
+            rows: Floats = centred([bytes(one) for one in stored], self._dim)
+            rows = meaning.passages.less_means(rows, meaning.passages.groups(rows))
+            self._length = float(np.linalg.norm(rows, axis=1).mean()) if len(rows) else 1.0
+        return self._length
