@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,20 +13,12 @@ from sqlalchemy.exc import OperationalError
 from app import create_app
 from config import read_settings
 from models import db
+from tests.certificates import certificate
 from tests.conftest import closed, migrate
 from tests.databases import NotToBeHad, PostgresServer, system_programs, unprivileged
 from tests.servers import free_port
 
 SECRETS = {"SECRET_KEY": "a secret of the tests", "ADMIN_TOKEN": "a token of the tests"}
-
-
-def certificate(folder: Path, name: str) -> Path:
-    """Make a key and a certificate of its own for this machine, and return the certificate."""
-    made = folder / f"{name}.crt"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / f"{name}.key"), "-out", str(made)]
-    subprocess.run(command, check=True, capture_output=True)
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +43,7 @@ def server(folder: Path, port: int) -> Iterator[PostgresServer]:
 def started_with_tls(folder: Path, port: int) -> PostgresServer:
     if not shutil.which("openssl"):
         pytest.skip("there is no openssl to make a certificate")
-    shown, key = certificate(folder, "server"), folder / "server.key"
+    shown, key = certificate(folder, "server")
     try:
         owner = unprivileged()
         for path in (folder, *folder.parents[:2], shown, key):
@@ -92,7 +83,7 @@ def test_what_the_address_asks_for_is_kept(database: str, port: int, folder: Pat
 
 
 def test_a_server_that_is_another_is_refused(database: str, port: int, folder: Path, tmp_path: Path) -> None:
-    other = certificate(folder, "other")
+    other, _ = certificate(folder, "other")
     address = f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=verify-full&sslrootcert={other}"
     with pytest.raises(OperationalError, match="certificate verify failed"):
         encrypted(address, tmp_path)

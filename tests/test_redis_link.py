@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import certificate
 from tests.redis_server import RedisServer, answering, serving_redis
 from utils.redis_link import Link
 from utils.shared import LinkFault, Refused
 
-SELF_SIGNED = Path(__file__).parent / "certificates" / "self-signed.pem"
 PING = [("PING",)]
 
 
@@ -26,10 +26,10 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def with_tls(port: int) -> Iterator[str]:
+def with_tls(port: int, folder: Path) -> Iterator[str]:
     """Give the address of a server that passes on to a port what comes by TLS, under a certificate of its own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(SELF_SIGNED)
+    context.load_cert_chain(*certificate(folder, "redis"))
 
     def pass_on(one: socket.socket) -> None:
         with suppress(OSError), context.wrap_socket(one, server_side=True) as outer:
@@ -72,8 +72,10 @@ def test_what_is_refused_is_told_and_the_connection_goes_on(server: RedisServer)
     link.close()
 
 
-def test_a_certificate_that_nobody_signed_is_refused_unless_the_setting_takes_it(server: RedisServer) -> None:
-    with with_tls(server.port) as url:
+def test_a_certificate_that_nobody_signed_is_refused_unless_the_setting_takes_it(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    with with_tls(server.port, tmp_path) as url:
         assert fault(url) == "tls"
         link = Link(url, verify_tls=False)
         assert link.ask(PING, 1.0, 1_000) == [b"PONG"]
