@@ -213,3 +213,11 @@ def test_the_instance_folder_can_be_moved(tmp_path: Path) -> None:
     found = read_settings({"INSTANCE_DIR": str(tmp_path / "elsewhere")})
     assert found.instance_dir == tmp_path / "elsewhere"
     assert found.database_url == f"sqlite:///{tmp_path}/elsewhere/matmon.db"
+
+
+def test_the_index_of_embeddings_is_where_it_can_be(tmp_path: Path) -> None:
+    assert read_settings({}, tmp_path).vector_index == "auto"
+    with pytest.raises(BadSetting, match="with SQLite it must be auto or memory"):
+        read_settings({"VECTOR_INDEX": "pgvector"}, tmp_path)
+    with pytest.raises(BadSetting, match="VECTOR_INDEX='disk': it must be one of auto, memory, pgvector"):
+        read_settings({"VECTOR_INDEX": "disk"}, tmp_path)
