@@ -31,7 +31,6 @@ from search.stored import THEN, Stored
 from tests.conftest import migrate
 from tests.databases import PostgresServer, embedded_programs
 from tests.stored_vectors import Vectors
-from utils.halves import half_target, halves_written
 from utils.memory import MB
 from utils.pgvector import table_state
 
@@ -91,8 +90,7 @@ def server_ms(session: Session, stored: Stored, given: Vectors, tag: str) -> flo
     spent = []
     for meaning in given.meanings(stored)[:50]:
         session.execute(text(FOR_THIS.format(ef=SEARCHED)))
-        target = halves_written([half_target(*meaning.asked_of_units(0.41))])[0]
-        values = {"target": target, "most": THEN, **restriction.values}
+        values = {"target": stored.halves.target(session, meaning), "most": THEN, **restriction.values}
         said = " ".join(session.execute(text(EXPLAIN + statement), values).scalars())
         spent.append(sum(float(one) for one in re.findall(r"(?:Planning|Execution) Time: ([\d.]+)", said)))
     return float(np.median(spent))

@@ -16,7 +16,7 @@ from sqlalchemy.types import Text
 from encoders.manifest import Manifest, load_means
 from indexing.documents import bump
 from models import half_table, model_number
-from utils.halves import half_rows, half_width, halves_written
+from utils.halves import half_groups, half_rows, half_width, halves_written
 from utils.mean_groups import MeanGroups
 from utils.pgvector import table_state
 from utils.sql import among_sql, number_list
@@ -59,7 +59,7 @@ class Halves:
     def __init__(self, manifest: Manifest) -> None:
         self.model = model_number(manifest.name, manifest.checksum)
         self.table, self.dim = half_table(self.model), manifest.dim
-        self._groups = MeanGroups(load_means(manifest)[0])
+        self._groups = half_groups(MeanGroups(load_means(manifest)[0]), bool(manifest.centred_weight))
 
     @property
     def width(self) -> int:

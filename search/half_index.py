@@ -11,6 +11,7 @@ from search.filters import Filter
 from search.meaning import Meaning
 from utils.halves import half_target, half_width, halves_written
 from utils.kept import Kept
+from utils.mean_groups import MeanGroups
 from utils.pgvector import half_index
 from utils.vectors import Floats, centred
 
@@ -31,9 +32,9 @@ LENGTHS = "SELECT vector FROM embedding WHERE model_id = :model ORDER BY documen
 class HalfIndex:
     """The halves of one model, in the database."""
 
-    def __init__(self, model: int, dim: int, groups: int) -> None:
-        self._model, self._dim = model, dim
-        self._table, self._width = half_table(model), half_width(dim, groups)
+    def __init__(self, model: int, groups: MeanGroups) -> None:
+        self._model, self._groups, self._dim = model, groups, len(groups.centre)
+        self._table, self._width = half_table(model), half_width(self._dim, len(groups.means))
         self.index = half_index(self._table)
         self._counts: Kept[int] = Kept(KEPT_COUNTS)
         self._length: float | None = None
@@ -42,8 +43,7 @@ class HalfIndex:
         self, session: Session, meaning: Meaning, restriction: Filter, most: int, version: int
     ) -> list[tuple[int, int]]:
         """Return at most `most` (document, window), nearest first by estimate."""
-        vector, offsets = meaning.asked_of_units(self._mean_length(session, meaning))
-        values = {"target": halves_written([half_target(vector, offsets)])[0], "most": most, **restriction.values}
+        values = {"target": self.target(session, meaning), "most": most, **restriction.values}
         if restriction and self._passing(session, restriction, version) < NARROW:
             return self._found(session, self.exact(restriction), values)
         session.execute(text(FOR_THIS.format(ef=SEARCHED)))
@@ -52,6 +52,11 @@ class HalfIndex:
             # Many pass, and yet few of them are where the query looks.
             return self._found(session, self.exact(restriction), values)
         return found
+
+    def target(self, session: Session, meaning: Meaning) -> str:
+        """Return what the rows are compared with, as pgvector reads it."""
+        vector, offsets = meaning.asked_of_units(self._mean_length(session), self._groups)
+        return halves_written([half_target(vector, offsets)])[0]
 
     def graph(self, restriction: Filter) -> str:
         return self._statement(restriction, "")
@@ -75,11 +80,11 @@ class HalfIndex:
         count = self._counts.recall(name)
         return self._counts.keep(name, restriction.count(session, NARROW)) if count is None else count
 
-    def _mean_length(self, session: Session, meaning: Meaning) -> float:
-        """Return the mean length of (x - mean of its language): of some, since keys are spread at random."""
+    def _mean_length(self, session: Session) -> float:
+        """Return the mean length of (x - mean of its group): of some, since keys are spread at random."""
         if self._length is None:
             stored = session.execute(text(LENGTHS), {"model": self._model, "most": SAMPLE}).scalars().all()
             rows: Floats = centred([bytes(one) for one in stored], self._dim)
-            rows = meaning.passages.less_means(rows, meaning.passages.groups(rows))
+            rows = self._groups.less_means(rows, self._groups.groups(rows))
             self._length = float(np.linalg.norm(rows, axis=1).mean()) if len(rows) else 1.0
         return self._length

@@ -62,10 +62,10 @@ class Meaning:
         vector = self.vector + self.manifest.centred_weight / length * self.direction
         return vector, self.passages.means @ self.vector
 
-    def asked_of_units(self, length: float) -> tuple[Floats, Floats]:
-        """Return the same for rows of (x - its language's mean) made of length 1; `length` is what they had."""
+    def asked_of_units(self, length: float, groups: MeanGroups) -> tuple[Floats, Floats]:
+        """Return the same for rows of (x - the mean of its group) made of length 1; `length` is what they had."""
         vector = length * self.vector + self.manifest.centred_weight * self.direction
-        return vector, self.passages.means @ self.vector
+        return vector, groups.means @ self.vector
 
 
 def best_windows(rows: Sequence[tuple[int, int, int, bytes]], meaning: Meaning) -> dict[int, Near]:

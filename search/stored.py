@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DataError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest, load_means
@@ -22,6 +22,7 @@ from search.half_index import HalfIndex
 from search.index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
 from search.index_choice import IndexChoice, VectorIndex, version_of
 from search.meaning import Meaning, Near, best_windows
+from utils.halves import half_groups
 from utils.kept import Kept
 from utils.mean_groups import MeanGroups
 from utils.sql import among, among_sql, by_dialect, number_list
@@ -61,7 +62,7 @@ class Stored:
         self.closeness = Closeness(manifest, self.questions)
         self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
         self.choice = IndexChoice(self.model, manifest.dim, vector_index or VectorIndex())
-        self.halves = HalfIndex(self.model, manifest.dim, len(self.passages.means))
+        self.halves = HalfIndex(self.model, half_groups(self.passages, bool(manifest.centred_weight)))
         # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
         self.tags = LiveIndex(TAG_SOURCE, self.model, MeanGroups(means[1][:1]), self.questions.centre)
         self.filters: Kept[NDArray[np.int64]] = Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes)
@@ -90,7 +91,7 @@ class Stored:
         self.documents.release()
         try:
             return self.halves.nearest(session, meaning, restriction, THEN, version)
-        except ProgrammingError:  # the table was dropped a moment ago
+        except (ProgrammingError, DataError):  # the table was dropped a moment ago, or is of another width
             session.rollback()
             self.choice.lost()
             return None

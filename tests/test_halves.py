@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-from utils.halves import PLACE, half_rows, half_target, half_width, halves_written
+from utils.halves import PLACE, half_groups, half_rows, half_target, half_width, halves_written
+from utils.mean_groups import MeanGroups
 
 
 def unit_rows(random: np.random.Generator, count: int, dim: int) -> np.ndarray:
@@ -23,6 +24,17 @@ def test_the_nearest_rows_are_those_with_the_greatest_product_and_offset() -> No
     distances = np.linalg.norm(rows - half_target(vector, offsets), axis=1)
     wanted = unit @ vector + offsets[groups]
     assert np.argsort(distances)[:50].tolist() == np.argsort(-wanted)[:50].tolist()
+
+
+def test_without_a_weight_rows_are_the_whole_embeddings() -> None:
+    random = np.random.default_rng(4)
+    whole, means = unit_rows(random, 9, 8), 0.3 * random.standard_normal((3, 8)).astype(np.float32)
+    groups = half_groups(MeanGroups(means), weighs_means=False)
+    centred = whole - means[0]
+    rows = half_rows(groups.less_means(centred, groups.groups(centred)), groups.groups(centred), len(groups.means))
+    assert np.abs(rows - whole).max() < 1e-6
+    weighed = MeanGroups(means)
+    assert half_groups(weighed, weighs_means=True) is weighed
 
 
 def test_one_group_takes_no_place() -> None:

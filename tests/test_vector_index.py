@@ -20,7 +20,6 @@ from search.stored import Stored
 from tests.conftest import Started
 from tests.stored_vectors import Vectors, clustered
 from utils.bit_index import row_bytes
-from utils.halves import half_target, halves_written
 
 ROWS, DIM = 12_000, 192
 SHARES = {"0.1 %": 0.001, "1 %": 0.01, "10 %": 0.1, "100 %": 1.0}
@@ -78,8 +77,7 @@ def test_the_two_give_the_same_scores(built: Built) -> None:
 
 
 def plan(built: Built, stored: Stored, statement: str, values: dict[str, object]) -> str:
-    meaning = built.vectors.meanings(stored)[0]
-    target = halves_written([half_target(*meaning.asked_of_units(0.5))])[0]
+    target = stored.halves.target(built.session, built.vectors.meanings(stored)[0])
     told = built.session.execute(text(f"EXPLAIN {statement}"), {"target": target, "most": 200, **values})
     return "\n".join(told.scalars())
 
