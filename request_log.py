@@ -19,6 +19,7 @@ log = logging.getLogger("matmon.request")
 def register(app: Flask) -> None:
     app.before_request(begin)
     app.after_request(end)
+    app.teardown_request(forget)
 
 
 def begin() -> None:
@@ -37,3 +38,8 @@ def end(response: Response) -> Response:
         more = {"method": request.method, "path": path, "status": response.status_code, "ms": ms}
         log.info("%s %s %s %s ms", *more.values(), extra=more)
     return response
+
+
+def forget(_error: BaseException | None) -> None:
+    """Let no later line of this thread carry the id."""
+    REQUEST_ID.set("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,12 @@ SECRETS = {"SECRET_KEY": "a secret of the tests", "ADMIN_TOKEN": "a token of the
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tls")
+def folder() -> Iterator[Path]:
+    """A folder that the server's own user can reach: those of the tests are their user's alone."""
+    made = Path(tempfile.mkdtemp(prefix="matmon-tls-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +51,9 @@ def started_with_tls(folder: Path, port: int) -> PostgresServer:
     shown, key = certificate(folder, "server")
     try:
         owner = unprivileged()
-        for path in (folder, *folder.parents[:2], shown, key):
-            path.chmod(0o755 if path.is_dir() else 0o600)
-        shutil.chown(key, owner.pw_uid)
-        shutil.chown(shown, owner.pw_uid)
+        for path in (shown, key):
+            path.chmod(0o600)
+            shutil.chown(path, owner.pw_uid)
         listens = ("listen_addresses=127.0.0.1", f"port={port}", "ssl=on")
         files = (f"ssl_cert_file={shown}", f"ssl_key_file={key}")
         return PostgresServer(system_programs(), migrate, settings=(*listens, *files))
