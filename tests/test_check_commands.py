@@ -87,7 +87,7 @@ def test_a_good_redis_is_fine(checked: Checked, sqlite: str, tmp_path: Path) -> 
         assert set(lines(result)) == {"ok"}
         assert "(allkeys-lru)" in result.output
         assert server.client.dbsize() == 0
-        with with_tls(server.port) as url:
+        with with_tls(server.port, tmp_path) as url:
             assert "REDIS_TLS_VERIFY=0" in checked("redis", sqlite, redis_url=url).output
             trusting = checked("redis", sqlite, redis_url=url, redis_tls_verify=False)
             assert trusting.exit_code == 0, trusting.output
