@@ -22,9 +22,15 @@ from matching.learning import readings
 from matching.matrix import jobs_matrix, people_matrix
 from matching.named import named_skills
 from matching.recommend import recommend
+from matching.screenings import listed
 from models import db
+from search.filters import Filter
+from search.kept import keep, kept, looked_at, version
+from search.query import Query
 from search.semantic import Semantic
+from search.text import TextQuery
 from tests.collections import fill
+from tests.screened import found, ranked
 from utils.sql import dialect, freshen_statistics
 
 KNOWN = aliases()
@@ -137,8 +143,24 @@ def read_about(session: Session, _side: Semantic) -> None:
     assert readings(session, [f"skill {n} of many" for n in range(20)], ["jobs", "people"], KNOWN)
 
 
+def profiles_ranked(session: Session, side: Semantic) -> None:
+    one = ranked(session, side, "job3")
+    assert found(session, one)
+    assert not found(session, one, "skill=skill+1+of+many&not_skill=cooking&status=shortlisted&language=he&sort=title")
+    assert listed(session, 1)
+
+
+def searches_kept(session: Session, _side: Semantic) -> None:
+    one = keep(session, 1, "a search", "/text?q=many")
+    looked_at(session, one)
+    assert kept(session, 1)
+    since = Query(text="many", since=version(session) - 1)
+    assert TextQuery(session, since.parts()).matches(Filter.of(since)).documents.tolist() is not None
+
+
 ASKED: tuple[Callable[[Session, Semantic], None], ...] = (
     recommended, recommended_by_text, compared, found_by_title, found_in_text, jobs_beside, people_beside, read_about,
+    profiles_ranked, searches_kept,
 )  # fmt: skip
 
 
