@@ -32,6 +32,7 @@ def settings_for(url: str, folder: Path, **changes: Any) -> Settings:
         "instance_dir": folder,
         "semantic_model": "none",
         "check_sessions": True,
+        "memory_limit_mb": 4_096,  # the process of the tests is no server: late in a run it holds over 400 MB
     }
     return Settings(**(values | changes))
 
