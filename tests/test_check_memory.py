@@ -7,26 +7,20 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from config import ROOT
-from operations.asking import NotAnswered, figures_at, whole
-from tests.servers import Server, free_port, serving
+from tests.memory_checks import SCRIPT, check, command, environ, report
+from tests.other_servers import GOOD, answering, telling
+from tests.servers import Server, serving
 from tests.waiting import until
 
-SCRIPT = ROOT / "scripts" / "check_memory.py"
 # Everything is imported before: nobody may not read the interpreter's own folder where that is root's.
 AS_NOBODY = """
 import encodings.idna, os, sys
@@ -48,27 +42,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def instance(server: Server) -> Path:
     return server.folder
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, str(SCRIPT), *arguments]
-
-
-def environ(instance: Path, **more: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "INSTANCE_DIR": str(instance), **more}
-
-
-def check(instance: Path, *arguments: str, cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
-    """Run the script from a folder that is not the project's."""
-    run = command(*arguments)
-    ended = subprocess.run(run, cwd=cwd, env=environ(instance), capture_output=True, text=True, check=False, timeout=60)
-    assert "Traceback" not in ended.stderr, ended.stderr
-    return ended
-
-
-def report(instance: Path, *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(check(instance, "--json", *arguments).stdout)
-    return found
 
 
 def test_it_finds_the_server_by_its_pid_file_and_shows_every_process(server: Server, instance: Path) -> None:
@@ -284,110 +257,6 @@ def test_it_needs_neither_the_settings_nor_the_app(instance: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", seen], env=given, capture_output=True, text=True, check=False)
     assert ended.returncode == 0
     assert not {"config", "app", "flask", "sqlalchemy", "numpy"} & set(ended.stderr.split())
-
-
-class Answering(BaseHTTPRequestHandler):
-    """Answers what it was told to."""
-
-    body, kind, status = b"", "application/json", 200
-
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.send_header("Content-Type", self.kind)
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class Dripping(Answering):
-    """Sends a byte now and then, so that no read ever waits long."""
-
-    def do_GET(self) -> None:
-        try:
-            while True:
-                self.wfile.write(b"H")
-                time.sleep(0.01)
-        except OSError:
-            return
-
-
-@contextmanager
-def answering(kind: type[Answering]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def telling(body: bytes, kind: str = "application/json", status: int = 200) -> type[Answering]:
-    return type("Telling", (Answering,), {"body": body, "kind": kind, "status": status})
-
-
-GOOD: dict[str, Any] = {
-    "used_mb": 100.0, "limit_mb": 512.0, "worker": 2, "source": "control group", "parts": {"application": 100.0},
-    "group": None, "processes": [], "model": {"name": "a\x1b[2Jb", "state": "idle"}, "index": {}, "caches": {},
-    "pool": {}, "guard": {},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "status", "said"),
-    [
-        (b"<!doctype html><p>Welcome", "text/html", 200, "text/html"),
-        (b"{}", "application/json", 404, "404"),
-        (b"[" * 100_000, "application/json", 200, "not figures"),
-        (b"[]", "application/json", 200, "not this site's"),
-        (b'{"status": "up"}', "application/json", 200, "not this site's"),
-        (json.dumps(GOOD | {"used_mb": float("nan")}).encode(), "application/json", 200, "not this site's"),
-        (json.dumps(GOOD | {"limit_mb": 0}).encode(), "application/json", 200, "not this site's"),
-        (json.dumps(GOOD | {"processes": [{"pid": "x"}]}).encode(), "application/json", 200, "not this site's"),
-        (json.dumps(GOOD | {"model": None}).encode(), "application/json", 200, "not this site's"),
-        (b"\xff\xfe", "text/plain", 200, "text/plain"),
-    ],
-)
-def test_an_address_that_answers_something_else_is_no_running_site(
-    tmp_path: Path, body: bytes, kind: str, status: int, said: str
-) -> None:
-    with answering(telling(body, kind, status)) as address:
-        ended = check(tmp_path, "--url", address)
-    assert ended.returncode == 3
-    assert said in ended.stderr
-
-
-def test_what_another_machine_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    with answering(telling(json.dumps(GOOD).encode())) as address:
-        ended = check(tmp_path, "--url", address)
-    assert ended.returncode == 0
-    assert "\x1b" not in ended.stdout
-    assert "a?[2Jb: idle" in ended.stdout
-
-
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "ftp://127.0.0.1", "http://[", "file:///etc/passwd"])
-def test_an_address_where_nothing_answers_is_no_running_site(tmp_path: Path, address: str) -> None:
-    assert check(tmp_path, "--url", address.format(port=free_port())).returncode == 3
-
-
-def test_a_slow_address_is_given_up_however_it_is_slow() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NotAnswered, match=r"within 0\.3 s"):
-        figures_at(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.3)
-    with answering(Dripping) as address, pytest.raises(NotAnswered):
-        figures_at(address, 0.3)
-
-
-def test_an_address_may_be_given_as_people_say_it() -> None:
-    path = "/api/monitoring/memory"
-    assert whole("example.org") == f"https://example.org{path}"
-    assert whole("localhost:5000") == f"http://localhost:5000{path}"
-    assert whole("http://a.example/") == f"http://a.example{path}"
-    assert whole(f"https://a.example{path}") == f"https://a.example{path}"
 
 
 def test_another_server_at_the_address_is_not_taken_for_this_one(server: Server, instance: Path) -> None:
