@@ -33,10 +33,14 @@ def figures_at(base: str, wait_s: float = WAIT_S) -> dict[str, Any]:
     asking = threading.Thread(target=lambda: found.append(_answer(address, wait_s)), daemon=True)
     asking.start()
     asking.join(wait_s)
-    answer = found[0] if found else NotAnswered(f"{address} did not answer within {wait_s:g} s")
+    answer = found[0] if found else silent(address, wait_s)
     if isinstance(answer, NotAnswered):
         raise answer
     return answer
+
+
+def silent(address: str, wait_s: float) -> NotAnswered:
+    return NotAnswered(f"{address} did not answer within {wait_s:g} s")
 
 
 def whole(base: str) -> str:
@@ -58,7 +62,11 @@ def _answer(address: str, wait_s: float) -> dict[str, Any] | NotAnswered:
         with error:
             return NotAnswered(f"{address} answered {error.code}")
     except (OSError, ValueError, HTTPException) as error:  # no such host, refused, no address, no HTTP
-        return NotAnswered(f"{address} cannot be reached: {getattr(error, 'reason', None) or repr(error)}")
+        reason = getattr(error, "reason", None) or error
+        # The socket's own time-out, where it came before that of the thread that waits.
+        if isinstance(reason, TimeoutError):
+            return silent(address, wait_s)
+        return NotAnswered(f"{address} cannot be reached: {reason if reason is not error else repr(error)}")
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
