@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlencode
 
 from matching.columns import LONGEST_VALUE, Column
 from matching.screenings import STATUSES
-from search.query import LAST_VERSION, clean, names, within
+from search.query import LAST_VERSION, clean, names, spelled, within
 
 PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 20, 100, 5_000
 MOST_NARROWED = 12  # columns that one address may narrow by
@@ -90,13 +90,10 @@ class Listing:
             "limit": "" if self.limit == PAGE_LIMIT else self.limit,
             "since": self.since or "",
         }
-        return {k: v for k, v in (values | changes).items() if v not in ("", None, []) and (k, v) != ("page", 1)}
+        return spelled(values | changes)
 
     def address(self, **changes: object) -> str:
         return urlencode(self.args(**changes), doseq=True)
-
-    def on_page(self, page: int) -> Listing:
-        return replace(self, page=page)
 
 
 def _chosen(args: Args, known: Mapping[str, Column]) -> dict[str, tuple[str, ...]]:

@@ -30,6 +30,11 @@ class Args(Protocol):
     def getlist(self, key: str, /) -> list[str]: ...
 
 
+def spelled(values: Mapping[str, object]) -> dict[str, object]:
+    """Return what an address has to say: nothing that is empty, and not the first page."""
+    return {name: one for name, one in values.items() if one not in ("", None, []) and (name, one) != ("page", 1)}
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One search. `text` is as typed; the parts below it are read from it and from the address."""
@@ -89,7 +94,7 @@ class Query:
             "limit": "" if self.limit == PAGE_LIMIT else self.limit,
             "since": self.since or "",
         }
-        return {k: v for k, v in (values | changes).items() if v not in ("", None, []) and (k, v) != ("page", 1)}
+        return spelled(values | changes)
 
     def address(self, **changes: object) -> str:
         return urlencode(self.args(**changes), doseq=True)

@@ -20,7 +20,8 @@ from utils.sql import among, by_dialect
 from utils.terms import gram_id, stem_id, title_id
 
 MOST_CANDIDATES = 2_000
-IN_PARTS = {"yield_per": 500}
+PART = 500
+IN_PARTS = {"yield_per": PART}
 # Searches that read and score candidates at a time: more would be no quicker, with one interpreter, and hold more.
 _turns = BoundedSemaphore(2)
 STEM_FIELD, GRAM_FIELD, TITLE_FIELD = 0, 1, 2
@@ -137,7 +138,7 @@ class TextQuery:
         rows = select(Words.document_id, Words.stems, Words.grams, Words.titles, Words.terms)
         found = self._session.execute(rows.where(among(Words.document_id, documents)).execution_options(**IN_PARTS))
         scores: dict[int, float] = {}
-        for part in found.partitions():
+        for part in found.partitions(PART):
             scores.update(self._scored(part))
         return scores
 
@@ -183,7 +184,7 @@ class TextQuery:
         asked = text(statement.format(restriction=restriction.sql("w.document_id")))
         count = 0
         with _turns:
-            for part in self._session.execute(asked, values, execution_options=IN_PARTS).partitions():
+            for part in self._session.execute(asked, values, execution_options=IN_PARTS).partitions(PART):
                 count += len(part)
                 found.update(self._scored([row for row in part if row[0] not in found]))
         return count

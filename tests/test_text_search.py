@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -177,3 +178,17 @@ def test_of_a_common_word_the_candidates_are_bounded_and_it_is_said(session: Ses
     assert (len(common.documents), common.complete) == (MOST_CANDIDATES, False)
     assert (len(rare.documents), rare.complete) == (1, True)
     assert found(session, "חוק הצפרדעים")[0] == "rare"
+
+
+def test_candidates_are_scored_many_at_a_time(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(session, *(document(str(n), "אבן", "אבן על אבן") for n in range(40)))
+    sizes: list[int] = []
+    usual = TextQuery._scored
+
+    def counted(self: TextQuery, rows: Any) -> dict[int, float]:
+        sizes.append(len(rows))
+        return usual(self, rows)
+
+    monkeypatch.setattr(TextQuery, "_scored", counted)
+    assert len(found(session, "אבן")) == 40
+    assert max(sizes) == 40
