@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -13,31 +14,31 @@ from matching.aliases import Aliases
 from matching.skills import skill
 from models import number, tag_number
 from utils.hebrew import is_hebrew
-from utils.sql import among_sql, by_dialect, number_list
+from utils.sql import by_dialect, number_list
 
 MOST_MISSING, MOST_DOCUMENTS = 20, 2
-MOST_LOOKED_AT = 20_000  # documents with a tag, among which those of other collections are looked for
+MOST_LOOKED_AT = 20_000  # documents with a tag, among which those of another collection are looked for
+MOST_COUNTS, MOST_PLACES = 1_000, 60
 
-# From the skills to the collections that have them as a tag, by their counts, and only then to the documents.
-SQLITE = """
-SELECT json_extract(given.value, '$[0]'), document.own_id, document.title, collection.name
-FROM json_each(:given) given CROSS JOIN collection CROSS JOIN tag_count
-  ON tag_count.collection_id = collection.id AND tag_count.tag_id = json_extract(given.value, '$[1]')
-CROSS JOIN document ON document.id IN (
-  SELECT document.id FROM (SELECT document_id FROM document_tag WHERE tag_id = tag_count.tag_id LIMIT :looked) tagged
-  CROSS JOIN document ON document.id = tagged.document_id AND document.collection_id = collection.id LIMIT :most)
-WHERE NOT {apart}
+# From the tags to the collections that have them: the key of the counts begins with the collection.
+COUNTS_SQLITE = """
+SELECT tag_count.tag_id, tag_count.documents, collection.id, collection.name FROM json_each(:tags) given
+CROSS JOIN collection CROSS JOIN tag_count ON tag_count.collection_id = collection.id AND tag_count.tag_id = given.value
+ORDER BY 1, 3 LIMIT :most
 """
-POSTGRESQL = """
-SELECT CAST(given.value ->> 0 AS integer), found.own_id, found.title, collection.name
-FROM jsonb_array_elements(CAST(:given AS jsonb)) AS given(value) CROSS JOIN collection JOIN tag_count
-  ON tag_count.collection_id = collection.id AND tag_count.tag_id = CAST(given.value ->> 1 AS bigint)
+COUNTS_POSTGRESQL = """
+SELECT given.tag, counted.documents, collection.id, collection.name FROM unnest(:tags) given(tag) CROSS JOIN collection
 CROSS JOIN LATERAL (
-  SELECT document.own_id, document.title
-  FROM (SELECT document_id FROM document_tag WHERE tag_id = tag_count.tag_id LIMIT :looked) tagged
-  JOIN document ON document.id = tagged.document_id AND document.collection_id = collection.id LIMIT :most) found
-WHERE NOT {apart}
+  SELECT documents FROM tag_count WHERE collection_id = collection.id AND tag_id = given.tag LIMIT 1) counted
+ORDER BY 1, 3 LIMIT :most
 """
+# A row of this for each tag of a collection: nothing is joined to what it depends on, which no database of several
+# servers could spread.
+TAGGED = (
+    "SELECT * FROM (SELECT {place} AS place, document.own_id, document.title FROM document_tag JOIN document"
+    " ON document.id = document_tag.document_id WHERE document_tag.tag_id = {tag}"
+    " AND document.collection_id = {collection} LIMIT {most}) found_{place}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +60,53 @@ def readings(
     """Return documents that have a missing skill, or another name of it, as a tag, two of each at most.
 
     Of the first MOST_MISSING skills; those without a document are left out. The collections `apart_from`, such as the
-    jobs themselves, are not looked at. One statement.
+    jobs themselves, are not looked at. Two statements at most.
     """
     asked = list(dict.fromkeys(missing))[:MOST_MISSING]
-    given = [[place, tag] for place, name in enumerate(asked) for tag in _tags(name, aliases)]
-    if not given:
-        return {}
-    values = {"given": json.dumps(given), "most": MOST_DOCUMENTS, "looked": MOST_LOOKED_AT}
-    apart = number_list("apart", [number("collection", one) for one in apart_from])
-    statement = by_dialect(session, sqlite=SQLITE, postgresql=POSTGRESQL)
-    statement = statement.format(apart=among_sql(session, "collection.id", "apart"))
-    rows = session.execute(text(statement).bindparams(apart), values)
+    named = {tag: name for name in reversed(asked) for tag in _tags(name, aliases)}
+    places = _places(session, list(named), {number("collection", one) for one in apart_from})
     found: dict[str, dict[Reading, None]] = {}
-    for place, own_id, title, collection in rows:
-        found.setdefault(asked[place], {})[Reading(collection, own_id, title)] = None
+    for place, own_id, title in _tagged(session, places):
+        found.setdefault(named[places[place].tag], {})[Reading(places[place].collection, own_id, title)] = None
     ordered = {name: sorted(found[name], key=lambda one: (one.collection, one.id)) for name in asked if name in found}
     return {name: tuple(each[:MOST_DOCUMENTS]) for name, each in ordered.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A tag in a collection."""
+
+    tag: int
+    collection_id: int
+    collection: str
+
+
+def _places(session: Session, tags: Sequence[int], apart: Container[int]) -> list[_Place]:
+    """Return where the tags are found soon: their documents' keys are hashes, so that collections lie evenly mixed."""
+    if not tags:
+        return []
+    counts = text(by_dialect(session, sqlite=COUNTS_SQLITE, postgresql=COUNTS_POSTGRESQL))
+    rows = session.execute(counts.bindparams(number_list("tags", tags)), {"most": MOST_COUNTS}).all()
+    every: Counter[int] = Counter()
+    for tag, documents, _, _ in rows:
+        every[tag] += documents
+    near = [
+        _Place(tag, collection, name)
+        for tag, documents, collection, name in rows
+        if collection not in apart and documents * MOST_LOOKED_AT >= every[tag]
+    ]
+    return near[:MOST_PLACES]
+
+
+def _tagged(session: Session, places: Sequence[_Place]) -> Sequence[Any]:
+    """Return (place, own id, title) of some documents of each place."""
+    if not places:
+        return []
+    each = [
+        TAGGED.format(place=number, tag=one.tag, collection=one.collection_id, most=MOST_DOCUMENTS)
+        for number, one in enumerate(places)
+    ]
+    return session.execute(text(" UNION ALL ".join(each))).all()
 
 
 def _tags(name: str, aliases: Aliases) -> list[int]:

@@ -1,4 +1,4 @@
-"""A missing skill is explained by documents of other collections that have it as a tag, in one statement."""
+"""A missing skill is explained by documents of other collections that have it as a tag, found in few statements."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ def test_aliases_are_followed(session: Session) -> None:
     assert (only.id, only.direction) == ("sheets", "rtl")
 
 
-def test_it_takes_one_statement_and_no_more_than_some_skills(session: Session) -> None:
+def test_it_takes_two_statements_and_no_more_than_some_skills(session: Session) -> None:
     write(session)
     with counted() as said:
         found = readings(session, [f"skill {n}" for n in range(MOST_MISSING)] + ["Python"], ["jobs"], KNOWN)
     assert (found, len(said)) == ({}, 1)
+    with counted() as said:
+        assert len(readings(session, ["Python", "SQL", "javascript"], ["jobs"], KNOWN)) == 3
+    assert len(said) == 2
     assert readings(session, [], ["jobs"], KNOWN) == {}
