@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from config import ROOT, Settings
 
@@ -45,8 +46,10 @@ def run(settings: Settings, *arguments: str | Path, under: Sequence[str] = ()) -
     )
 
 
-def start(settings: Settings, *arguments: str | Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command(*arguments), cwd=ROOT, env=environment(settings), stdout=subprocess.DEVNULL)
+def start(settings: Settings, *arguments: str | Path, log: Path = Path(os.devnull)) -> subprocess.Popen[bytes]:
+    with log.open("ab") as file:
+        where: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": file}
+        return subprocess.Popen(command(*arguments), cwd=ROOT, env=environment(settings), **where)
 
 
 def peak_rss_mb(settings: Settings, *arguments: str | Path) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -47,8 +48,11 @@ def two_sites(settings: Settings) -> Iterator[list[Server]]:
 
 @contextmanager
 def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    process = commands.start(settings, "worker")
+    """Give a worker that is at work: before, a signal ends it as it ends any program that starts."""
+    log = settings.instance_dir / f"worker-{uuid4()}.log"
+    process = commands.start(settings, "worker", log=log)
     try:
+        until(lambda: "The worker looks for" in log.read_text(encoding="utf-8"), "the worker's beginning")
         yield process
     finally:
         process.terminate()
