@@ -14,6 +14,7 @@ from flask import Flask
 
 from backup_commands import backup_command, export_command, restore_command
 from check_commands import check_command
+from cluster_commands import cluster_command
 from console import LOADING_S, loaded_encoder, need_tables, progress_bar, refuse, semantic
 from encoders.skill_pairs import OWN as SHIPPED_PAIRS
 from encoders.skill_pairs import BadPairs, read_pairs
@@ -42,6 +43,7 @@ def register(app: Flask) -> None:
         evaluate_command,
         models_command,
         vectors_command,
+        cluster_command,
         serve_embeddings_command,
         backup_command,
         restore_command,

@@ -14,6 +14,7 @@ from utils.sql import BigKey, BinaryText
 
 # Versions that a running process may be behind before it reads everything anew.
 KEPT_CHANGES = 50_000
+HALF_TABLES = "vectors_"
 
 
 class Base(DeclarativeBase):
@@ -54,7 +55,7 @@ def half_table(model: int) -> str:
     A table a model, since a column of halves has one width. It is made of `embedding` and can be made anew at any time:
     no migration knows it, and no backup holds it.
     """
-    return f"vectors_{model}"
+    return f"{HALF_TABLES}{model}"
 
 
 class Collection(Base):

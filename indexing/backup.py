@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from indexing.archive import new_archive, written
 from indexing.stored import stored_documents
 from models import Base, Document, State
+from utils.citus import is_spread
 from utils.sql import dialect
 
 ROWS_AT_ONCE = 500
@@ -29,18 +30,29 @@ def plain_tables() -> list[Table]:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Session]:
-    """Give a session that sees the database as it is now, whatever is written meanwhile."""
+    """Give a session that sees the database as it is now, whatever is written meanwhile.
+
+    Several servers have no moment in common: there the writers of documents wait, in line for the state's row.
+    """
     options: dict[str, Any] = {}
-    if engine.dialect.name == "postgresql":
+    waits = are_several(engine)
+    if engine.dialect.name == "postgresql" and not waits:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection, Session(connection) as session:
         if dialect(session) == "sqlite":
             session.execute(text("BEGIN"))  # the driver begins by itself only where something is written
-        session.execute(select(State.version))  # a moment begins with its first read
+        moment = select(State.version)  # which begins with its first read
+        session.execute(moment.with_for_update() if waits else moment)
         try:
             yield session
         finally:
             session.rollback()
+
+
+def are_several(engine: Engine) -> bool:
+    """Tell whether the documents are spread over several servers."""
+    with engine.connect() as connection:
+        return is_spread(connection)
 
 
 def backup(engine: Engine, path: Path, on_rows: Callable[[int], None] = lambda _: None) -> int:

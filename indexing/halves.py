@@ -16,6 +16,7 @@ from sqlalchemy.types import Text
 from encoders.manifest import Manifest, load_means
 from indexing.documents import bump
 from models import half_table, model_number
+from utils import citus
 from utils.halves import half_groups, half_rows, half_width, halves_written
 from utils.mean_groups import MeanGroups
 from utils.pgvector import table_state
@@ -28,9 +29,11 @@ Row = tuple[int, int, bytes, bytes]
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS {table} (
-  document_id bigint NOT NULL REFERENCES document (id) ON DELETE CASCADE, "window" smallint NOT NULL,
+  document_id bigint NOT NULL, "window" smallint NOT NULL,
   content_hash bytea NOT NULL, half halfvec({width}) NOT NULL, PRIMARY KEY (document_id, "window"))
 """
+SPREAD = "SELECT create_distributed_table('{table}', 'document_id', colocate_with => 'document')"
+HANGS = "ALTER TABLE {table} ADD FOREIGN KEY (document_id) REFERENCES document (id) ON DELETE CASCADE"
 MISSING = """
 FROM embedding e WHERE e.model_id = :model AND NOT EXISTS (
   SELECT 1 FROM {table} v
@@ -70,7 +73,12 @@ class Halves:
         return table_state(session, self.table) is not None
 
     def make(self, session: Session) -> None:
-        session.execute(text(TABLE.format(table=self.table, width=self.width)))
+        """Make the table if it is not there, on the servers that have the documents."""
+        if not self.are_there(session):
+            session.execute(text(TABLE.format(table=self.table, width=self.width)))
+            if citus.is_spread(session):
+                session.execute(text(SPREAD.format(table=self.table)))
+            session.execute(text(HANGS.format(table=self.table)))
         session.commit()
 
     def missing(self, session: Session) -> int:

@@ -31,6 +31,7 @@ def holdings(session: Session, semantic: Semantic) -> Stored | None:
     """Return what the database holds; None where it does not answer."""
     model = semantic.model_key
     try:
+        session.execute(select(Document.id).limit(1))  # where documents are on several servers: each of them answers
         documents, embedded = document_count(session), embedded_count(session, model)
     except SQLAlchemyError:
         session.rollback()

@@ -21,10 +21,10 @@ SEARCHED = 300  # places that the graph keeps in view (hnsw.ef_search)
 KEPT_COUNTS = 64
 SAMPLE = 500
 # For this transaction alone. The first scan's order is nearly right, and what is found is rescored anyway; compiling a
-# statement would take longer than running it.
+# statement would take longer than running it. By the first, which others ignore, Citus tells its workers as well.
 FOR_THIS = (
-    "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '{ef}', true),"
-    " set_config('jit', 'off', true)"
+    "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL hnsw.iterative_scan = 'relaxed_order';"
+    " SET LOCAL hnsw.ef_search = {ef}; SET LOCAL jit = off"
 )
 LENGTHS = "SELECT vector FROM embedding WHERE model_id = :model ORDER BY document_id LIMIT :most"
 

@@ -24,6 +24,7 @@ LAYERS = (
         "backup_commands",
         "worker_commands",
         "check_commands",
+        "cluster_commands",
         "console",
     },
     {"routes", "api", "embeddings_server", "request_log", "sessions"},

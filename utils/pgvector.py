@@ -9,9 +9,11 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from utils.citus import total_bytes
 from utils.sql import dialect
 
 Extension = Literal["not_postgresql", "no_extension", "old_extension", "not_made", "ready"]
+EMPTY = 2**16  # below so many bytes, its rows may be on other servers
 LEAST = (0, 8)  # scans of an index that go on until a filter let enough through
 
 AVAILABLE = "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'"
@@ -55,4 +57,7 @@ def table_state(session: Session, table: str) -> HalfTable | None:
     if dialect(session) != "postgresql":
         return None
     found = session.execute(text(TABLE), {"name": table, "index": half_index(table)}).one_or_none()
-    return None if found is None else HalfTable(*found)
+    if found is None:
+        return None
+    nbytes, is_indexed = found
+    return HalfTable(total_bytes(session, table) if nbytes < EMPTY else nbytes, is_indexed)

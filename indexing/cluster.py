@@ -1,0 +1,191 @@
+"""A database of several servers (Citus): which tables are spread by document, and which every server has whole.
+
+What hangs on a document lies on the server that has the document; what documents refer to is small and everywhere; the
+counts, queues and lists that are nobody's document stay on the coordinator as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, inspect, text
+
+from models import HALF_TABLES
+from utils import citus
+from utils.sql import dialect
+
+BY_DOCUMENT = {
+    "document": "id",
+    "document_tag": "document_id",
+    "words": "document_id",
+    "embedding": "document_id",
+    "screening_result": "document_id",
+}
+EVERYWHERE = ("collection", "tag", "model")
+LEAST_VERSION = (12,)
+# In one transaction both kinds of tables are written: parts of a statement then go out one after the other.
+SEQUENTIAL = "citus.multi_shard_modify_mode"
+HALVES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename LIKE :like ORDER BY 1"
+GRAPHS = "SELECT tablename, indexname FROM pg_indexes WHERE tablename = ANY(:tables) AND indexdef LIKE '% hnsw %'"
+ROWS = "SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ANY(CAST(:tables AS regclass[]))"
+# The coordinator's own rows of tables: all of them before they are spread, and copies of no use afterwards.
+LEFT = """
+SELECT oid::regclass::text FROM pg_class WHERE oid = ANY(CAST(:tables AS regclass[])) AND pg_relation_size(oid) > 0
+"""
+SETTINGS = """
+SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+WHERE d.datname = current_database() AND s.setrole = 0
+"""
+FOREIGN_KEYS = """
+SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint
+WHERE contype = 'f' AND conrelid = ANY(CAST(:tables AS regclass[])) ORDER BY 1, 2
+"""
+
+
+class CannotSpread(ValueError):
+    """The tables cannot be spread; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Statements that spread the tables, of one transaction, and those that follow it."""
+
+    shards: int
+    tables: tuple[str, ...]
+    inside: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def is_done(self) -> bool:
+        return not self.inside and not self.after
+
+
+def plan(connection: Connection, shards: int | None = None) -> Plan:
+    """Return what there is to do, on as many shards as there are workers if none are named; raises CannotSpread."""
+    _need_cluster(connection)
+    workers = [node for node in citus.nodes(connection) if not node.is_coordinator]
+    placed = citus.placed(connection)
+    by_document = BY_DOCUMENT | dict.fromkeys(half_tables(connection), "document_id")
+    whole = [name for name in EVERYWHERE if name not in placed]
+    spread = [name for name in by_document if name not in placed]
+    shards = placed["document"].shards if "document" in placed else shards or len(workers)
+    inside = [f"SELECT create_reference_table('{name}')" for name in whole]
+    inside += _spreading(connection, {name: by_document[name] for name in spread}, shards)
+    after = _afterwards(connection, list(by_document), spread)
+    return Plan(shards, (*whole, *spread), tuple(inside), tuple(after))
+
+
+def half_tables(connection: Connection) -> list[str]:
+    """Return the tables of embeddings in half precision, which are made at any time and which no migration knows."""
+    return list(connection.execute(text(HALVES), {"like": HALF_TABLES.replace("_", "\\_") + "%"}).scalars())
+
+
+def _need_cluster(connection: Connection) -> None:
+    """Raise CannotSpread for the first thing that is in the way."""
+    for reason in _hindrances(connection):
+        raise CannotSpread(reason)
+
+
+def _hindrances(connection: Connection) -> Iterator[str]:
+    if dialect(connection) != "postgresql":
+        yield "The database is SQLite, one file on one host. Move to PostgreSQL first, by: flask --app app backup"
+    version = citus.version(connection)
+    if version is None:
+        yield ("This database has no Citus. On every server: shared_preload_libraries = 'citus', and in this database"
+               " CREATE EXTENSION citus")  # fmt: skip
+    elif tuple(int(part) for part in version.replace("-", ".").split(".")[:1]) < LEAST_VERSION:
+        yield f"Citus is {version}; it must be {LEAST_VERSION[0]} or later"
+    servers = citus.nodes(connection)
+    if not any(node.is_coordinator for node in servers):
+        yield "The coordinator is not named yet. Run in it: SELECT citus_set_coordinator_host('ITS HOST', ITS PORT)"
+    if not any(not node.is_coordinator for node in servers):
+        yield "There are no workers yet. Run in the coordinator, once for each: SELECT citus_add_node('HOST', PORT)"
+    if lost := citus.unreachable(connection):
+        yield f"These servers do not answer: {', '.join(sorted(lost))}"
+    prepared = citus.on_workers(connection, "SHOW max_prepared_transactions")
+    if bare := [address for address, most in prepared.items() if most == "0"]:
+        yield f"max_prepared_transactions is 0 on {', '.join(bare)}: set it to 200, and start the server anew"
+    if not inspect(connection).has_table("screening_result"):
+        yield "The tables are not there, or of an earlier release; first: flask --app app db upgrade"
+
+
+def _spreading(connection: Connection, tables: dict[str, str], shards: int) -> Iterator[str]:
+    """Yield statements: keys between the tables stand in the way until all of them are spread."""
+    keys = foreign_keys(connection, tables)
+    yield from (f"DROP INDEX {graph}" for graph in _graphs(connection, tables))
+    yield from (f"ALTER TABLE {key.table} DROP CONSTRAINT {key.name}" for key in keys)
+    for name, column in tables.items():
+        where = f"shard_count => {shards}" if name == "document" else "colocate_with => 'document'"
+        yield f"SELECT create_distributed_table('{name}', '{column}', {where})"
+    yield from (f"ALTER TABLE {key.table} ADD CONSTRAINT {key.name} {key.definition}" for key in keys)
+
+
+def _graphs(connection: Connection, tables: Iterable[str]) -> list[str]:
+    """Return the indexes that are built better when the rows are where they will be."""
+    return [row[1] for row in connection.execute(text(GRAPHS), {"tables": list(tables)})]
+
+
+def _afterwards(connection: Connection, tables: list[str], now: list[str]) -> Iterator[str]:
+    """Yield what follows the spreading, or what is left of it where it was broken off."""
+    left = {row[0] for row in connection.execute(text(LEFT), {"tables": tables})}
+    if not now and not left and is_sequential(connection):
+        return
+    name = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    yield f"ALTER DATABASE {name} SET {SEQUENTIAL} = 'sequential'"
+    # What hangs on others first: a table that is pointed at is not emptied.
+    yield from (
+        f"SELECT truncate_local_data_after_distributing_table('{one}')" for one in reversed(tables) if one in left
+    )
+    yield "ANALYZE"
+
+
+def is_sequential(connection: Connection) -> bool:
+    """Tell whether new connections to this database have the setting."""
+    return any(f"{SEQUENTIAL}=sequential" in (row[0] or ()) for row in connection.execute(text(SETTINGS)))
+
+
+def spread(connection: Connection, wanted: Plan) -> Iterator[str]:
+    """Yield each statement before it is executed; the tables are spread in one transaction, all of them or none."""
+    connection.execute(text("SET LOCAL citus.enable_local_reference_table_foreign_keys = off"))
+    connection.execute(text(f"SET LOCAL {SEQUENTIAL} = 'sequential'"))
+    for statement in wanted.inside:
+        yield statement
+        connection.execute(text(statement))
+    connection.commit()
+    for statement in wanted.after:
+        yield statement
+        connection.execute(text(statement))
+        connection.commit()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A table's key to another, with the words that make it."""
+
+    table: str
+    name: str
+    definition: str
+
+
+def foreign_keys(connection: Connection, tables: Iterable[str]) -> list[ForeignKey]:
+    return [ForeignKey(*row) for row in connection.execute(text(FOREIGN_KEYS), {"tables": list(tables)})]
+
+
+def rows_estimated(connection: Connection, tables: Iterable[str]) -> dict[str, int]:
+    """Return how many rows tables have, as the planner knows it."""
+    return {row[0]: row[1] for row in connection.execute(text(ROWS), {"tables": list(tables)})}
+
+
+def faults(connection: Connection) -> list[str]:
+    """Return what of a cluster is not as it should be, and what to do."""
+    found = [f"{address} does not answer: start it again, or name its stand-in with citus_update_node"
+             for address in sorted(citus.unreachable(connection))]  # fmt: skip
+    placed = citus.placed(connection)
+    wanted = [*EVERYWHERE, *BY_DOCUMENT, *half_tables(connection)]
+    again = "Run: flask --app app cluster distribute"
+    if missing := [name for name in wanted if name not in placed]:
+        found.append(f"on the coordinator alone: {', '.join(missing)}. {again}")
+    elif not is_sequential(connection):
+        found.append(f"{SEQUENTIAL} is not set to sequential. {again}")
+    return found
