@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
 from encoders.manifest import Manifest, load_means
-from indexing.documents import bump
 from indexing.halves import Halves
+from indexing.versions import bump
 from models import Change, Document, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
 from utils.hebrew import stripped
 from utils.sql import among, upsert
