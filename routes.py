@@ -19,14 +19,14 @@ from matching.aliases import Aliases, aliases
 from models import db
 from operations.chart import chart
 from operations.figures import Watch
-from operations.health import holdings, stats
+from operations.health import document_count, holdings, stats
 from search.documents import collections, document_page, similar
-from search.facets import tag_page
 from search.query import MODES, Query, of_mapping
 from search.results import Results
 from search.samples import sample_queries
 from search.search import search
 from search.semantic import Semantic
+from search.tag_index import tag_page
 from utils.cells import MARK, csv_line
 
 pages = Blueprint("pages", __name__)
@@ -104,7 +104,7 @@ def tags() -> AnyResponse | str:
     found = tag_page(db.session(), prefix, query.collection, query.page, TAGS_A_PAGE, by)
     return render_template(
         "tags.html", query=query, tags=found, prefix=prefix, by=by, collections=collections(db.session()),
-        pages=-(-found.total // TAGS_A_PAGE),
+        pages=-(-found.listed // TAGS_A_PAGE),
     )  # fmt: skip
 
 
@@ -128,8 +128,7 @@ def home(query: Query) -> str:
 
 
 def site_figures() -> dict[str, Any]:
-    state = semantic()
-    return {"documents": stats(db.session(), state)["documents"], "semantic": state.state}
+    return {"documents": document_count(db.session()), "semantic": semantic().state}
 
 
 def csv_answer(results: Results) -> Response:
