@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from indexing.documents import NewDocument
+from indexing.documents import NewDocument, write_documents
 from indexing.importing import Options
 from indexing.jobs import new_job
 from matching.aliases import Aliases
@@ -168,6 +168,7 @@ def furnished(session: Session, much: int, others: int = 0, tags: int = 0) -> Se
         if n == 0:
             one.id, job.id, job.state = SEARCH, IMPORT, "done"
         session.commit()
+    write_documents(session, "jobs", titled("late", 1, SKILLS, chance))  # which is new in all that is kept
     if others:
         multiplied(session, 10)
     return side
