@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
 from flask_babel import format_date, format_percent, format_timedelta
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import Settings
@@ -221,9 +222,18 @@ def address(query: Query, **changes: object) -> str:
     return f"{path}?{asked}" if asked else path
 
 
+def page_path() -> str:
+    """Return this page's path; for the answer to a form, which no link can lead to, that of the nearest page above."""
+    path, adapter = request.path, current_app.create_url_adapter(request)
+    is_form = request.method not in ("GET", "HEAD") or isinstance(request.routing_exception, MethodNotAllowed)
+    while is_form and adapter and path != "/" and not adapter.test(path, "GET"):
+        path = path.rpartition("/")[0] or "/"
+    return path
+
+
 def address_in(lang: str) -> str:
     """Return this page's address in another language."""
-    return f"{quote(request.path)}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
+    return f"{quote(page_path())}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
 
 
 @pages.app_template_filter()

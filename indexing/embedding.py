@@ -22,7 +22,8 @@ from utils.vectors import compact
 from utils.windows import windows
 
 BATCH = 16
-TAG_BATCH = 100
+# Two of an encoder's own batches. Of 100 at a time, two workers took the same hundred where no more waited.
+TAG_BATCH = 20
 MOST_WINDOWS = 64
 # Characters between two words on progress: a batch of books, all told at once, kept a job silent for two minutes.
 SLICE = 8_000

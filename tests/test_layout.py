@@ -24,6 +24,8 @@ LAYERS = (
         "backup_commands",
         "worker_commands",
         "check_commands",
+        "vector_checks",
+        "findings",
         "console",
     },
     {"routes", "api", "embeddings_server", "request_log", "sessions"},
