@@ -17,7 +17,7 @@ from tests.markup import Page
     [
         ("GET", "/text?q=a&tag=b", 200, "/text?q=a&tag=b&lang=en"),
         ("GET", "/no/such/page", 404, "/no/such/page?lang=en"),
-        ("POST", "/match?collection=jobs", 413, "/match?collection=jobs&lang=en"),
+        ("POST", "/screenings", 413, "/screenings?lang=en"),
         ("POST", "/import", 400, "/import?lang=en"),
         ("POST", "/screenings/7/profiles?status=new", 404, "/screenings/7?status=new&lang=en"),
         ("GET", "/screenings/7/profiles", 405, "/screenings/7?lang=en"),

@@ -10,6 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
+from indexing.embedding import is_owed
+from indexing.versions import caught_up
 from models import db
 from tests.conftest import Started, closed, settings_for
 from tests.databases import MAKERS
@@ -72,3 +74,13 @@ def test_no_page_reads_a_whole_table_without_a_reason(client: FlaskClient, endpo
 
 def test_no_write_reads_a_whole_table_without_a_reason(client: FlaskClient) -> None:
     assert [one for visits in WRITES.values() for one in faults(client, visits)] == []
+
+
+def test_a_workers_look_reads_what_was_written_since(client: FlaskClient) -> None:
+    session, side = db.session(), client.application.extensions["matmon.semantic"]
+    seen = caught_up(session)
+    with executed() as said:
+        assert not is_owed(session, side.model_key, seen)
+        WRITES["api.api_create"][0].made(client)
+        assert is_owed(session, side.model_key, seen)
+    assert not [one for one in said if not is_known(one[0]) and whole_reads(session, *one)]

@@ -39,7 +39,10 @@ def site(started: Started, kind: str, folder: Path, much: int) -> Iterator[Flask
         with app.app_context():
             side = furnished(db.session(), much)
             db.session.remove()
-        yield visitor(app, side)
+        client = visitor(app, side)
+        client.get("/semantic?q=common&tag=skill+1+of+many")  # embeddings are taken into memory
+        client.get("/api/recommend")
+        yield client
         closed(app)
 
 
@@ -55,7 +58,6 @@ def sites(
 def statements(client: FlaskClient, visit: Visit) -> list[str]:
     """Return what a visit executes, nothing kept from an earlier one, embeddings in memory apart."""
     with client.application.app_context():
-        visit.made(client)
         for kept in (weights, wording):
             kept.forget()
         _EMBEDDED.clear()

@@ -1,4 +1,4 @@
-"""What a release without versions wrote gets one by the next that knows of them, and is told as new; nothing else is."""
+"""What a release without versions wrote gets one by the next that knows of them, and is told as new; nothing else."""
 
 from __future__ import annotations
 

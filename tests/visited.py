@@ -177,7 +177,7 @@ def furnished(session: Session, much: int, others: int = 0, tags: int = 0) -> Se
 def multiplied(session: Session, times: int) -> None:
     """Write the documents of the collection `others`, with what hangs on them, again and again under other keys."""
     here = f"SELECT id FROM document WHERE collection_id = {number('collection', 'others')} AND own_id LIKE 'other%'"
-    for table, key in (("document", "id"), ("words", "document_id"), ("document_tag", "document_id"),
+    for table, key in (("document", "id"), ("document_tag", "document_id"),
                        ("embedding", "document_id"), ("change", "document_id")):  # fmt: skip
         names = [one["name"] for one in inspect(session.connection()).get_columns(table)]
         listed = ", ".join(f'"{name}"' for name in names)
