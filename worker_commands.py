@@ -34,7 +34,7 @@ def worker_command() -> None:
     """Rank screenings and make embeddings as they are wanted, until stopped; web hosts then have BACKGROUND=worker."""
     need_tables()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     current_app.extensions["matmon.guard"].start()
     log.info("The worker looks for screenings and for what wants embeddings")
