@@ -18,10 +18,10 @@ from operations.metrics import CONTENT_TYPE, exposition
 from operations.monitoring import health_json, memory_json
 from routes import is_token, searched, semantic, watch
 from search.documents import Page, document_page, similar
-from search.facets import tag_page
 from search.query import LAST_PAGE, LAST_VERSION, MODES, MOST_LIMIT, SORTS, Query
 from search.results import Hit, Results
 from search.suggestions import suggestions
+from search.tag_index import tag_page
 
 api = Blueprint("api", __name__)
 OPENAPI = Path(__file__).parent / "static" / "openapi.json"
@@ -166,7 +166,8 @@ def api_tags() -> Response:
     page, limit = check_number("page", LAST_PAGE), check_number("limit", 500, 100)
     collection = request.args.get("collection", "")
     found = tag_page(db.session(), request.args.get("prefix", "")[:200], collection, page, limit)
-    return jsonify({"tags": [asdict(tag) for tag in found.tags], "total": found.total})
+    tags = [asdict(tag) for tag in found.tags]
+    return jsonify({"tags": tags, "total": found.total, "total_is_exact": found.total_is_exact})
 
 
 def text_of(fields: Mapping[str, Any], name: str, default: str = "") -> str:

@@ -6,8 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -20,12 +19,14 @@ from console import semantic
 from encoders.footprint import loading_mb, rss_bytes
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.turns import EncoderAway
+from findings import Finding, ok, remark, wrong
 from models import Base, db
 from operations.guard import MemoryShort
 from operations.memory import memory
 from search.semantic import Semantic
 from utils.memory import MB
 from utils.shared import OP_S, LinkFault, Refused
+from vector_checks import index_findings
 
 if TYPE_CHECKING:
     from utils.redis_link import Link
@@ -45,26 +46,6 @@ FAULTS = {
     "read_only": "it is a copy that takes no writes: REDIS_URL must name the primary",
     "forbidden": "its user needs GETRANGE, SET, INCRBY, PTTL, EXPIRE and DEL on keys that begin with matmon:",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. A remark is no fault: it tells what could be better, or need not be."""
-
-    state: Literal["ok", "remark", "WRONG"]
-    said: str
-
-
-def ok(said: str) -> Finding:
-    return Finding("ok", said)
-
-
-def remark(said: str) -> Finding:
-    return Finding("remark", said)
-
-
-def wrong(said: str, do: str) -> Finding:
-    return Finding("WRONG", f"{said}: {do}" if do else said)
 
 
 @click.group("check", invoke_without_command=True)
@@ -107,7 +88,10 @@ def database_findings(settings: Settings) -> Iterator[Finding]:
     try:
         with db.engine.connect() as connection:
             yield from (postgresql if settings.is_postgresql else sqlite)(connection)
-            yield from tables(connection)
+            found = list(tables(connection))
+        yield from found
+        if all(one.state == "ok" for one in found):
+            yield from index_findings()
     except DBAPIError as error:
         said = " ".join(str(error.orig).split())
         yield wrong(f"it does not answer ({said})", "check DATABASE_URL, and that the server lets this machine in")

@@ -11,6 +11,7 @@ from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
+from indexing.versions import caught_up
 from matching.listing import Listing
 from matching.results import Found
 from matching.screenings import found
@@ -28,7 +29,6 @@ from search.kept import (
     kept,
     looked_at,
     one_of,
-    version,
 )
 from search.query import MODES, Query, clean
 from search.search import WITHOUT_MEANING, search
@@ -106,7 +106,7 @@ def news(one: SavedSearch, now: int) -> News:
 
 
 def all_news(own: Sequence[SavedSearch]) -> list[News]:
-    now = version(db.session()) if own else 0
+    now = caught_up(db.session()) if own else 0
     return [news(one, now) for one in own]
 
 

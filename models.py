@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from utils.hebrew import normalise
@@ -122,7 +122,11 @@ class TagCount(Base):
     collection_id: Mapped[int] = mapped_column(BigKey, ForeignKey("collection.id"), primary_key=True)
     tag_id: Mapped[int] = mapped_column(BigKey, ForeignKey("tag.id"), primary_key=True)
     documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
-    __table_args__ = (Index("tag_count_most", "collection_id", "documents"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("tag_count_most", "collection_id", "documents"),
+        Index("tag_count_tag", "tag_id", "documents"),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class Words(Base):
@@ -162,6 +166,10 @@ class State(Base):
     titles: Mapped[int] = mapped_column(BigInteger, nullable=False)
     # The model that the site was switched to; none where it was not: the setting then names it.
     model_id: Mapped[int | None] = mapped_column(BigKey, nullable=True)
+    # The version, and the second, up to which every document knows by which version it was written: what a former
+    # release wrote later does not. See indexing.versions.
+    versioned: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
+    versioned_at: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
 
 
 class Change(Base):
@@ -251,6 +259,10 @@ class Screening(Base):
     __table_args__ = (Index("screening_browser", "browser", "made_at"),)
 
 
+# Spelled out and not bound: an index of some rows serves only a condition that reads as its own.
+DECIDED = text("status <> 'new' OR note <> ''")
+
+
 class ScreeningResult(Base):
     """A profile in a screening: how well it answers, as of which version of it, and what people decided."""
 
@@ -261,7 +273,11 @@ class ScreeningResult(Base):
     score: Mapped[float] = mapped_column(Double, nullable=False)
     status: Mapped[str] = mapped_column(String(16), nullable=False)
     note: Mapped[str] = mapped_column(Text, nullable=False)
-    __table_args__ = (Index("screening_result_document", "document_id"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("screening_result_document", "document_id"),
+        Index("screening_result_decided", "screening_id", sqlite_where=DECIDED, postgresql_where=DECIDED),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class SavedSearch(Base):

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
 from flask_babel import format_date, format_percent, format_timedelta
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import Settings
@@ -19,14 +20,14 @@ from matching.aliases import Aliases, aliases
 from models import db
 from operations.chart import chart
 from operations.figures import Watch
-from operations.health import holdings, stats
+from operations.health import document_count, holdings, stats
 from search.documents import collections, document_page, similar
-from search.facets import tag_page
 from search.query import MODES, Query, of_mapping
 from search.results import Results
 from search.samples import sample_queries
 from search.search import search
 from search.semantic import Semantic
+from search.tag_index import tag_page
 from utils.cells import MARK, csv_line
 
 pages = Blueprint("pages", __name__)
@@ -104,7 +105,7 @@ def tags() -> AnyResponse | str:
     found = tag_page(db.session(), prefix, query.collection, query.page, TAGS_A_PAGE, by)
     return render_template(
         "tags.html", query=query, tags=found, prefix=prefix, by=by, collections=collections(db.session()),
-        pages=-(-found.total // TAGS_A_PAGE),
+        pages=-(-found.listed // TAGS_A_PAGE),
     )  # fmt: skip
 
 
@@ -128,8 +129,7 @@ def home(query: Query) -> str:
 
 
 def site_figures() -> dict[str, Any]:
-    state = semantic()
-    return {"documents": stats(db.session(), state)["documents"], "semantic": state.state}
+    return {"documents": document_count(db.session()), "semantic": semantic().state}
 
 
 def csv_answer(results: Results) -> Response:
@@ -222,9 +222,18 @@ def address(query: Query, **changes: object) -> str:
     return f"{path}?{asked}" if asked else path
 
 
+def page_path() -> str:
+    """Return this page's path; for the answer to a form, which no link can lead to, that of the nearest page above."""
+    path, adapter = request.path, current_app.create_url_adapter(request)
+    is_form = request.method not in ("GET", "HEAD") or isinstance(request.routing_exception, MethodNotAllowed)
+    while is_form and adapter and path != "/" and not adapter.test(path, "GET"):
+        path = path.rpartition("/")[0] or "/"
+    return path
+
+
 def address_in(lang: str) -> str:
     """Return this page's address in another language."""
-    return f"{quote(request.path)}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
+    return f"{quote(page_path())}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
 
 
 @pages.app_template_filter()

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, jsonify, request, url_for
 
 from api import ApiError, api, body_fields, check_number, checked, need_admin, text_of
+from indexing.versions import caught_up
 from matching.bounds import TooMuch
 from matching.export import result_json, screening_json
 from matching.gap import NoSuchJob
@@ -74,6 +75,7 @@ def address(one: Screening) -> str:
 
 def kept(number: int) -> Screening:
     """Return a screening; raises 404. One that waits or was cut off is run."""
+    caught_up(db.session())
     one = found(db.session(), number)
     if one is None:
         raise ApiError(404, "not_found", "There is no such screening.")

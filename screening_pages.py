@@ -9,6 +9,7 @@ from flask import Response, abort, current_app, redirect, render_template, reque
 from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
+from indexing.versions import caught_up
 from matching.aliases import Aliases
 from matching.bounds import MOST_TEXT, TooMuch
 from matching.columns import OFFERED_COLUMNS, Column
@@ -120,6 +121,7 @@ def wake() -> None:
 
 def known(number: int) -> Screening:
     """Return a screening, and see to it that one that waits or was cut off is run; raises 404."""
+    caught_up(db.session())  # what is told to be new, or not ranked yet, may be a former release's
     one = found(db.session(), number)
     if one is None:
         abort(404)

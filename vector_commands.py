@@ -40,19 +40,24 @@ def vectors_command(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     need_tables()
-    side = semantic()
-    side.follow(db.session())
-    serving = Serving(side.vector_index.wanted)
-    if side.manifest is not None and side.model_key is not None:
-        choice = IndexChoice(side.model_key, side.manifest.dim, side.vector_index)
-        choice.is_pgvector(db.session(), version_of(db.session()))
-        serving = choice.serving
-    click.echo(f"{side.lazy.model}: {serving.serves or 'none'}, since {WHY[serving.why]}")
+    serving = serving_now()
+    click.echo(f"{semantic().lazy.model}: {serving.serves or 'none'}, since {WHY[serving.why]}")
     for line in tables_told(db.session()):
         click.echo(line)
     if serving.is_refused:
         click.echo("VECTOR_INDEX=pgvector: searches are served from memory until that is mended", err=True)
         sys.exit(1)
+
+
+def serving_now() -> Serving:
+    """Return which index serves the model of this moment; none where there is no model."""
+    side = semantic()
+    side.follow(db.session())
+    if side.manifest is None or side.model_key is None:
+        return Serving(side.vector_index.wanted)
+    choice = IndexChoice(side.model_key, side.manifest.dim, side.vector_index)
+    choice.is_pgvector(db.session(), version_of(db.session()))
+    return choice.serving
 
 
 def tables_told(session: Session) -> list[str]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from flask import current_app
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -18,10 +17,11 @@ from config import Settings
 from console import need_tables, semantic
 from encoders.base import Encoder
 from encoders.turns import EncoderAway
-from indexing.embedding import embed, waiting_documents, waiting_tags
+from indexing.embedding import embed, is_owed
+from indexing.versions import caught_up
 from matching.aliases import aliases
 from matching.screening_runs import run_waiting
-from models import State, db
+from models import KEPT_CHANGES, db
 from search.semantic import Semantic
 
 LOOK_EVERY_S = 1.0
@@ -34,7 +34,7 @@ def worker_command() -> None:
     """Rank screenings and make embeddings as they are wanted, until stopped; web hosts then have BACKGROUND=worker."""
     need_tables()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     current_app.extensions["matmon.guard"].start()
     log.info("The worker looks for screenings and for what wants embeddings")
@@ -51,7 +51,7 @@ class Worker:
         self._encoder: Callable[[], Encoder | None] = parts["matmon.encoder"]
         engine = db.engine
         self._sessions = lambda: Session(engine)
-        self._nothing_at: tuple[int, int | None] | None = None  # the version and model that wanted nothing
+        self._nothing_at: tuple[int, int] | None = None  # the version and model that wanted nothing
 
     def run(self) -> None:
         while not self._stop.is_set():
@@ -79,14 +79,21 @@ class Worker:
                 log.info("%s of %s embedded under %s", done.done, done.total, encoder.name)
 
     def _is_wanted(self, session: Session) -> bool:
-        """Tell whether anything waits; counted only where something was written since nothing did."""
+        """Tell whether anything waits; looked for only among what was written since nothing did."""
         self._side.follow(session)
-        model = self._side.model_key
-        now = (session.execute(select(State.version)).scalar_one(), model)
-        if model is None or now == self._nothing_at:
+        model, version = self._side.model_key, caught_up(session)
+        if model is None or (version, model) == self._nothing_at:
             session.rollback()
             return False
-        found = waiting_documents(session, model) + waiting_tags(session, model)
+        found = is_owed(session, model, self._since(model, version))
         session.rollback()
-        self._nothing_at = None if found else now
-        return found > 0
+        if not found:
+            self._nothing_at = version, model
+        return found
+
+    def _since(self, model: int, version: int) -> int:
+        """Return the version from which on documents are looked at: from the first where others may be owed too."""
+        if self._nothing_at is None or self._nothing_at[1] != model:
+            return -1
+        is_restored = version - self._nothing_at[0] > KEPT_CHANGES  # documents have the versions that they had before
+        return -1 if is_restored else self._nothing_at[0]

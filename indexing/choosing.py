@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
-from indexing.documents import bump
 from indexing.embedding import register_model, waiting_documents, waiting_tags
 from indexing.halves import drop_halves
+from indexing.versions import bump
 from models import Embedding, Model, State, TagEmbedding
 from utils.sql import among
 

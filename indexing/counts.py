@@ -39,7 +39,7 @@ def add_terms(session: Session, packed: Sequence[bytes], sign: int) -> None:
 
 
 def add_tags(session: Session, numbers: Sequence[int], sign: int) -> None:
-    """Count the tags that the documents have now, by collection."""
+    """Count the tags that the documents have now, by collection; a tag that no document has any more is not kept."""
     counted = session.execute(
         select(Document.collection_id, DocumentTag.tag_id, func.count())
         .join(Document, Document.id == DocumentTag.document_id)
@@ -49,7 +49,8 @@ def add_tags(session: Session, numbers: Sequence[int], sign: int) -> None:
     rows = [{"collection_id": c, "tag_id": tag, "documents": sign * count} for c, tag, count in sorted(counted)]
     upsert(session, TagCount.__table__, rows, add=("documents",))  # type: ignore[arg-type]
     if sign < 0:
-        session.execute(delete(TagCount).where(TagCount.documents <= 0))
+        theirs = among(TagCount.tag_id, {row["tag_id"] for row in rows})
+        session.execute(delete(TagCount).where(TagCount.documents <= 0, theirs))
 
 
 def add_totals(session: Session, documents: int, stems: int, grams: int, titles: int) -> None:

@@ -10,11 +10,12 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, delete, select
 from sqlalchemy.orm import Session
 
 from indexing.counts import add_tags, add_terms, add_totals, take_from_collections
 from indexing.full_text import Indexed, index_words, unindex_words, write_words
+from indexing.versions import bump
 from models import (
     KEPT_CHANGES,
     Change,
@@ -22,7 +23,6 @@ from models import (
     Document,
     DocumentTag,
     Embedding,
-    State,
     Tag,
     Words,
     document_number,
@@ -67,12 +67,6 @@ class Written:
 
 class KeysMeet(ValueError):
     """Two own ids of a collection hash to one key: one of them must be renamed."""
-
-
-def bump(session: Session) -> int:
-    """Return the next version. Its row stays locked until commit, so that writers take turns from here on."""
-    statement = update(State).where(State.id == 1).values(version=State.version + 1).returning(State.version)
-    return session.execute(statement).scalar_one()
 
 
 def write_documents(session: Session, collection: str, documents: Sequence[NewDocument]) -> Written:

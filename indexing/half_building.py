@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from indexing.documents import bump
 from indexing.halves import Halves
+from indexing.versions import bump
 from utils.pgvector import extension, half_index, table_state
 
 LOOK_S = 0.5

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from encoders.manifest import Manifest, load_means
-from indexing.documents import bump
+from indexing.versions import bump
 from models import half_table, model_number
 from utils import citus
 from utils.halves import half_groups, half_rows, half_width, halves_written

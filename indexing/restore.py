@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from indexing.ahead import analyst
 from indexing.archive import Archive, ArchiveUnusable, read
 from indexing.backup import LEFT_OUT, MADE_ANEW, plain_tables
-from indexing.documents import Analysed, bump, remember
+from indexing.documents import Analysed, remember
 from indexing.full_text import Indexed, empty_index, widen_index
+from indexing.versions import bump
 from models import KEPT_CHANGES, Base, Collection, Document, State
 from utils.sql import many_writes, upsert
 
@@ -142,7 +143,8 @@ def analysed_rows(rows: Sequence[Row]) -> list[Analysed]:
 def write_state(session: Session, archive: Archive, version: int) -> None:
     """Go on from a version that every running process is far behind, so that each reads everything anew."""
     later = max(version, int(archive.manifest.said["version"])) + KEPT_CHANGES + 1
-    session.execute(update(State).values(version=later, model_id=archive.manifest.said["model_id"]))
+    said = {"version": later, "versioned": later, "model_id": archive.manifest.said["model_id"]}
+    session.execute(update(State).values(said))
 
 
 def in_parts(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:

@@ -21,13 +21,14 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from encoders.footprint import release_memory
+from indexing.versions import caught_up
 from matching.aliases import Aliases
 from matching.columns import columns
 from matching.jobs import Asked
 from matching.places import size
 from matching.screening import Vocabulary, score_of, tags_by_profile, vocabulary
 from matching.screenings import MOST_PROFILES, SILENT_S, asked_of
-from models import Document, Screening, ScreeningResult, State, number
+from models import Document, Screening, ScreeningResult, number
 from search.semantic import Semantic
 from utils.sql import among, upsert
 
@@ -208,7 +209,7 @@ class Run:
 
 
 def _version(session: Session) -> int:
-    version = session.execute(select(State.version).where(State.id == 1)).scalar_one()
+    version = caught_up(session)
     session.rollback()
     return version
 

@@ -6,12 +6,12 @@ import secrets
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from matching.scores import Asked
 from matching.screening import Unscreenable, Wanted
-from models import Collection, Screening, ScreeningResult, document_number, number
+from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
 
 KEPT_SCREENINGS = 50
 KEPT_S = 180 * 86_400  # one that was not opened for so long gives way, decided upon or not
@@ -78,8 +78,7 @@ def _make_room(session: Session, total: int) -> None:
 
 def _decided(session: Session) -> set[int]:
     """Return the screenings in which somebody decided something."""
-    marked = or_(ScreeningResult.status != "new", ScreeningResult.note != "")
-    return set(session.execute(select(ScreeningResult.screening_id).where(marked).distinct()).scalars())
+    return set(session.execute(select(ScreeningResult.screening_id).where(DECIDED).distinct()).scalars())
 
 
 def found(session: Session, screening: int) -> Screening | None:

@@ -1,27 +1,18 @@
-"""Tags and their counts: among hits, in a collection, by prefix."""
+"""Tags and their counts among hits, and the tags of documents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from models import DocumentTag, Tag, TagCount, number, tag_key
+from models import DocumentTag, Tag, tag_key
 from search.results import Facet
-from utils.sql import among, among_sql, like_prefix, number_list
+from utils.sql import among, among_sql, number_list
 
 MOST_FACETS = 24
 MOST_COUNTED = 1_000  # hits whose tags are counted
-
-
-@dataclass(frozen=True, slots=True)
-class TagPage:
-    """One page of the index of tags."""
-
-    tags: tuple[Facet, ...]
-    total: int
 
 
 def facets(session: Session, documents: Sequence[int], without: Sequence[str] = ()) -> tuple[Facet, ...]:
@@ -52,31 +43,6 @@ def tags_of(session: Session, documents: Sequence[int]) -> dict[int, tuple[str, 
     for document, name in session.execute(rows):
         found[document].append(name)
     return {document: tuple(names) for document, names in found.items()}
-
-
-def tag_page(
-    session: Session,
-    prefix: str = "",
-    collection: str = "",
-    page: int = 1,
-    limit: int = 100,
-    by: str = "count",
-) -> TagPage:
-    """Return tags in use with their counts, the commonest first or by name; a prefix narrows."""
-    documents = func.sum(TagCount.documents).label("documents")
-    rows = select(Tag.name, Tag.key, documents).join(TagCount, TagCount.tag_id == Tag.id).group_by(Tag.id)
-    total = select(func.count(func.distinct(TagCount.tag_id))).select_from(TagCount)
-    if collection:
-        here = TagCount.collection_id == number("collection", collection)
-        rows, total = rows.where(here), total.where(here)
-    if key := tag_key(prefix):
-        low, high = like_prefix(key)
-        narrow = (Tag.key >= low, Tag.key < high)
-        rows = rows.where(*narrow)
-        total = total.join(Tag, Tag.id == TagCount.tag_id).where(*narrow)
-    order = (Tag.key,) if by == "name" else (documents.desc(), Tag.key)
-    found = session.execute(rows.order_by(*order).limit(limit).offset((page - 1) * limit)).all()
-    return TagPage(tuple(Facet(row[0], int(row[2])) for row in found), session.execute(total).scalar_one())
 
 
 def tag_names(session: Session, tags: Sequence[int]) -> dict[int, str]:

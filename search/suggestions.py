@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import Document
-from search.facets import tag_page
 from search.filters import Filter
 from search.query import Query
+from search.tag_index import tag_page
 from search.text import TextQuery
 from utils.hebrew import normalise
 from utils.sql import among

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import psutil
 import psycopg2
+from sqlalchemy import make_url
 
 Migrate = Callable[[str], None]
 START_S = 30.0
@@ -35,6 +36,12 @@ class Databases(Protocol):
     def fresh(self, folder: Path) -> AbstractContextManager[str]:
         """Give the address of a new database and take it away afterwards; files may go into the folder."""
 
+    def empty(self, folder: Path) -> AbstractContextManager[str]:
+        """Give the address of a database without any table."""
+
+    def copy(self, url: str, folder: Path) -> AbstractContextManager[str]:
+        """Give a copy of a database that nobody is connected to."""
+
     def stop(self) -> None:
         """End what was started."""
 
@@ -49,8 +56,17 @@ class SqliteFiles:
 
     @contextmanager
     def fresh(self, folder: Path) -> Iterator[str]:
+        with self.copy(f"sqlite:///{self._template}", folder) as url:
+            yield url
+
+    @contextmanager
+    def empty(self, folder: Path) -> Iterator[str]:
+        yield f"sqlite:///{folder / 'matmon.db'}"
+
+    @contextmanager
+    def copy(self, url: str, folder: Path) -> Iterator[str]:
         path = folder / "matmon.db"
-        shutil.copy(self._template, path)
+        shutil.copy(url.removeprefix("sqlite:///"), path)
         yield f"sqlite:///{path}"
 
     def stop(self) -> None:
@@ -137,10 +153,19 @@ class PostgresServer:
             connection.autocommit = True
             connection.cursor().execute(statement)
 
+    def fresh(self, folder: Path) -> AbstractContextManager[str]:  # noqa: ARG002 - a server has its own
+        return self._made_of("template_migrated")
+
+    def empty(self, folder: Path) -> AbstractContextManager[str]:  # noqa: ARG002
+        return self._made_of("template1")
+
+    def copy(self, url: str, folder: Path) -> AbstractContextManager[str]:  # noqa: ARG002
+        return self._made_of(make_url(url).database or "")
+
     @contextmanager
-    def fresh(self, folder: Path) -> Iterator[str]:  # noqa: ARG002 - a server has its own
+    def _made_of(self, template: str) -> Iterator[str]:
         name = f"test_{next(self._numbers)}"
-        self._sql(f"CREATE DATABASE {name} TEMPLATE template_migrated")
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield self.address(name)
         self._sql(f"DROP DATABASE {name} WITH (FORCE)")
 

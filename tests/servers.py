@@ -65,13 +65,14 @@ class Server:
         settings: Mapping[str, str],
         under: Sequence[str] = (),
         conf: str | Path = "gunicorn.conf.py",
+        root: Path = ROOT,
     ) -> None:
         self.port, self.folder = free_port(), folder
         self._log = folder / "server.log"
         environ = environment(folder, PORT=str(self.port), **settings)
         with self._log.open("wb") as output:
             command = [*under, *gunicorn(conf=conf)]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
+            self.process = subprocess.Popen(command, cwd=root, env=environ, stdout=output, stderr=output)
 
     def starts(self) -> None:
         until(lambda: self.process.poll() is not None or self.answers(), "the server's first answer", START_S)
@@ -146,7 +147,12 @@ def _serves(process: psutil.Process) -> bool:
 @contextmanager
 def serving(folder: Path, under: Sequence[str] = (), **settings: str) -> Iterator[Server]:
     """Give a server that answers, and stop it afterwards."""
-    server = Server(folder, settings, under)
+    with answering(Server(folder, settings, under)) as server:
+        yield server
+
+
+@contextmanager
+def answering(server: Server) -> Iterator[Server]:
     try:
         server.starts()
         yield server

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
-from indexing.documents import bump
 from indexing.embedding import register_model
+from indexing.versions import bump
 from models import Collection, Document, DocumentTag, Embedding, Tag, tag_number
 from search.filters import Filter
 from search.meaning import Meaning

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
+import pytest
+from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, delete_documents, write_documents
-from indexing.embedding import SLICE, Progress, embed, passages, slices, waiting_documents, waiting_tags
+from indexing.embedding import (
+    LAST_KEY,
+    SLICE,
+    TAG_BATCH,
+    Progress,
+    embed,
+    passages,
+    slices,
+    waiting_documents,
+    waiting_tags,
+)
 from models import Change, Embedding, TagEmbedding, document_number
 from search.semantic import model_of
 from tests.collections import HOUSE
@@ -118,3 +132,41 @@ def test_another_build_of_a_model_shares_no_embedding(session: Session) -> None:
         | {"checksum": "hashed-2"}
     )
     assert waiting_documents(session, model_of(other)) == len(HOUSE)
+
+
+def test_two_workers_make_few_embeddings_of_tags_twice(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They begin at two places of the ring, and each takes a batch while the other does: the most that may be twice."""
+    tags = [f"tag number {n}" for n in range(90)]
+    write_documents(session, "house", [NewDocument("one", "One", "", tuple(tags))])
+    here, starts = threading.local(), iter((0, LAST_KEY // 2))
+    both = threading.Barrier(2, timeout=30)
+
+    class InStep(HashedWords):
+        def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
+            with suppress(threading.BrokenBarrierError):  # the other one is done
+                both.wait(5 if both.n_waiting else 2)
+            return super().encode_tags(texts)
+
+    def ring() -> tuple[tuple[int, int], tuple[int, int]]:
+        return (here.start, LAST_KEY), (0, here.start - 1)
+
+    monkeypatch.setattr("indexing.embedding._ring", ring)
+    encoders = [InStep(), InStep()]
+
+    def work(encoder: InStep, start: int) -> None:
+        here.start = start
+        with Session(db_engine) as own:
+            embed(own, encoder)
+
+    db_engine = session.get_bind().engine
+    workers = [threading.Thread(target=work, args=(one, start)) for one, start in zip(encoders, starts, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    made = [text for one in encoders for call in one.calls for text in call if text in tags]
+    assert set(made) == set(tags)
+    assert len(made) <= len(tags) + 2 * TAG_BATCH
+    assert min(sum(text in tags for call in one.calls for text in call) for one in encoders) > 2 * TAG_BATCH - 10

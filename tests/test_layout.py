@@ -25,6 +25,8 @@ LAYERS = (
         "worker_commands",
         "check_commands",
         "cluster_commands",
+        "vector_checks",
+        "findings",
         "console",
     },
     {"routes", "api", "embeddings_server", "request_log", "sessions"},

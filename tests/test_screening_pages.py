@@ -125,6 +125,9 @@ def test_a_note_too_long_is_refused_and_stays_as_typed(reader: FlaskClient) -> N
     answer = reader.post(f"{address}/profiles?lang=en", data=form)
     assert answer.status_code == 413
     assert "n" * (LONGEST_NOTE + 1) in answer.get_data(as_text=True)
+    link = Page(answer.get_data(as_text=True)).one("a", hreflang="he")["href"]
+    assert link == f"{address}?lang=he"
+    assert reader.get(link).status_code == 200
     assert reader.post(f"{address}/profiles", data=form | {"note": "n" * LONGEST_NOTE}).status_code == 303
     assert reader.post(f"{address}/profiles", data=form | {"note": "", "status": "hired"}).status_code == 422
     assert reader.post(f"{address}/profiles", data=form | {"note": "", "profile": "x"}).status_code == 404

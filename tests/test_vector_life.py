@@ -24,7 +24,7 @@ from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from indexing.half_building import CannotBuild, build_index, building, make_extension
 from indexing.halves import Halves, drop_halves
-from models import db, document_number
+from models import db, document_number, half_table
 from search.index_choice import VectorIndex
 from search.semantic import Semantic, model_of
 from tests.collections import HOUSE, fill
@@ -247,22 +247,39 @@ def run(app: Flask, *arguments: str) -> tuple[int, str]:
     return ended.exit_code, ended.stdout + ended.stderr
 
 
+def checked(app: Flask) -> tuple[int, str, str]:
+    """Return how `flask check database` ends, and what it says of the index: the finding, and which one why."""
+    code, told = run(app, "check", "database")
+    (line,) = (line for line in told.splitlines() if "embeddings are searched " in line)
+    return code, line.split()[0], line.split("embeddings are searched ")[1].split(" (VECTOR_INDEX")[0]
+
+
 def test_the_commands_build_tell_and_drop_or_say_why_not(site: Flask, started: Started, database: str) -> None:
     assert run(site, "embed")[0] == 0
     if database.startswith("sqlite"):
         code, told = run(site, "vectors", "build")
         assert (code, "The database is SQLite" in told) == (2, True)
         assert run(site, "vectors") == (0, "e5-small: memory, since the database is SQLite\n")
+        assert checked(site) == (0, "ok", "in memory, since the database is SQLite")
         return
     code, told = run(site, "vectors", "build")
     if code == 2:
         assert "This PostgreSQL has no pgvector" in told
         code, told = run(site, "vectors")
         assert (code, "memory, since this PostgreSQL has no pgvector" in told) == (1, True)
+        assert checked(site) == (1, "WRONG", "in memory (10 rows), since this PostgreSQL has no pgvector")
         return
     assert (code, "pgvector's index is built" in told) == (0, True)
     code, told = run(site, "vectors")
     assert (code, "e5-small: pgvector, since VECTOR_INDEX is set to it" in told, "indexed" in told) == (0, True, True)
+    assert checked(site)[:2] == (0, "ok")
+    with site.app_context():
+        table = half_table(site.extensions["matmon.semantic"].model_key)
+        db.session.execute(text(f"DROP INDEX {half_index(table)}"))
+        db.session.execute(text("UPDATE state SET version = version + 1"))
+        db.session.commit()
+    assert checked(site)[:2] == (1, "WRONG")
+    assert "was given up half-way" in run(site, "check", "database")[1]
     assert run(site, "vectors", "drop") == (0, "Dropped.\n")
     code, told = run(site, "vectors")
     assert (code, "build it with: flask --app app vectors build" in told) == (1, True)

@@ -59,6 +59,12 @@ def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         assert process.wait(30) == 0
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Tell whether a process has a way of its own with a signal: the worker's is there before it works."""
+    said = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(said["SigCgt"], 16) >> (number - 1) & 1)
+
+
 def post(site: Server, path: str, **fields: object) -> dict[str, object]:
     headers = {"Content-Type": "application/json", "Authorization": TOKEN}
     answer = site.send("POST", path, json.dumps(fields).encode(), **headers)
@@ -118,5 +124,6 @@ def test_two_workers_share_the_work_and_stop_when_told(with_model: Settings) -> 
         filled(one)
         with worker(with_model), worker(with_model) as second:
             until(lambda: one.health()["documents_with_embeddings"] == 7, "the workers' embeddings")
+            until(lambda: catches(second.pid, signal.SIGTERM), "the second one's readiness to stop")
             second.send_signal(signal.SIGINT)
             assert second.wait(30) == 0

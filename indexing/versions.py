@@ -1,0 +1,64 @@
+"""The state's version, which every write advances, and documents that a release without versions wrote meanwhile."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import case, select, update
+from sqlalchemy.orm import Session
+
+from models import Change, Document, State
+
+CLOCKS_S = 300  # that the clocks of two hosts may be apart
+
+
+def bump(session: Session) -> int:
+    """Return the next version. Its row stays locked until commit, so that writers take turns from here on."""
+    nothing_owed = State.versioned == State.version
+    values = {
+        "version": State.version + 1,
+        "versioned": case((nothing_owed, State.version + 1), else_=State.versioned),
+        "versioned_at": case((nothing_owed, int(time.time())), else_=State.versioned_at),
+    }
+    statement = update(State).where(State.id == 1).values(values)
+    version, versioned, at = session.execute(
+        statement.returning(State.version, State.versioned, State.versioned_at),
+        execution_options={"synchronize_session": False},
+    ).one()
+    if versioned != version:
+        _catch_up(session, version, versioned, at)
+    return int(version)
+
+
+def caught_up(session: Session) -> int:
+    """Return the present version, every document knowing by which it was written; commits where one did not.
+
+    A former release beside this one, or in its place for a while, advances the version and writes none to documents:
+    what asks for what is new would pass them over.
+    """
+    version, versioned = session.execute(select(State.version, State.versioned).where(State.id == 1)).one()
+    if versioned != version:
+        version = bump(session)
+        session.commit()
+    return int(version)
+
+
+def _catch_up(session: Session, version: int, versioned: int | None, at: int | None) -> None:
+    """Say of documents that a former release wrote after `versioned` that this version wrote them.
+
+    New ones have the column's default; changed ones are in the log of changes, as embedded ones are, which were
+    written earlier.
+    """
+    if versioned is not None and at is not None:
+        logged = select(Change.document_id).where(Change.version > versioned, Change.version < version)
+        after = at - CLOCKS_S
+        for written in (
+            (Document.added_at >= after, Document.version == 0),
+            (Document.id.in_(logged), Document.changed_at >= after, Document.version <= versioned),
+        ):
+            session.execute(
+                update(Document).where(*written).values(version=version),
+                execution_options={"synchronize_session": False},
+            )
+    known = update(State).where(State.id == 1).values(versioned=version, versioned_at=int(time.time()))
+    session.execute(known, execution_options={"synchronize_session": False})
