@@ -60,24 +60,36 @@ class Started:
 
     def __init__(self) -> None:
         self._makers: dict[str, Databases | NotToBeHad] = {}
+        self._cluster: CitusCluster | NotToBeHad | None = None
 
     def maker(self, kind: str) -> Databases:
-        """Return the maker of databases of a kind; skips the test without one, fails it under CI (but a cluster)."""
+        """Return the maker of databases of a kind; skips the test where there is none, fails it under CI."""
         if kind not in self._makers:
             try:
-                self._makers[kind] = CitusCluster(migrate) if kind == "citus" else MAKERS[kind](migrate)
+                self._makers[kind] = MAKERS[kind](migrate)
             except NotToBeHad as reason:
                 self._makers[kind] = reason
         found = self._makers[kind]
         if isinstance(found, NotToBeHad):
-            if os.environ.get("CI") == "true" and kind != "citus":
+            if os.environ.get("CI") == "true":
                 pytest.fail(f"{kind}: {found}")
             pytest.skip(f"{kind}: {found}")
         return found
 
+    def cluster(self) -> CitusCluster:
+        """Return several servers that are one database; skips the test where they cannot be started."""
+        if self._cluster is None:
+            try:
+                self._cluster = CitusCluster(migrate)
+            except NotToBeHad as reason:
+                self._cluster = reason
+        if isinstance(self._cluster, NotToBeHad):
+            pytest.skip(str(self._cluster))
+        return self._cluster
+
     def stop(self) -> None:
-        for maker in self._makers.values():
-            if not isinstance(maker, NotToBeHad):
+        for maker in (*self._makers.values(), self._cluster):
+            if maker is not None and not isinstance(maker, NotToBeHad):
                 maker.stop()
 
 
@@ -96,7 +108,8 @@ KINDS = os.environ.get("TEST_DATABASES", "").split() or list(MAKERS)
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -> Iterator[str]:
     """The address of an empty, migrated database of the test's own."""
-    with started.maker(request.param).fresh(tmp_path) as url:
+    maker = started.cluster() if request.param == "citus" else started.maker(request.param)
+    with maker.fresh(tmp_path) as url:
         yield url
 
 

@@ -22,7 +22,7 @@ def test_one_server_has_no_version_of_it_and_spreads_nothing(session: Session) -
 
 
 def test_a_cluster_tells_its_servers_and_where_tables_lie(started: Started, tmp_path: Path) -> None:
-    with started.maker("citus").fresh(tmp_path) as url:
+    with started.cluster().fresh(tmp_path) as url:
         engine = create_engine(url)
         with Session(engine) as session:
             assert write(session, *(document(f"{number}", "שלום") for number in range(20))) == (20, 0, 0)

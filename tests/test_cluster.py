@@ -69,9 +69,7 @@ MATCHED = {
 
 @pytest.fixture(scope="module")
 def cluster(started: Started) -> CitusCluster:
-    found = started.maker("citus")
-    assert isinstance(found, CitusCluster)
-    return found
+    return started.cluster()
 
 
 @pytest.fixture
