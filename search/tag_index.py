@@ -13,8 +13,8 @@ from search.results import Facet
 from utils.sql import like_prefix
 
 # Tags that are ordered by their counts: the commonest of each collection, and with a prefix the first by name too, so
-# that all of a rare prefix are there and the commonest of a common one. Of 100,000 tags in three collections 20 to 40 ms
-# of SQLite, a few of them 4 to 6; counting and sorting all of a prefix took 170.
+# that all of a rare prefix are there and the commonest of a common one. Of 100,000 tags in three collections 20 to 40
+# ms of SQLite, a few of them 4 to 6; counting and sorting all of a prefix took 170.
 MOST_RANKED = 1_000
 RANKED_FOR_FEW = 200  # where only the first few are shown
 MOST_COLLECTIONS = 20  # whose commonest tags are looked at; the largest
