@@ -27,7 +27,7 @@ from search.results import Results
 from search.samples import sample_queries
 from search.search import search
 from search.semantic import Semantic
-from search.tag_index import tag_page
+from search.tag_index import common_tags, tag_page
 from utils.cells import MARK, csv_line
 
 pages = Blueprint("pages", __name__)
@@ -121,7 +121,7 @@ def search_page(mode: str) -> AnyResponse | str:
 
 
 def home(query: Query) -> str:
-    common = tag_page(db.session(), limit=24).tags
+    common = common_tags(db.session(), 24)
     names = collections(db.session())
     return render_template(
         "home.html", query=query, tags=common, collections=names, figures=site_figures(), samples=sample_queries(names)

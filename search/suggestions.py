@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models import Document
 from search.filters import Filter
 from search.query import Query
-from search.tag_index import tag_page
+from search.tag_index import common_tags
 from search.text import TextQuery
 from utils.hebrew import normalise
 from utils.sql import among
@@ -32,7 +32,7 @@ def suggestions(session: Session, typed: str) -> list[Suggestion]:
     typed = typed.strip()[:LONGEST_PREFIX]
     if len(normalise(typed).strip()) < 2:
         return []
-    tags = [Suggestion(facet.tag, "tag") for facet in tag_page(session, typed, limit=MOST_SUGGESTIONS // 2).tags]
+    tags = [Suggestion(facet.tag, "tag") for facet in common_tags(session, MOST_SUGGESTIONS // 2, typed)]
     found = TextQuery(session, Query(text=typed).parts()).matches(Filter()).documents[:20].tolist()
     statement = select(Document.id, Document.title).where(among(Document.id, found))
     rows = {row.id: row.title for row in session.execute(statement)}

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
+from indexing.documents import NewDocument, write_documents
 from indexing.embedding import is_owed
 from indexing.versions import caught_up
 from models import db
@@ -81,6 +82,6 @@ def test_a_workers_look_reads_what_was_written_since(client: FlaskClient) -> Non
     seen = caught_up(session)
     with executed() as said:
         assert not is_owed(session, side.model_key, seen)
-        WRITES["api.api_create"][0].made(client)
+        write_documents(session, "jobs", [NewDocument("owed", "not embedded", "", ("a new tag",))])
         assert is_owed(session, side.model_key, seen)
     assert not [one for one in said if not is_known(one[0]) and whole_reads(session, *one)]
