@@ -111,6 +111,8 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "PERMANENT_SESSION_LIFETIME": KEPT,
+        # A form's token is good as long as its session: a page left open, or a clock set anew, is no forgery.
+        "WTF_CSRF_TIME_LIMIT": None,
         "SEND_FILE_MAX_AGE_DEFAULT": STATIC_AGE_S,
         "BABEL_DEFAULT_LOCALE": settings.default_locale,
         "MAX_CONTENT_LENGTH": 256 * 1024 * 1024,
