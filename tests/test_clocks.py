@@ -61,7 +61,8 @@ def test_what_a_browser_keeps_is_found_when_the_clock_was_set_anew(app: Flask, c
 def test_a_cookie_ends_a_year_after_it_was_given(app: Flask, clock: Clock) -> None:
     client = app.test_client()
     keep_one(client)
-    (cookie,) = [one for one in client._cookies.values() if one.key == "session"]
+    cookie = client.get_cookie("session")
+    assert cookie is not None
     clock.off_s = KEPT.total_seconds() + DAY_S
     later = app.test_client()
     later.set_cookie("session", cookie.value)
@@ -72,7 +73,8 @@ def test_a_cookie_of_the_future_that_nobody_signed_is_refused(app: Flask, clock:
     client = app.test_client()
     clock.off_s = HOUR_S
     keep_one(client)
-    (cookie,) = [one for one in client._cookies.values() if one.key == "session"]
+    cookie = client.get_cookie("session")
+    assert cookie is not None
     clock.off_s = 0
     forger = app.test_client()
     forger.set_cookie("session", cookie.value[:-4] + "AAAA")
