@@ -1,8 +1,8 @@
 """One, two and three web processes on one PostgreSQL: searches a second, and whose processor time they take.
 
 This machine has two cores for the sites, the database and the clients together: three sites that may take what they can
-only show that. So they are also measured as small hosts are, each held to a tenth of a core, which leaves room for three
-and for the database: what neighbours on this machine do then hardly matters.
+only show that. So they are also measured as small hosts are, each held to a tenth of a core, which leaves room for
+three and the database: what neighbours on this machine do then hardly matters.
 """
 
 from __future__ import annotations
