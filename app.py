@@ -39,7 +39,7 @@ import screening_api  # noqa: F401
 import screening_pages  # noqa: F401
 import writing_api  # noqa: F401
 from config import Settings, read_settings
-from database import engine_options, limit_waiting
+from database import end_sessions, engine_options, limit_waiting
 from encoders.base import Encoder
 from encoders.footprint import release_memory
 from indexing.jobs import Running
@@ -111,6 +111,8 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "PERMANENT_SESSION_LIFETIME": KEPT,
+        # A form's token is good as long as its session: a page left open, or a clock set anew, is no forgery.
+        "WTF_CSRF_TIME_LIMIT": None,
         "SEND_FILE_MAX_AGE_DEFAULT": STATIC_AGE_S,
         "BABEL_DEFAULT_LOCALE": settings.default_locale,
         "MAX_CONTENT_LENGTH": 256 * 1024 * 1024,
@@ -122,6 +124,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 def connect_database(app: Flask, settings: Settings) -> None:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
+    end_sessions(app, db.session)
     with app.app_context():
         prepare_sqlite(db.engine)
         engine = db.engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import select
 import time
@@ -10,6 +11,8 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import Dialect, Engine, event
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import scoped_session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config import Settings
@@ -18,6 +21,7 @@ CONNECT_S = 5.0  # for a connection made by nobody's request
 FULL = re.compile(r"too many (clients|connections)|remaining connection slots|connection limit exceeded")
 FULL_EVERY_S = 0.1
 HARDLY_S = 0.05
+log = logging.getLogger("matmon")
 # What is left of a request's patience; none for what no visitor waits for, such as an import.
 _PATIENCE: ContextVar[Patience | None] = ContextVar("patience", default=None)
 
@@ -40,6 +44,23 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         options |= {"pool_pre_ping": True, "pool_recycle": 280, "pool_timeout": settings.db_timeout_s}
         options["connect_args"] = {"connect_timeout": int(CONNECT_S), "application_name": "matmon"}
     return options
+
+
+def end_sessions(app: Flask, sessions: scoped_session[Any]) -> None:
+    """End each request's session; a connection that was cut meanwhile takes nothing from an answer that is there.
+
+    To be called after Flask-SQLAlchemy's own: what is registered last runs first. Its own end of a session tells such a
+    server that what was read is over, fails, and the finished answer would become a 500.
+    """
+
+    @app.teardown_appcontext
+    def end(_error: BaseException | None) -> None:
+        try:
+            sessions.remove()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("a connection was cut after its last answer: %s", str(error.orig)[:300])
+            sessions.registry().invalidate()
+            sessions.registry.clear()
 
 
 def limit_waiting(app: Flask, engine: Engine, settings: Settings) -> None:
@@ -85,7 +106,8 @@ def wait(connection: Any) -> None:
 
     An exception here makes psycopg2 close the connection, so that nothing of a late answer is ever read.
     """
-    from psycopg2 import OperationalError, extensions
+    import psycopg2
+    from psycopg2 import extensions
 
     while (state := connection.poll()) != extensions.POLL_OK:
         waiting = select.poll()
@@ -94,7 +116,7 @@ def wait(connection: Any) -> None:
         if not waiting.poll(None if limit_s is None else limit_s * 1000):
             if patience := _PATIENCE.get():
                 patience.lost(time.monotonic() - began)
-            raise OperationalError(f"no answer within {limit_s:.1f} s")
+            raise psycopg2.OperationalError(f"no answer within {limit_s:.1f} s")
 
 
 def limit_of(connection: Any) -> float | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from flask import Flask, Response, has_request_context, request, session
 from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
 KEPT = timedelta(days=365)  # since the browser's last visit
 MOST_BYTES = 1_024  # of the cookie: it travels with every request
@@ -18,8 +20,27 @@ class SessionUnfit(RuntimeError):
     """A session over MOST_BYTES, or holding more than numbers and short strings."""
 
 
+class Signer(TimestampSigner):
+    """Takes a signature of the future as one of now: the clock was set back since, or that of another host is ahead."""
+
+    def unsign(self, signed_value: Any, max_age: int | None = None, return_timestamp: Any = False) -> Any:
+        try:
+            return super().unsign(signed_value, max_age, return_timestamp)
+        except SignatureExpired as expired:
+            now = self.timestamp_to_datetime(self.get_timestamp())
+            if expired.date_signed is None or expired.date_signed <= now:
+                raise
+            return super().unsign(signed_value, None, return_timestamp)
+
+
 class Cookie(SecureCookieSessionInterface):
     """Flask's own cookie, which a browser sends back under https only where it came by https."""
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        made = super().get_signing_serializer(app)
+        if made:
+            made.signer = Signer
+        return made
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return super().get_cookie_secure(app) or (has_request_context() and request.is_secure)

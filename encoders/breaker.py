@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-FAILURES, REST_S = 3, 30.0
+# Of a host that hangs, one search in so long waits three seconds; when it is back, meaning is within ten.
+FAILURES, REST_S = 3, 8.0
 
 
 class Breaker:

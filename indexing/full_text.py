@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.orm import Session
 
 from models import Document, Words
@@ -16,6 +17,14 @@ from utils.terms import document_terms
 # Marks of a gram and of a title's stem in a tsvector, which has one field where FTS5 has three columns.
 GRAM_MARK, TITLE_MARK = "~", "^"
 INSERT_SQLITE = "INSERT INTO words_fts(rowid, stem, gram, title) VALUES "
+# At once: a vector that is written afterwards is a second version of its row, and the first one as much waste again.
+INSERT_POSTGRESQL = """
+INSERT INTO words (document_id, stems, grams, titles, terms, tsv)
+SELECT id, stems, grams, titles, terms, array_to_tsvector(array_remove(string_to_array(tokens, ' '), ''))
+FROM unnest(CAST(:ids AS bigint[]), CAST(:stems AS integer[]), CAST(:grams AS integer[]), CAST(:titles AS integer[]),
+  :packed, CAST(:tokens AS text[])) AS given(id, stems, grams, titles, terms, tokens)
+ON CONFLICT (document_id) DO NOTHING
+"""
 ROWS_AT_ONCE = 200
 
 
@@ -71,14 +80,15 @@ def empty_index(session: Session) -> None:
 
 
 def write_words(session: Session, found: Mapping[int, Indexed]) -> None:
-    """Write the packed terms of documents that are stored."""
+    """Write the packed terms of documents that are stored and have none; on PostgreSQL with their vectors."""
+    if dialect(session) == "postgresql":
+        _write_with_vectors(session, found)
+        return
     rows: list[dict[str, object]] = [
         {"document_id": number, "stems": one.stems, "grams": one.grams, "titles": one.titles, "terms": one.packed}
         for number, one in found.items()
     ]
     upsert(session, Words.__table__, rows)  # type: ignore[arg-type]
-    if dialect(session) == "postgresql":
-        _write_vectors(session, found)
 
 
 def unindex_words(session: Session, numbers: Sequence[int]) -> None:
@@ -99,19 +109,14 @@ def unindex_words(session: Session, numbers: Sequence[int]) -> None:
     session.execute(text(statement), columns)
 
 
-def _write_vectors(session: Session, found: Mapping[int, Indexed]) -> None:
+def _write_with_vectors(session: Session, found: Mapping[int, Indexed]) -> None:
+    rows = list(found.values())
     tokens = [
-        f"{one.stem_text} {marked(one.gram_text, GRAM_MARK)} {marked(one.title_text, TITLE_MARK)}"
-        for one in found.values()
+        f"{one.stem_text} {marked(one.gram_text, GRAM_MARK)} {marked(one.title_text, TITLE_MARK)}" for one in rows
     ]
-    session.execute(
-        text(
-            "UPDATE words SET tsv = array_to_tsvector(array_remove(string_to_array(given.tokens, ' '), ''))"
-            " FROM unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS given(id, tokens)"
-            " WHERE words.document_id = given.id"
-        ),
-        {"ids": list(found), "tokens": tokens},
-    )
+    given = {name: [getattr(one, name) for one in rows] for name in ("stems", "grams", "titles")}
+    packed = bindparam("packed", [one.packed for one in rows], type_=ARRAY(BYTEA))
+    session.execute(text(INSERT_POSTGRESQL).bindparams(packed), {"ids": list(found), "tokens": tokens, **given})
 
 
 def marked(words: str, mark: str) -> str:

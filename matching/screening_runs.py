@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from hashlib import blake2b
 
-from sqlalchemy import Table, and_, func, or_, select, update
+from sqlalchemy import Table, and_, func, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -58,10 +58,9 @@ def run_waiting(sessions: Sessions, semantic: Semantic, aliases: Callable[[], Al
 
 def _claimed(sessions: Sessions) -> tuple[int, int] | None:
     """Return a screening and the claim on it. A conditional update claims it: of two processes one gets it."""
-    free = or_(
-        Screening.state == "waiting",
-        and_(Screening.state == "running", Screening.updated_at < int(time.time()) - SILENT_S),
-    )
+    now = int(time.time())
+    is_silent = not_(Screening.updated_at.between(now - SILENT_S, now + SILENT_S))  # as is_cut_off has it
+    free = or_(Screening.state == "waiting", and_(Screening.state == "running", is_silent))
     with sessions() as session:
         for screening in session.execute(select(Screening.id).where(free).order_by(Screening.made_at)).scalars().all():
             claim = secrets.randbits(53)

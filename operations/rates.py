@@ -19,7 +19,7 @@ class BoundedStorage(Storage):
     """Fixed windows of counts by client, for Flask-Limiter; its address is `bounded://`.
 
     With a Redis that all processes share, its counts hold, and are remembered here: while it is away, this process goes
-    on from the last that it heard.
+    on from the last that it heard. Windows end by a clock that nobody sets: one that is set back would make them hours.
     """
 
     STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 - the base class has it so
@@ -46,10 +46,10 @@ class BoundedStorage(Storage):
         with self._turn:
             count, ends = self._current(key)
             if not count:
-                ends = time.time() + expiry
+                ends = time.monotonic() + expiry
             count += amount
             if told is not None:
-                count, ends = told[0], time.time() + told[1]
+                count, ends = told[0], time.monotonic() + told[1]
             self._counts[key] = count, ends
             while len(self._counts) > MOST_CLIENTS:
                 self._counts.popitem(last=False)
@@ -57,7 +57,7 @@ class BoundedStorage(Storage):
 
     def _current(self, key: str) -> tuple[int, float]:
         count, ends = self._counts.get(key, (0, 0.0))
-        if ends <= time.time():
+        if ends <= time.monotonic():
             self._counts.pop(key, None)
             return 0, 0.0
         return count, ends
@@ -67,8 +67,10 @@ class BoundedStorage(Storage):
             return self._current(key)[0]
 
     def get_expiry(self, key: str) -> float:
+        """Return when a window ends, in seconds since 1970: what the limiter reckons with."""
+        now = time.monotonic()
         with self._turn:
-            return self._counts.get(key, (0, time.time()))[1]
+            return time.time() + max(self._counts.get(key, (0, now))[1] - now, 0.0)
 
     def check(self) -> bool:
         return True

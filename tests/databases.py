@@ -169,6 +169,16 @@ class PostgresServer:
         yield self.address(name)
         self._sql(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def family(self) -> list[psutil.Process]:
+        """Return the server's processes, the first of all first."""
+        first = psutil.Process(self._server.pid)
+        return [first, *first.children(recursive=True)]
+
+    def cpu_s(self) -> float:
+        """Return the processor time of all its processes, of those that ended too."""
+        first, *others = self.family()
+        return sum(first.cpu_times()[:4]) + sum(sum(one.cpu_times()[:2]) for one in others)
+
     def restart(self) -> None:
         """Stop and start again: every connection is cut."""
         self._shut_down()
@@ -176,7 +186,7 @@ class PostgresServer:
 
     def crash(self) -> None:
         """Kill the server outright and start it again: it recovers from its log."""
-        family = [psutil.Process(self._server.pid), *psutil.Process(self._server.pid).children(recursive=True)]
+        family = self.family()
         for one in family:
             one.kill()
         psutil.wait_procs(family, START_S)
@@ -187,7 +197,7 @@ class PostgresServer:
     @contextmanager
     def stands_still(self) -> Iterator[None]:
         """Stop every process of the server where it is: connections stay, and nothing answers."""
-        family = [psutil.Process(self._server.pid), *psutil.Process(self._server.pid).children(recursive=True)]
+        family = self.family()
         for one in family:
             one.suspend()
         try:

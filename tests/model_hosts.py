@@ -22,8 +22,8 @@ from tests.waiting import until
 class ModelHost:
     """A started model host; its log is a file."""
 
-    def __init__(self, folder: Path, options: Sequence[str], settings: dict[str, str]) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, options: Sequence[str], settings: dict[str, str], port: int = 0) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "model-host.log"
         arguments = ["serve-embeddings", "--port", str(self.port), *options]

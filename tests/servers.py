@@ -66,8 +66,9 @@ class Server:
         under: Sequence[str] = (),
         conf: str | Path = "gunicorn.conf.py",
         root: Path = ROOT,
+        port: int = 0,
     ) -> None:
-        self.port, self.folder = free_port(), folder
+        self.port, self.folder = port or free_port(), folder
         self._log = folder / "server.log"
         environ = environment(folder, PORT=str(self.port), **settings)
         with self._log.open("wb") as output:

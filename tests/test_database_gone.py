@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, make_url
+from sqlalchemy import event, make_url, text
 from werkzeug.test import TestResponse
 
 from config import Settings
@@ -159,3 +159,18 @@ def test_every_operation_that_reads_tells_of_503() -> None:
     silent = {name for name, one in OPERATIONS.items() if "503" not in one.responses}
     # The two that tell of memory answer while the database is gone: then above all one wants to look at it.
     assert silent == {"description", "alive", "monitoringMemory", "metrics"}
+
+
+def test_an_answer_that_is_there_is_given_though_its_connection_was_cut(
+    app: Flask, site: FlaskClient, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/cut")
+    def answered_and_cut() -> str:
+        found = db.session.execute(text("SELECT count(*) FROM document")).scalar_one()
+        cut(database)
+        return str(found)
+
+    for _ in range(3):
+        assert (site.get("/cut").status_code, site.get("/cut").text) == (200, "1")
+        assert get(site, "/text?q=אבן").status_code == 200
+    assert "a connection was cut after its last answer" in caplog.text

@@ -192,7 +192,7 @@ def test_a_server_that_keeps_failing_is_left_alone_and_asked_again_after_a_rest(
                 found.embed(["a"], 64, SHORT)
         before = len(served.asked)
         for _ in range(10):
-            with pytest.raises(EndpointFailed, match=r"answers 500 .* it is left alone for 30 s"):
+            with pytest.raises(EndpointFailed, match=r"answers 500 .* it is left alone for 8 s"):
                 found.embed(["a"], 64, SHORT)
         assert len(served.asked) == before
         served.answer = good

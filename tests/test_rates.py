@@ -36,11 +36,12 @@ def database(started: Started, tmp_path: Path) -> Iterator[str]:
 
 
 class Clock:
-    """The time of day as the storage sees it."""
+    """Both clocks as the storage sees them: the time of day, and the one that nobody sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
-        monkeypatch.setattr("operations.rates.time.time", lambda: self.now)
+        for name in ("time", "monotonic"):
+            monkeypatch.setattr(f"operations.rates.time.{name}", lambda: self.now)
 
 
 def address(number: int) -> str:

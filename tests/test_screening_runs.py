@@ -243,11 +243,13 @@ def test_skills_that_nobody_embedded_wait_for_the_model_and_are_told_where_it_st
     assert idle.state == "ready"
 
 
+@pytest.mark.parametrize("said_s", [-SILENT_S - 5, 3_600])
 def test_a_started_worker_takes_up_what_its_predecessor_left(
-    app: Flask, session: Session, side: Semantic, monkeypatch: pytest.MonkeyPatch
+    app: Flask, session: Session, side: Semantic, monkeypatch: pytest.MonkeyPatch, said_s: int
 ) -> None:
+    """Also what was said in the future: by a clock that was set back since."""
     number = begun(session)
-    values = {"state": "running", "claim": 1, "updated_at": int(time.time()) - SILENT_S - 5}
+    values = {"state": "running", "claim": 1, "updated_at": int(time.time()) + said_s}
     session.execute(update(Screening).where(Screening.id == number).values(**values))
     session.commit()
     monkeypatch.setattr(screening_runs, "LOOK_EVERY_S", 0.01)
