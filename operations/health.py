@@ -10,12 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, Embedding, Model, State, TagCount, TagEmbedding
+from operations.embedded import embedded_count
 from operations.memory import Memory
 from search.semantic import Semantic
-from utils.kept import Kept
-
-# A platform asks for /health every few seconds, and counting 100,000 documents takes a tenth of one.
-_EMBEDDED: Kept[int] = Kept(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +53,6 @@ def health(semantic: Semantic, used: Memory, found: Stored | None) -> dict[str, 
 
 def document_count(session: Session) -> int:
     return session.execute(select(State.documents)).scalar_one()
-
-
-def embedded_count(session: Session, model: int | None) -> int:
-    """Return how many documents have an embedding of their present text; counted once for each version."""
-    if model is None:
-        return 0
-    state = (str(session.get_bind().engine.url), model, session.execute(select(State.version)).scalar_one())
-    counted = _EMBEDDED.recall(state)
-    return _EMBEDDED.keep(state, _embedded_now(session, model)) if counted is None else counted
-
-
-def _embedded_now(session: Session, model: int) -> int:
-    rows = select(func.count()).select_from(Embedding).join(Document, Document.id == Embedding.document_id)
-    return session.execute(
-        rows.where(
-            Embedding.model_id == model,
-            Embedding.window == 0,
-            Embedding.content_hash == Document.content_hash,
-        )
-    ).scalar_one()
 
 
 def stats(session: Session, semantic: Semantic) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from matching import weights, wording
 from models import db
-from operations.health import _EMBEDDED
+from operations.embedded import _COUNTS
 from search.kept import MOST_OF_BROWSER
 from tests.conftest import Started, closed, settings_for
 from tests.plans import executed
@@ -22,7 +22,8 @@ FEW, MANY = 25, 100  # of both there are hits: an answer without any needs fewer
 # Asked only where an answer has it: tags in other words, documents that only their meaning found, a second page.
 NOT_ALWAYS = 2
 # What is new in a kept search is a search of its own: a page has A_PAGE of them, and this answer all that are kept.
-MORE = {"api.api_searches": MOST_OF_BROWSER * 10}
+# What is missing is explained by documents, where there are any; few have none.
+MORE = {"api.api_searches": MOST_OF_BROWSER * 10, "api.api_skill_gap": NOT_ALWAYS + 1}
 # Addresses that write, tried by their own tests: files, and starting what runs behind the page.
 APART = frozenset(
     "pages.import_upload pages.import_start api.api_import"
@@ -60,7 +61,7 @@ def statements(client: FlaskClient, visit: Visit) -> list[str]:
     with client.application.app_context():
         for kept in (weights, wording):
             kept.forget()
-        _EMBEDDED.clear()
+        _COUNTS.clear()
         with executed() as said:
             answer = visit.made(client)
         db.session.remove()
