@@ -58,7 +58,15 @@ chromium:
 		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 		echo "Chromium is not here and cannot be installed: the browser's tests will be skipped"
 
-test: $(VENV)/installed-test $(PREPARE)/installed chromium ## Run all tests; with CI=true a skip is a failure
+# A cluster's extensions want the newest minor release of the system's PostgreSQL; without it their tests are skipped.
+CLUSTER := ../shared/tools/citus-cluster
+$(VENV)/installed-postgresql: | $(BIN)/python
+	@if [ -x $(CLUSTER) ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql-15 >/dev/null || \
+		echo "PostgreSQL 15 cannot be brought up to date: the cluster's tests may be skipped"; fi
+	@touch $@
+
+test: $(VENV)/installed-test $(VENV)/installed-postgresql $(PREPARE)/installed chromium ## Run all tests; with CI=true a skip is a failure
 	$(BIN)/python -m pytest -n logical --dist loadfile
 
 check: $(VENV)/installed-test ## Lint and check types

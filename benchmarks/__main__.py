@@ -19,6 +19,7 @@ PARTS = {
     "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, in a hard 512 MB",
     "remote": "A site whose model is on another host, and that host",
     "faults": "Faults under 20 requests a second, PostgreSQL, in a hard 512 MB; a full disk, SQLite",
+    "cluster": "A coordinator and two workers (Citus) beside one PostgreSQL, 10,000 documents",
     "two_workers": "The same with two workers in 1 GB",
     "shared_cache": "A Redis: searches found in it, and one that stands still; one worker, 10,000 documents, SQLite",
     "naive": "The naive way: sentence-transformers and torch in the process, every embedding fetched for each query",

@@ -47,9 +47,7 @@ def measured(place: Place) -> list[Figure]:
     name, database_s, environment = place
     instance = Path(tempfile.mkdtemp(dir=WORK))
     figures = [one for one in filled(name, instance, SIZE, database_s, **environment) if "imported" in one.name]
-    figures += searched(
-        f"{name}, index in memory", instance, database_s, "512M", environment | {"VECTOR_INDEX": "memory"}
-    )
+    figures += searched(name, instance, database_s, "512M", environment | {"VECTOR_INDEX": "memory"})
     shutil.rmtree(instance)
     return figures
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import flask_migrate
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -41,7 +42,7 @@ from tests.servers import Server, serving
 from tests.stored_vectors import clustered
 from tests.visits import BEARER
 from tests.waiting import until
-from utils.citus import is_spread
+from utils.citus import is_spread, on_workers
 
 ASKED = (
     "/api/search?q=לחם&mode=text",
@@ -153,6 +154,21 @@ def test_the_commands_tell_what_is_done_and_where_it_lies(cluster: CitusCluster,
         status = asked(app, "status")
         assert (status.exit_code, status.output.count("spread by document_id, shards: 4")) == (0, 4), status.output
         assert "Nothing is to be done" in asked(app, "distribute").output
+
+
+def test_a_release_migrates_all_servers(cluster: CitusCluster, tmp_path: Path) -> None:
+    scripts = str(ROOT / "migrations")
+    with cluster.whole() as url, site(url, tmp_path) as app:
+        flask_migrate.Migrate(app, db)
+        flask_migrate.downgrade(scripts, revision="0003")
+        assert asked(app, "distribute").exit_code == 0
+        flask_migrate.upgrade(scripts)
+        write_documents(db.session(), "house", HOUSE)
+        assert total(app.test_client()) == len(HOUSE)
+        with db.engine.connect() as connection:
+            made = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'screening_result_decided_%'"
+            assert set(on_workers(connection, made).values()) == {"1"}, "each server has its part of the new index"
+        assert asked(app, "status").exit_code == 0
 
 
 def test_where_there_is_no_cluster_the_commands_say_what_to_do(app: Flask, database: str) -> None:
