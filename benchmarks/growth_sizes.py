@@ -6,7 +6,8 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.growth_vectors import dialect_of
 
-SQLITE = "SELECT name, pgsize FROM dbstat WHERE aggregate = TRUE"
+# By pages: their bytes, `pgsize`, come out wrong above 2 GB.
+SQLITE = "SELECT name, pageno * page_size FROM dbstat, pragma_page_size() WHERE aggregate = TRUE"
 POSTGRESQL = """
 SELECT relname, CASE relkind WHEN 'i' THEN pg_relation_size(oid) ELSE pg_table_size(oid) END
 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')

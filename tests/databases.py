@@ -176,8 +176,13 @@ class PostgresServer:
 
     def cpu_s(self) -> float:
         """Return the processor time of all its processes, of those that ended too."""
-        first, *others = self.family()
-        return sum(first.cpu_times()[:4]) + sum(sum(one.cpu_times()[:2]) for one in others)
+        while True:
+            try:
+                first, *others = self.family()
+                spent = sum(sum(one.cpu_times()[:2]) for one in others)
+                return spent + sum(first.cpu_times()[:4])
+            except psutil.NoSuchProcess:  # it ended in between: the first one has its time now
+                continue
 
     def restart(self) -> None:
         """Stop and start again: every connection is cut."""
