@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -23,6 +24,12 @@ from models import db
 from tests.citus import CitusCluster
 from tests.databases import MAKERS, Databases, NotToBeHad
 from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what stays to the end; what the site releases would each time be looked for in all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 def settings_for(url: str, folder: Path, **changes: Any) -> Settings:
