@@ -189,9 +189,3 @@ def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Pat
     assert ended.returncode == 2
     assert "The database does not answer" in ended.stderr
     assert "hunter2" not in ended.stdout + ended.stderr
-
-
-def test_a_setting_that_cannot_be_used_is_named(file_url: str, tmp_path: Path) -> None:
-    ended = commands.run(settings_for(file_url, tmp_path, semantic_model="e6-small"), "search", "x")
-    assert ended.returncode != 0
-    assert "SEMANTIC_MODEL=e6-small" in ended.stderr
