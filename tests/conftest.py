@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from models import db
 from tests.citus import CitusCluster
 from tests.databases import MAKERS, Databases, NotToBeHad
 from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
+from tests.once import made_once
 
 
 def pytest_collection_finish() -> None:
@@ -146,18 +148,20 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture(scope="session")
 def sample(started: Started, e5_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     """A SQLite file with the sample collection, embedded with the real e5; copy it to change it."""
+    return made_once(tmp_path_factory, "sample", partial(embedded_sample, started, e5_folder)) / "matmon.db"
+
+
+def embedded_sample(started: Started, e5: Path, folder: Path) -> None:
     from encoders.onnx_encoder import OnnxEncoder
 
-    folder = tmp_path_factory.mktemp("sample")
     with started.maker("sqlite").fresh(folder) as url:
         app = create_app(settings_for(url, folder))
         with app.app_context():
             for name in ("sample-he.jsonl", "sample-en.jsonl"):
                 shutil.copy(ROOT / "data" / name, folder)
                 import_file(db.session(), folder / name, Options("sample"))
-            embed(db.session(), OnnxEncoder(e5_folder))
+            embed(db.session(), OnnxEncoder(e5))
         closed(app)
-    return folder / "matmon.db"
 
 
 @pytest.fixture
