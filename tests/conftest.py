@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from config import ROOT, Settings
+from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
 from indexing.importing import Options, import_file
 from models import db
@@ -26,6 +28,7 @@ from tests.citus import CitusCluster
 from tests.databases import MAKERS, Databases, NotToBeHad
 from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
 from tests.once import made_once
+from tests.waiting import imports_ended
 
 
 def pytest_collection_finish() -> None:
@@ -123,6 +126,22 @@ def database(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -
 
 
 @pytest.fixture
+def sqlite_alone(started: Started, tmp_path: Path) -> Iterator[str]:
+    """The address of a SQLite database: `database = sqlite_alone` where the claims of a module hold for every kind."""
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def site_on_sqlite(started: Started, folder: Path, **changes: Any) -> Iterator[Flask]:
+    """Give an app for the pages that a whole module reads, on a SQLite database of its own in the folder."""
+    with started.maker("sqlite").fresh(folder) as url:
+        app = create_app(settings_for(url, folder, rate_limit="10000/minute", **changes))
+        yield app
+        closed(app)
+
+
+@pytest.fixture
 def settings(database: str, tmp_path: Path) -> Settings:
     return settings_for(database, tmp_path)
 
@@ -143,6 +162,15 @@ def session(app: Flask) -> Iterator[Session]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def site_of_one(app: Flask) -> Iterator[FlaskClient]:
+    """A client of a site with one document."""
+    with app.app_context():
+        write_documents(db.session(), "house", [NewDocument("1", "אבן", "אבן על אבן.", ("אבנים",))])
+    yield app.test_client()
+    imports_ended()
 
 
 @pytest.fixture(scope="session")
