@@ -59,7 +59,7 @@ chromium:
 		echo "Chromium is not here and cannot be installed: the browser's tests will be skipped"
 
 test: $(VENV)/installed-test $(PREPARE)/installed chromium ## Run all tests; with CI=true a skip is a failure
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-test ## Lint and check types
 	$(BIN)/ruff check .

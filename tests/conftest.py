@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +30,24 @@ from tests.databases import MAKERS, Databases, NotToBeHad
 from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
 from tests.once import made_once
 from tests.waiting import imports_ended
+
+# The files that take longest though their tests are few: 20 to 50 s of the processor each.
+LONGEST = (
+    "test_tokenizers", "test_original", "test_preparing_published", "test_worker", "test_upgrade",
+    "test_import_command", "test_backup_commands", "test_browser", "test_screening_runs", "test_remote_site",
+    "test_encoders", "test_cluster", "test_server", "test_guard_live", "test_model_faults", "test_plans",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, then those of many tests: none is left for the end."""
+    tests = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int, Path]:
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), -tests[item.path], item.path
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:
