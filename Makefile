@@ -67,7 +67,7 @@ $(VENV)/installed-postgresql: | $(BIN)/python
 	@touch $@
 
 test: $(VENV)/installed-test $(VENV)/installed-postgresql $(PREPARE)/installed chromium ## Run all tests; with CI=true a skip is a failure
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-test ## Lint and check types
 	$(BIN)/ruff check .

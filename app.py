@@ -38,7 +38,7 @@ import routes
 import screening_api  # noqa: F401
 import screening_pages  # noqa: F401
 import writing_api  # noqa: F401
-from config import Settings, read_settings
+from config import Settings, read_settings, refusing
 from database import end_sessions, engine_options, limit_waiting
 from encoders.base import Encoder
 from encoders.footprint import release_memory
@@ -277,5 +277,6 @@ def __getattr__(name: str) -> Flask:
     """Make `app` when it is first asked for, so that importing this module in a test starts nothing."""
     if name != "app":
         raise AttributeError(name)
-    globals()["app"] = made = create_app()
+    with refusing():
+        globals()["app"] = made = create_app()
     return made

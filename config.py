@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,10 +14,22 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent
 # The name of a model that runs in torch, behind that of its folder.
 ORIGINAL = "-original"
+KNOWN_MODELS = ("e5-small", "alephbert", "remote")
+CANNOT_BE_USED = 2  # the exit status of what was started with a bad setting
 
 
 class BadSetting(ValueError):
     """A setting that cannot be used; the message names it, its value and what is allowed."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """End the process with the one line that names a bad setting: a traceback would only hide it."""
+    try:
+        yield
+    except BadSetting as bad:
+        sys.stderr.write(f"{bad}\n")
+        sys.exit(CANNOT_BE_USED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
     """Return the settings in `environ`; raises BadSetting with a sentence that names the one that is off."""
     instance = instance_dir or Path(environ.get("INSTANCE_DIR", ROOT / "instance"))
     url = database_url(environ.get("DATABASE_URL", ""), instance)
-    model = environ.get("SEMANTIC_MODEL", "e5-small").strip() or "none"
+    models = Path(environ.get("MODELS_DIR", ROOT / "models"))
+    model = semantic_model(environ, models)
     return Settings(
         database_url=url,
         secret_key=secret(environ, "SECRET_KEY", url, instance),
@@ -97,7 +112,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
         embeddings_query_prefix=environ.get("EMBEDDINGS_QUERY_PREFIX", ""),
         embeddings_passage_prefix=environ.get("EMBEDDINGS_PASSAGE_PREFIX", ""),
         embeddings_batch_size=whole(environ, "EMBEDDINGS_BATCH_SIZE", 32, 1, 256),
-        models_dir=Path(environ.get("MODELS_DIR", ROOT / "models")),
+        models_dir=models,
         model_loading=choice(environ, "MODEL_LOADING", "lazy", ("lazy", "warm")),
         model_idle_s=whole(environ, "MODEL_IDLE_SECONDS", 900, 0, 86_400),
         model_retry_s=whole(environ, "MODEL_RETRY_SECONDS", 60, 1, 86_400),
@@ -146,6 +161,17 @@ def database_url(given: str, instance: Path) -> str:
     if not given.strip():
         path = instance / "matmon.db"
     return f"sqlite:///{path if path.is_absolute() else ROOT / path}"
+
+
+def semantic_model(environ: Mapping[str, str], models: Path) -> str:
+    """Return the name of a model that somebody could mean; a known one may be made later."""
+    name = environ.get("SEMANTIC_MODEL", "e5-small").strip() or "none"
+    if name not in ("none", *KNOWN_MODELS) and not (models / name).is_dir():
+        raise BadSetting(
+            f"SEMANTIC_MODEL={name}: {models / name} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
+            f" or a folder made with: python scripts/prepare_model.py {name}"
+        )
+    return name
 
 
 def redis_url(given: str) -> str:

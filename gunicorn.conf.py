@@ -1,8 +1,14 @@
 """One small process by default: a worker of four threads behind a master that only watches it."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
+
+from config import read_settings, refusing, whole
+
+MOST_WORKERS = 64
+MOST_THREADS = 256
 
 # Gunicorn's own `pidfile` would refuse a start whenever an old file's number belongs to any process by now, as it does
 # in a container, where numbers are small and come again.
@@ -14,8 +20,8 @@ def workers_wanted() -> int:
 
     Heroku sets WEB_CONCURRENCY by itself, to 2 on 512 MB: that would be two models in memory, and is passed over.
     """
-    fallback = "1" if "DYNO" in os.environ else os.environ.get("WEB_CONCURRENCY", "1")
-    return int(os.environ.get("GUNICORN_WORKERS", fallback))
+    fallback = 1 if "DYNO" in os.environ else whole(os.environ, "WEB_CONCURRENCY", 1, 1, MOST_WORKERS)
+    return whole(os.environ, "GUNICORN_WORKERS", fallback, 1, MOST_WORKERS)
 
 
 def host() -> str:
@@ -24,10 +30,11 @@ def host() -> str:
     return os.environ.get("HOST", "0.0.0.0" if platform else "127.0.0.1")  # noqa: S104
 
 
-bind = f"{host()}:{os.environ.get('PORT', '5000')}"
-workers = workers_wanted()
+with refusing():
+    bind = f"{host()}:{whole(os.environ, 'PORT', 5000, 0, 65_535)}"
+    workers = workers_wanted()
+    threads = whole(os.environ, "GUNICORN_THREADS", 4, 1, MOST_THREADS)
 worker_class = "gthread"
-threads = int(os.environ.get("GUNICORN_THREADS", "4"))
 # A single worker shares little with a master that loaded the code: by its reference counts it soon copies every page
 # (measured under load: 229 MB with, 190 without). Several workers do share what they do not touch.
 preload_app = workers > 1
@@ -50,6 +57,12 @@ def log_format() -> dict[str, object]:
 logconfig_dict = log_format()
 
 
+def on_starting(_server) -> None:  # type: ignore[no-untyped-def]
+    """End before anything listens where a setting cannot be used; a server that preloads ended already."""
+    with refusing():
+        read_settings()
+
+
 def when_ready(server) -> None:  # type: ignore[no-untyped-def]
     shown = "localhost" if host() == "127.0.0.1" else host()
     address = f"http://{shown}:{os.environ.get('PORT', '5000')}"
@@ -70,8 +83,14 @@ def on_exit(server) -> None:  # type: ignore[no-untyped-def]
 
 def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
     """Give the worker a pool of its own: a connection made before the fork belongs to the master."""
-    from app import app
+    from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+
     from models import db
+
+    try:
+        from app import app
+    except SystemExit:  # what a setting names went after the start: the master ends, and does not try again and again
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     with app.app_context():
         db.engine.dispose(close=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from config import ORIGINAL, BadSetting, Settings
+from config import ORIGINAL, Settings
 from encoders.base import Encoder
 from encoders.footprint import loading_mb, release_memory, trim_memory
 from encoders.lazy import LazyEncoder
@@ -28,21 +28,14 @@ from search.semantic import Semantic, kept_queries
 from utils.memory import MB, process_memory
 from utils.terms import forget_words
 
-KNOWN_MODELS = ("e5-small", "alephbert", "remote")
 IMPORT_WAIT_S = 20  # for a model that is being loaded; a job that is silent for 30 s is taken for dead
 log = logging.getLogger("matmon")
 
 
 def semantic_side(app: Flask, settings: Settings) -> Semantic:
-    """Return the semantic side, unloaded; raises BadSetting for a model that nobody could mean."""
-    name, folder = settings.semantic_model, settings.models_dir / settings.semantic_model
-    if name == "none":
-        return Semantic(LazyEncoder(None, name))
-    if name not in KNOWN_MODELS and not folder.is_dir():
-        raise BadSetting(
-            f"SEMANTIC_MODEL={name}: {folder} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
-            f" or a folder made with: python scripts/prepare_model.py {name}"
-        )
+    """Return the semantic side, unloaded."""
+    if settings.semantic_model == "none":
+        return Semantic(LazyEncoder(None, "none"))
     found = prepared(app, settings, settings.model_name)
     queries = kept_queries(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
     lazy = LazyEncoder(found.load, settings.model_name, settings.model_retry_s)

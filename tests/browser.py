@@ -20,6 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Playwright
 
 from config import ROOT
+from tests.forked import forking
 
 SHOTS = ROOT / "build" / "screenshots"
 START_S = 30.0
@@ -52,8 +53,7 @@ def free_port() -> int:
 
 
 def flask(environ: dict[str, str], *arguments: str) -> None:
-    command = [sys.executable, "-m", "flask", "--app", "app", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    ended = forking().ended(environ, [*arguments])
     assert ended.returncode == 0, ended.stderr
 
 

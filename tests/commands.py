@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config import ROOT, Settings
+from tests.forked import forking
 
 PEAK = (
     "import resource, subprocess, sys; ended = subprocess.run(sys.argv[1:]);"
@@ -35,6 +36,9 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def run(settings: Settings, *arguments: str | Path, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, under another program where one is given."""
+    if not under:
+        return forking().ended(environment(settings), [*map(str, arguments)])
     return subprocess.run(
         [*under, *command(*arguments)],
         cwd=ROOT,

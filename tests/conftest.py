@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,39 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from config import ROOT, Settings
+from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
 from indexing.importing import Options, import_file
 from models import db
 from tests.citus import CitusCluster
 from tests.databases import MAKERS, Databases, NotToBeHad
 from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
+from tests.once import made_once
+from tests.waiting import imports_ended
+
+# The files that take longest though their tests are few: 20 to 50 s of the processor each.
+LONGEST = (
+    "test_tokenizers", "test_original", "test_preparing_published", "test_worker", "test_upgrade",
+    "test_import_command", "test_backup_commands", "test_browser", "test_screening_runs", "test_remote_site",
+    "test_encoders", "test_cluster", "test_server", "test_guard_live", "test_model_faults", "test_plans",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, then those of many tests: none is left for the end."""
+    tests = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int, Path]:
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), -tests[item.path], item.path
+
+    items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what stays to the end; what the site releases would each time be looked for in all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 def settings_for(url: str, folder: Path, **changes: Any) -> Settings:
@@ -114,6 +145,22 @@ def database(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -
 
 
 @pytest.fixture
+def sqlite_alone(started: Started, tmp_path: Path) -> Iterator[str]:
+    """The address of a SQLite database: `database = sqlite_alone` where the claims of a module hold for every kind."""
+    with started.maker("sqlite").fresh(tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def site_on_sqlite(started: Started, folder: Path, **changes: Any) -> Iterator[Flask]:
+    """Give an app for the pages that a whole module reads, on a SQLite database of its own in the folder."""
+    with started.maker("sqlite").fresh(folder) as url:
+        app = create_app(settings_for(url, folder, rate_limit="10000/minute", **changes))
+        yield app
+        closed(app)
+
+
+@pytest.fixture
 def settings(database: str, tmp_path: Path) -> Settings:
     return settings_for(database, tmp_path)
 
@@ -136,21 +183,32 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+@pytest.fixture
+def site_of_one(app: Flask) -> Iterator[FlaskClient]:
+    """A client of a site with one document."""
+    with app.app_context():
+        write_documents(db.session(), "house", [NewDocument("1", "אבן", "אבן על אבן.", ("אבנים",))])
+    yield app.test_client()
+    imports_ended()
+
+
 @pytest.fixture(scope="session")
 def sample(started: Started, e5_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     """A SQLite file with the sample collection, embedded with the real e5; copy it to change it."""
+    return made_once(tmp_path_factory, "sample", partial(embedded_sample, started, e5_folder)) / "matmon.db"
+
+
+def embedded_sample(started: Started, e5: Path, folder: Path) -> None:
     from encoders.onnx_encoder import OnnxEncoder
 
-    folder = tmp_path_factory.mktemp("sample")
     with started.maker("sqlite").fresh(folder) as url:
         app = create_app(settings_for(url, folder))
         with app.app_context():
             for name in ("sample-he.jsonl", "sample-en.jsonl"):
                 shutil.copy(ROOT / "data" / name, folder)
                 import_file(db.session(), folder / name, Options("sample"))
-            embed(db.session(), OnnxEncoder(e5_folder))
+            embed(db.session(), OnnxEncoder(e5))
         closed(app)
-    return folder / "matmon.db"
 
 
 @pytest.fixture

@@ -22,8 +22,12 @@ from sqlalchemy import make_url
 
 Migrate = Callable[[str], None]
 START_S = 30.0
+# In memory where there is room: a database is 300 files; to make them takes 0.06 to 0.35 s of the processor on a disk,
+# and 0.02 here.
+MEMORY = Path("/dev/shm")  # noqa: S108
+ROOM_BYTES = 2 * 2**30
 # No port is taken, and nothing waits for the disk: the data need not outlive a crash.
-SETTINGS = ("listen_addresses=", "shared_buffers=32MB", "fsync=off", "synchronous_commit=off")
+SETTINGS = ("listen_addresses=", "shared_buffers=32MB", "fsync=off", "synchronous_commit=off", "max_wal_size=64MB")
 
 
 class NotToBeHad(Exception):
@@ -80,7 +84,7 @@ class PostgresServer:
         self, programs: Path, migrate: Migrate, collation: tuple[str, ...] = (), settings: tuple[str, ...] = ()
     ) -> None:
         self._settings = (*SETTINGS, *settings)
-        self._home = Path(tempfile.mkdtemp(prefix="matmon-pg-"))
+        self._home = Path(tempfile.mkdtemp(prefix="matmon-pg-", dir=roomy()))
         self._owner: pwd.struct_passwd | None = None
         if os.geteuid() == 0:  # which PostgreSQL refuses to run as
             self._owner = unprivileged()
@@ -218,6 +222,14 @@ class PostgresServer:
     def _shut_down(self) -> None:
         self._server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
         self._server.wait(START_S)
+
+
+def roomy() -> Path | None:
+    """Return the folder in memory where it has room for a server's data, else nothing."""
+    try:
+        return MEMORY if shutil.disk_usage(MEMORY).free >= ROOM_BYTES else None
+    except OSError:
+        return None
 
 
 def unprivileged() -> pwd.struct_passwd:

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from tests.once import made_once
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARING = ROOT / ".venv-prepare" / "bin" / "python"
@@ -35,27 +38,25 @@ def preparing() -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(preparing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of published models, tiny and with random weights, one for each kind: see tests/tiny_models.py."""
-    folder = tmp_path_factory.mktemp("tiny") / "published"
-    made = subprocess.run(
-        [preparing, "-m", "tests.tiny_models", folder], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert made.returncode == 0, made.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        command = [str(preparing), "-m", "tests.tiny_models", str(folder / "published")]
+        made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr
+
+    return made_once(tmp_path_factory, "tiny", make) / "published"
 
 
 @pytest.fixture(scope="session")
 def prepared(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """What gives the prepared folder of a kind of tiny model, made when it is first asked for."""
-    models = tmp_path_factory.mktemp("prepared")
+    """What gives the prepared folder of a kind of tiny model, made when it is first asked for; copy it to change it."""
 
-    def folder(kind: str) -> Path:
-        if not (models / kind).exists():
-            made = prepare(str(tiny_models / kind), "--models-dir", str(models), python=PREPARING)
-            assert made.returncode == 0, made.stderr
-            (models / f"{kind}.printed").write_text(made.stdout, encoding="utf-8")
-        return models / kind
+    def make(folder: Path, kind: str) -> None:
+        made = prepare(str(tiny_models / kind), "--models-dir", str(folder), python=PREPARING)
+        assert made.returncode == 0, made.stderr
+        (folder / f"{kind}.printed").write_text(made.stdout, encoding="utf-8")
 
-    return folder
+    return lambda kind: made_once(tmp_path_factory, f"prepared-{kind}", partial(make, kind=kind)) / kind
 
 
 def prepare(*arguments: str, python: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

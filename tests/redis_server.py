@@ -123,3 +123,10 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         thread.join()
         for one in taken:
             one.close()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    with serving_redis(tmp_path) as server:
+        yield server

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import Started
+from tests.conftest import sqlite_alone
 from tests.described import check
 
 TOKEN = {"Authorization": "Bearer a token of the tests"}
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone
 
 
 @pytest.mark.parametrize(

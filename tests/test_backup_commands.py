@@ -19,6 +19,7 @@ from indexing.archive import Archive
 from indexing.backup import backup
 from models import Document, db
 from tests import commands
+from tests.conftest import settings_for
 from tests.documents import document, shared_documents, stands_right, write
 
 AWKWARD = document(
@@ -132,8 +133,8 @@ def test_a_restore_without_room_loses_nothing(filled: Session, settings: Setting
     stands_right(filled)
 
 
-@pytest.mark.usefixtures("filled")
-def test_what_cannot_be_restored_is_refused_in_a_sentence(settings: Settings, tmp_path: Path) -> None:
+def test_what_cannot_be_restored_is_refused_in_a_sentence(sqlite_alone: str, tmp_path: Path) -> None:
+    settings = settings_for(sqlite_alone, tmp_path)
     (tmp_path / "notes").write_text("שלום", encoding="utf-8")
     for name, said in (("notes", "another kind of file"), ("missing", "no such file")):
         ended = commands.run(settings, "restore", tmp_path / name)

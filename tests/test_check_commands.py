@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app import create_app
 from check_commands import FAULTS, check_command
 from models import db
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 from tests.redis_server import answering, serving_redis
 from tests.test_redis_link import with_tls
 from tests.test_shared import another_answer, http
@@ -22,10 +22,7 @@ from tests.test_shared import another_answer, http
 Checked = Callable[..., Result]
 
 
-@pytest.fixture
-def sqlite(started: Started, tmp_path: Path) -> Iterator[str]:
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+sqlite = sqlite_alone
 
 
 @pytest.fixture

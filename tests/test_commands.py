@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from indexing.documents import NewDocument, write_documents
 from models import db
 from tests import commands
 from tests.collections import fill, off_side
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 
 QUERIES = '{"id": "1", "text": "חוזה שכירות"}\n{"id": "2", "text": "עדשים"}\n'
 QRELS = "query-id\tcorpus-id\tscore\n1\trent\t1\n2\tbread\t1\n"
@@ -32,11 +31,7 @@ def house(app: Flask) -> Flask:
     return app
 
 
-@pytest.fixture
-def file_url(started: Started, tmp_path: Path) -> Iterator[str]:
-    """A SQLite database, for what does not depend on the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+file_url = sqlite_alone
 
 
 def run(app: Flask, *arguments: str | Path) -> Result:
@@ -189,9 +184,3 @@ def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Pat
     assert ended.returncode == 2
     assert "The database does not answer" in ended.stderr
     assert "hunter2" not in ended.stdout + ended.stderr
-
-
-def test_a_setting_that_cannot_be_used_is_named(file_url: str, tmp_path: Path) -> None:
-    ended = commands.run(settings_for(file_url, tmp_path, semantic_model="e6-small"), "search", "x")
-    assert ended.returncode != 0
-    assert "SEMANTIC_MODEL=e6-small" in ended.stderr

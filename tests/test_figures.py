@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from operations.metrics import CONTENT_TYPE
 from search.semantic import Semantic
 from tests.collections import fill
 from tests.commands import environment
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
 from utils.memory import MB
@@ -61,11 +60,7 @@ class Guard:
         return self.left_s
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: the pool and the counts are the same for both."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone  # the pool and the counts are the same for both
 
 
 @pytest.fixture

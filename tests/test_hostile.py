@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,9 @@ from flask.testing import FlaskClient
 
 from indexing.documents import NewDocument, write_documents
 from models import db
-from tests.conftest import Started
+from tests.conftest import site_of_one, sqlite_alone
 from tests.markup import Page
 from tests.visits import BEARER, become_admin, get
-from tests.waiting import imports_ended
 
 HOSTILE_NAMES = (
     "../../evil.csv", "..\\..\\evil.csv", "/etc/evil.csv", "C:\\evil.csv", "....//evil.csv", "..",
@@ -25,19 +23,8 @@ HOSTILE_NAMES = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: none of this depends on the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
-
-
-@pytest.fixture
-def site(app: Flask) -> Iterator[FlaskClient]:
-    with app.app_context():
-        write_documents(db.session(), "house", [NewDocument("1", "אבן", "אבן על אבן.", ("אבנים",))])
-    yield app.test_client()
-    imports_ended()
+database = sqlite_alone  # none of this depends on the database
+site = site_of_one
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

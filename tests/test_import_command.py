@@ -124,8 +124,9 @@ def test_a_preview_says_how_columns_are_understood_and_writes_nothing(settings: 
     ],
 )
 def test_a_mapping_that_cannot_be_meant_is_refused(
-    settings: Settings, tmp_path: Path, mapping: list[str], said: str
+    sqlite_alone: str, tmp_path: Path, mapping: list[str], said: str
 ) -> None:
+    settings = settings_for(sqlite_alone, tmp_path)
     (tmp_path / "two.csv").write_text("name,label,body\nא,ב,ג\n", encoding="utf-8")
     options = [part for pair in mapping for part in ("--map", pair)]
     ended = commands.run(settings, "import", tmp_path / "two.csv", *options)

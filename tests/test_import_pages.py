@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -13,17 +11,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from models import Job, db
-from tests.conftest import Started
+from tests.conftest import sqlite_alone
 from tests.markup import Page
 
 TOKEN = "a token of the tests"
 ROWS = "title,body,labels\nארנק,נמצא ברחוב,אבדות;רחוב\n,,אבדות\nמפתח,<b>מתחת</b> לשטיח,אבדות\n"
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone
 
 
 def send(client: FlaskClient, text: str = ROWS, name: str = "found.csv", **fields: str) -> TestResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from indexing.importing import Options
 from indexing.jobs import PAUSES_S, SILENT_S, Running, new_job
 from models import Embedding, Job, db, model_number
 from search.semantic import Semantic
-from tests.conftest import Started
+from tests.conftest import sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
 
@@ -42,11 +42,7 @@ class Busy(HashedWords):
         return made
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: what a job does about the model does not depend on the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone  # what a job does about the model does not depend on the database
 
 
 @pytest.fixture

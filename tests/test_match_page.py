@@ -15,8 +15,9 @@ from app import create_app
 from indexing.documents import NewDocument, write_documents
 from models import db
 from tests.collections import fill
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import Started, closed, settings_for, site_on_sqlite
 from tests.markup import Page
+from tests.visits import page
 
 EVIL = '<script>alert("1")</script>'
 JOBS = (
@@ -29,23 +30,17 @@ JOBS = (
 @pytest.fixture(scope="module")
 def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("match")
-    with started.maker("sqlite").fresh(folder) as url:
-        app = create_app(settings_for(url, folder, rate_limit="10000/minute"))
+    with site_on_sqlite(started, folder) as app:
         app.config["WTF_CSRF_ENABLED"] = False
         with app.app_context():
             write_documents(db.session(), "house", [NewDocument("a", "A", "", ("SQL",))])
             app.extensions["matmon.semantic"] = fill(db.session(), JOBS, "jobs")
         yield app
-        closed(app)
 
 
 @pytest.fixture
 def reader(site: Flask) -> FlaskClient:
     return site.test_client()
-
-
-def page(client: FlaskClient, address: str) -> Page:
-    return Page(client.get(address).get_data(as_text=True))
 
 
 @pytest.mark.parametrize("lang", ["he", "en"])

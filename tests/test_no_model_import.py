@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from config import ROOT
 from tests.commands import environment
-from tests.conftest import Started, settings_for
+from tests.conftest import settings_for, sqlite_alone
 
 # Serves what a reader without a wish for meaning sees, and prints what was imported on the way.
 VISIT = """
@@ -29,10 +28,7 @@ REDIS = ("redis", "utils.redis_link")
 COMMANDS = ("alembic", "flask_migrate", "tqdm", "commands")
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone
 
 
 @pytest.mark.parametrize("model", ["e5-small", "none"])

@@ -23,7 +23,7 @@ from indexing.jobs import new_job
 from models import Base, Document, db, document_number
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
 from tests.collections import fill
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import DOCUMENT, OPERATIONS, check, faults, resolved
 from tests.screening_calls import SCREENING_CALLS, WITHOUT_SCREENINGS, kept_screenings
 from tests.waiting import imports_ended
@@ -33,11 +33,7 @@ GOOD = {"id": "tea", "title": "תה", "tags": ["שתייה"]}
 LONG = {"title": "long", "body": "x" * 1_100_000}
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: shapes do not depend on the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone  # shapes do not depend on the database
 
 
 @pytest.fixture

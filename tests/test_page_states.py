@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
 from models import db, model_number
 from search.semantic import Semantic
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
+from tests.visits import page
 
 DOCUMENTS = [
     NewDocument(own_id="1", title="Saving water at home", body="A bucket in the shower.", tags=("water", "home water")),
@@ -29,11 +30,7 @@ DOCUMENTS = [
 ]
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: what these pages say does not depend on the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone  # what these pages say does not depend on the database
 
 
 @pytest.fixture
@@ -48,10 +45,6 @@ def give(app: Flask, load: Callable[[], Encoder] | None) -> Semantic:
     side = Semantic(LazyEncoder(load, made.name), model_number(made.name, made.checksum) if load else None)
     app.extensions["matmon.semantic"] = side
     return side
-
-
-def page(client: FlaskClient, address: str) -> Page:
-    return Page(client.get(address).get_data(as_text=True))
 
 
 def test_off_is_said_and_the_words_are_offered_instead(filled: Flask) -> None:

@@ -16,8 +16,9 @@ from config import ROOT
 from indexing.documents import NewDocument, write_documents
 from indexing.importing import Options, import_file
 from models import db
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import Started, closed, settings_for, site_on_sqlite
 from tests.markup import Page
+from tests.visits import page
 
 EVIL = '<script>alert("1")</script> & <b onclick=x>'
 TAGS = tuple(f"תגית מספר {number}" for number in range(20))
@@ -51,8 +52,7 @@ ADDRESSES = {
 def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """A site with the sample collection and a few difficult documents, meaning turned off; only read."""
     folder = tmp_path_factory.mktemp("pages")
-    with started.maker("sqlite").fresh(folder) as url:
-        app = create_app(settings_for(url, folder, rate_limit="10000/minute"))
+    with site_on_sqlite(started, folder) as app:
         with app.app_context():
             for name in ("sample-he.jsonl", "sample-en.jsonl"):
                 # A copy: an import writes the rows it refuses beside its file.
@@ -62,16 +62,11 @@ def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             write_documents(db.session(), "odd", [LONG])
             write_documents(db.session(), "lost", MANY)
         yield app
-        closed(app)
 
 
 @pytest.fixture
 def reader(site: Flask) -> FlaskClient:
     return site.test_client()
-
-
-def page(client: FlaskClient, address: str) -> Page:
-    return Page(client.get(address).get_data(as_text=True))
 
 
 def in_language(address: str, lang: str) -> str:

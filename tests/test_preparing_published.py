@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -100,9 +101,9 @@ def test_a_model_that_cannot_be_served_is_refused_with_the_reason(
 
 
 def test_a_kill_half_way_leaves_the_old_folder_and_what_it_left_is_swept(
-    prepared: Callable[[str], Path], tiny_models: Path
+    prepared: Callable[[str], Path], tiny_models: Path, tmp_path: Path
 ) -> None:
-    folder = prepared("bert-mean")
+    folder = shutil.copytree(prepared("bert-mean"), tmp_path / "bert-mean")
     before = read_manifest(folder).checksum
     command = [str(PREPARING), "scripts/prepare_model.py", str(tiny_models / "bert-mean")]
     command += ["--models-dir", str(folder.parent), "--texts", str(_texts(folder.parent / "texts.txt"))]

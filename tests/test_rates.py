@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from operations.rates import MOST_CLIENTS, BoundedStorage
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import check
 from tests.markup import Page
 
@@ -28,11 +27,7 @@ SEARCHES = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: rates are counted in the process."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone  # rates are counted in the process
 
 
 class Clock:

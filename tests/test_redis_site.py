@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from app import create_app
 from models import db
 from tests.collections import fill
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import check
-from tests.redis_server import RedisServer, answering, serving_redis
+from tests.redis_server import RedisServer, answering, redis_server
 from tests.test_shared import another_answer, flood, http
 from tests.waiting import until
 from utils.shared import Shared
@@ -33,17 +33,8 @@ FOUND = [["bread", "cache"]]
 GENEROUS_S = 3.0  # for all paths together
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: what the Redis does has nothing to do with the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with serving_redis(tmp_path) as server:
-        yield server
+database = sqlite_alone  # what the Redis does has nothing to do with the database
+server = redis_server
 
 
 @pytest.fixture

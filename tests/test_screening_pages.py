@@ -19,7 +19,7 @@ from app import create_app
 from indexing.documents import NewDocument, delete_documents, write_documents
 from matching.screenings import LONGEST_NOTE
 from models import db, document_number
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import Started, closed, settings_for, site_on_sqlite
 from tests.markup import Page
 from tests.screened import filled
 
@@ -29,8 +29,7 @@ EVIL = NewDocument("=evil", '=HYPERLINK("x")', "", ("SQL", "<b>x</b>"), "en", ex
 @pytest.fixture(scope="module")
 def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("screenings")
-    with started.maker("sqlite").fresh(folder) as url:
-        app = create_app(settings_for(url, folder, rate_limit="10000/minute"))
+    with site_on_sqlite(started, folder) as app:
         app.config["WTF_CSRF_ENABLED"] = False
         with app.app_context():
             app.extensions["matmon.semantic"] = filled(db.session())
@@ -40,7 +39,6 @@ def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             delete_documents(db.session(), [document_number("gone", "a")])
         yield app
         app.extensions["matmon.screener"].wake().join()
-        closed(app)
 
 
 @pytest.fixture

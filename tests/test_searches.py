@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from config import BadSetting, read_settings
 from operations.searches import KEPT_S, MOST_SLOWEST, MOST_TEXT, Searches
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 from tests.markup import Page
 
 SECRET = "הסוד שלי"
@@ -28,11 +27,7 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: what is noted does not depend on the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone  # what is noted does not depend on the database
 
 
 def test_the_ten_slowest_are_kept_slowest_first() -> None:

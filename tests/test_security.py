@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
 from app import HEADERS, create_app
-from indexing.documents import NewDocument, write_documents
 from models import Base, db
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, site_of_one, sqlite_alone
 from tests.markup import Page
 from tests.visits import BEARER, TOKEN, become_admin, form_token, get
-from tests.waiting import imports_ended
 
 GETS = (
     "/", "/?q=א", "/text?q=א", "/tags", "/semantic?q=א", "/?q=א&part=results", "/?q=א&format=csv", "/documents/1",
@@ -31,19 +28,8 @@ GETS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    """SQLite alone: none of this depends on the database."""
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
-
-
-@pytest.fixture
-def site(app: Flask) -> Iterator[FlaskClient]:
-    with app.app_context():
-        write_documents(db.session(), "house", [NewDocument("1", "אבן", "אבן על אבן.", ("אבנים",))])
-    yield app.test_client()
-    imports_ended()
+database = sqlite_alone  # none of this depends on the database
+site = site_of_one
 
 
 def has_headers(answer: TestResponse) -> bool:

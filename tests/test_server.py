@@ -123,12 +123,6 @@ def test_the_environment_sets_the_server(tmp_path: Path, given: dict[str, str], 
     assert {name: shown[name].strip("[]'") for name in expected} == expected
 
 
-def test_a_setting_that_cannot_be_used_ends_the_start_with_its_name_and_value(tmp_path: Path) -> None:
-    server = Server(tmp_path, {"DEFAULT_LOCALE": "fr"})
-    assert server.process.wait(40) != 0
-    assert "DEFAULT_LOCALE='fr': it must be one of he, en" in server.log
-
-
 def test_a_hundred_searches_of_every_kind_by_eight_clients_fit_into_512_mb(
     site_folder: Path, with_e5: dict[str, str]
 ) -> None:

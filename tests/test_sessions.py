@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -11,13 +10,9 @@ from flask import Flask, session
 
 from app import create_app
 from sessions import LONGEST_VALUE, MOST_BYTES, SessionUnfit, faults
-from tests.conftest import Started, closed, settings_for
+from tests.conftest import closed, settings_for, sqlite_alone
 
-
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
+database = sqlite_alone
 
 
 @pytest.mark.parametrize("value", [[1], {"a": 1}, "x" * (LONGEST_VALUE + 1), None, b"bytes"])

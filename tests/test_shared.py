@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import RedisServer, answering, serving_redis
+from tests.redis_server import RedisServer, answering, redis_server, serving_redis
 from tests.waiting import until
 from utils.redis_link import Link
 from utils.shared import BUDGET_S, CONNECTIONS, MOST_BYTES, Shared
@@ -41,10 +41,7 @@ def has_fault(shared: Shared, fault: str) -> bool:
     return shared.figures().fault == fault
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with serving_redis(tmp_path) as server:
-        yield server
+server = redis_server
 
 
 @pytest.fixture

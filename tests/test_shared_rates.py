@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from operations.rates import BoundedStorage
-from tests.conftest import Started
-from tests.redis_server import RedisServer, serving_redis
+from tests.conftest import sqlite_alone
+from tests.redis_server import RedisServer, redis_server
 from tests.servers import Server, serving
 from tests.test_shared import connected_unasked, sharing
 from tests.waiting import until
 
-
-@pytest.fixture
-def database(started: Started, tmp_path: Path) -> Iterator[str]:
-    with started.maker("sqlite").fresh(tmp_path) as url:
-        yield url
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with serving_redis(tmp_path) as server:
-        yield server
+database = sqlite_alone
+server = redis_server
 
 
 def test_two_stores_count_together_and_alone_while_it_is_away(server: RedisServer) -> None:

@@ -18,6 +18,10 @@ def get(client: FlaskClient, path: str, **more: Any) -> TestResponse:
     return client.get(path, buffered=True, **more)
 
 
+def page(client: FlaskClient, address: str) -> Page:
+    return Page(client.get(address).get_data(as_text=True))
+
+
 def form_token(client: FlaskClient) -> str:
     return Page(get(client, "/import").get_data(as_text=True)).one("input", name="csrf_token")["value"]
 
