@@ -15,6 +15,7 @@ from tests.waiting import until
 from utils.redis_link import Link
 from utils.shared import BUDGET_S, CONNECTIONS, MOST_BYTES, Shared
 
+NEARLY_60 = pytest.approx(60, abs=1)  # a busy machine takes a while between the setting and the look
 GENEROUS_S = 1.0  # for what is bounded to BUDGET_S: a machine of tests may be busy
 
 
@@ -89,14 +90,14 @@ def test_a_value_that_is_too_large_is_neither_kept_nor_read(server: RedisServer,
 
 
 def test_a_count_ends_with_its_window(server: RedisServer, shared: Shared) -> None:
-    assert shared.count("a", 1, 60) == (1, 60.0)
+    assert shared.count("a", 1, 60) == (1, NEARLY_60)
     count = shared.count("a", 2, 60)
     assert count is not None
     assert count[0] == 3
     assert 59 < count[1] <= 60
     server.client.persist("test:rate:a")
-    assert shared.count("a", 1, 60) == (4, 60.0)
-    assert server.client.ttl("test:rate:a") == 60
+    assert shared.count("a", 1, 60) == (4, NEARLY_60)
+    assert server.client.ttl("test:rate:a") in (59, 60)
 
 
 def test_what_is_of_another_kind_is_refused_and_told(server: RedisServer, shared: Shared) -> None:
@@ -143,10 +144,10 @@ def test_one_that_answers_nothing_is_asked_once_in_a_request(server: RedisServer
 
 def test_what_was_flushed_is_a_miss(server: RedisServer, shared: Shared) -> None:
     shared.keep("results", "a", b"x", 60)
-    assert shared.count("a", 5, 60) == (5, 60.0)
+    assert shared.count("a", 5, 60) == (5, NEARLY_60)
     server.client.flushall()
     assert shared.recall("results", "a") is None
-    assert shared.count("a", 1, 60) == (1, 60.0)
+    assert shared.count("a", 1, 60) == (1, NEARLY_60)
     assert shared.figures().state == "connected"
 
 
@@ -158,7 +159,7 @@ def test_one_that_is_full_is_read_from_and_says_so(server: RedisServer, shared: 
     assert shared.recall("results", "a") == b"x"
     assert (shared.figures().state, shared.figures().fault) == ("connected", "full")
     server.client.config_set("maxmemory", "0")
-    assert shared.count("a", 1, 60) == (1, 60.0)
+    assert shared.count("a", 1, 60) == (1, NEARLY_60)
     assert shared.figures().fault == ""
 
 
