@@ -63,11 +63,15 @@ def readings(
     jobs themselves, are not looked at. Two statements at most.
     """
     asked = list(dict.fromkeys(missing))[:MOST_MISSING]
-    named = {tag: name for name in reversed(asked) for tag in _tags(name, aliases)}
+    named: dict[int, list[str]] = {}  # two spellings of a skill share their tags
+    for name in asked:
+        for tag in _tags(name, aliases):
+            named.setdefault(tag, []).append(name)
     places = _places(session, list(named), {number("collection", one) for one in apart_from})
     found: dict[str, dict[Reading, None]] = {}
     for place, own_id, title in _tagged(session, places):
-        found.setdefault(named[places[place].tag], {})[Reading(places[place].collection, own_id, title)] = None
+        for name in named[places[place].tag]:
+            found.setdefault(name, {})[Reading(places[place].collection, own_id, title)] = None
     ordered = {name: sorted(found[name], key=lambda one: (one.collection, one.id)) for name in asked if name in found}
     return {name: tuple(each[:MOST_DOCUMENTS]) for name, each in ordered.items()}
 

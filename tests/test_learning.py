@@ -40,6 +40,13 @@ def test_aliases_are_followed(session: Session) -> None:
     assert (only.id, only.direction) == ("sheets", "rtl")
 
 
+def test_two_spellings_of_a_skill_are_explained_alike(session: Session) -> None:
+    write(session)
+    found = readings(session, ["javascript", "JS"], ["jobs"], KNOWN)
+    assert found["javascript"] == found["JS"]
+    assert [one.id for one in found["JS"]] == ["js"]
+
+
 def test_it_takes_two_statements_and_no_more_than_some_skills(session: Session) -> None:
     write(session)
     with counted() as said:
