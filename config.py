@@ -23,7 +23,7 @@ class BadSetting(ValueError):
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
+def exit_on_bad_setting() -> Iterator[None]:
     """End the process with the one line that names a bad setting: a traceback would only hide it."""
     try:
         yield
@@ -236,10 +236,10 @@ def secret(environ: Mapping[str, str], name: str, url: str, instance: Path) -> s
         return given
     if url.startswith("postgresql"):
         raise BadSetting(f"{name} is not set: with PostgreSQL it is required; make one with: openssl rand -hex 32")
-    return kept_secret(instance / name.lower())
+    return stored_secret(instance / name.lower())
 
 
-def kept_secret(path: Path) -> str:
+def stored_secret(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Two processes may start at once: the one that makes the file first wins, the other reads it.

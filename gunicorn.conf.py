@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from config import read_settings, refusing, whole
+from config import exit_on_bad_setting, read_settings, whole
 
 MOST_WORKERS = 64
 MOST_THREADS = 256
@@ -30,7 +30,7 @@ def host() -> str:
     return os.environ.get("HOST", "0.0.0.0" if platform else "127.0.0.1")  # noqa: S104
 
 
-with refusing():
+with exit_on_bad_setting():
     bind = f"{host()}:{whole(os.environ, 'PORT', 5000, 0, 65_535)}"
     workers = workers_wanted()
     threads = whole(os.environ, "GUNICORN_THREADS", 4, 1, MOST_THREADS)
@@ -59,7 +59,7 @@ logconfig_dict = log_format()
 
 def on_starting(_server) -> None:  # type: ignore[no-untyped-def]
     """End before anything listens where a setting cannot be used; a server that preloads ended already."""
-    with refusing():
+    with exit_on_bad_setting():
         read_settings()
 
 
@@ -101,16 +101,19 @@ def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
     from app import app
-    from matching.screening_runs import TAKE_UP_S
+    from runtime import runtime_of
+    from screening.runner import TAKE_UP_S
+
+    runtime = runtime_of(app)
 
     # A connection that says nothing holds a thread this long, then it waits aside. By gunicorn's own five seconds four
     # such connections are all four threads, and 500 stopped the site.
     gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.01
-    app.extensions["matmon.watch"].history.start()
-    app.extensions["matmon.guard"].start()
-    app.extensions["matmon.screener"].wake(TAKE_UP_S)
-    app.extensions["matmon.recycling"].is_on = True
-    if shared := app.extensions["matmon.shared"]:
-        shared.connect()
-    if app.extensions["matmon.settings"].model_loading == "warm":
-        app.extensions["matmon.semantic"].ready(0)
+    runtime.watch.history.start()
+    runtime.guard.start()
+    runtime.screener.wake(TAKE_UP_S)
+    runtime.recycling.is_on = True
+    if runtime.shared_cache:
+        runtime.shared_cache.connect()
+    if runtime.settings.model_loading == "warm":
+        runtime.semantic.ready(0)

@@ -167,7 +167,7 @@ class State(Base):
     # The model that the site was switched to; none where it was not: the setting then names it.
     model_id: Mapped[int | None] = mapped_column(BigKey, nullable=True)
     # The version, and the second, up to which every document knows by which version it was written: what a former
-    # release wrote later does not. See indexing.versions.
+    # release wrote later does not. See indexes.version.
     versioned: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
     versioned_at: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
 

@@ -26,8 +26,8 @@ from benchmarks.server import MODES, Server, documents, first_semantic_s, hammer
 from encoders.manifest import Manifest, read_manifest
 from indexing.embedding import passages, register_model
 from models import Document, Embedding, Tag, TagEmbedding
+from utils.int8 import compact
 from utils.sql import freshen_statistics
-from utils.vectors import compact
 
 MODELS = WORK.parent / "models"
 MODEL = {"SEMANTIC_MODEL": "alephbert", "MODELS_DIR": str(MODELS)}

@@ -24,8 +24,8 @@ from encoders.onnx_encoder import OnnxEncoder
 from indexing.documents import bump
 from indexing.embedding import passages, register_model
 from models import Document, Tag
+from utils.int8 import Floats, compact
 from utils.sql import dialect, freshen_statistics
-from utils.vectors import Floats, compact
 
 MODEL = Path("models") / "e5-small"
 ENCODED, AT_ONCE = 400, 2_000  # documents

@@ -14,6 +14,7 @@ from benchmarks.figures import DATA, Figure
 from benchmarks.many_jobs import ROLES, roles, taxonomy
 from benchmarks.rewording import reworded
 from encoders.skill_pairs import OWN, read_pairs
+from runtime import runtime_of
 from utils.hebrew import forms, stem
 
 DRAWS, CASES, TEXTS = 3, 250, 250
@@ -70,7 +71,7 @@ def found(instance: Path, draws: Sequence[Sequence[Case]], with_model: bool = Tr
     from search.search import WITHOUT_MEANING
 
     app = create_app(read_settings({"INSTANCE_DIR": str(instance)}))
-    side = app.extensions["matmon.semantic"] if with_model else WITHOUT_MEANING
+    side = runtime_of(app).semantic if with_model else WITHOUT_MEANING
     ranks: list[int] = []
     with app.app_context():
         if with_model:

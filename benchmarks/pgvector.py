@@ -21,18 +21,18 @@ from sqlalchemy.orm import Session
 from benchmarks.figures import Figure, tell
 from benchmarks.vectors import ROWS, made
 from encoders.manifest import Manifest
-from indexing.half_building import build_index, building, make_extension
-from indexing.halves import Halves
-from search.filters import Filter
-from search.half_index import FOR_THIS, NARROW, SEARCHED
-from search.index_choice import VectorIndex, Wanted
+from indexes.choice import VectorIndex, Wanted
+from indexes.filters import Filter
+from indexes.pgvector import table_state
+from indexes.pgvector_build import build_index, building, make_extension
+from indexes.pgvector_search import FOR_THIS, NARROW, SEARCHED
+from indexes.pgvector_table import Halves
+from search.embeddings import THEN, Stored
 from search.query import Query
-from search.stored import THEN, Stored
 from tests.conftest import migrate
 from tests.databases import PostgresServer, embedded_programs
 from tests.stored_vectors import Vectors
 from utils.memory import MB
-from utils.pgvector import table_state
 
 SHARES = {"0.1 %": 0.001, "1 %": 0.01, "10 %": 0.1, "30 %": 0.3, "100 %": 1.0}
 MEMORY_MB = 256  # what `flask vectors build` allows
@@ -84,7 +84,7 @@ def built(engine: Engine, session: Session, manifest: Manifest) -> list[Figure]:
 
 def server_ms(session: Session, stored: Stored, given: Vectors, tag: str) -> float:
     """Return the milliseconds that the server says it took for pgvector's statement, planned and executed."""
-    restriction = Filter.of(Query(tags=(tag,))) if tag else Filter()
+    restriction = Query(tags=(tag,)).filter() if tag else Filter()
     is_narrow = bool(tag) and len(given.tagged[tag]) < NARROW
     statement = stored.halves.exact(restriction) if is_narrow else stored.halves.graph(restriction)
     spent = []
@@ -101,7 +101,7 @@ def measured(session: Session, stored: Stored, given: Vectors, name: str) -> lis
     stored.nearest(session, meanings[0], Filter())
     figures = [Figure(f"{name}: held by the process", stored.held_bytes()["documents"] / MB, "MB")]
     for tag in ("", *SHARES):
-        restriction = Filter.of(Query(tags=(tag,))) if tag else Filter()
+        restriction = Query(tags=(tag,)).filter() if tag else Filter()
         said = f"{name}, {f'filter {tag}' if tag else 'no filter'}"
         figures.append(Figure(f"{said}: recall@20", given.recall(session, stored, tag), bar=">= 0.97"))
         began, cpu = time.monotonic(), time.process_time()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import many_jobs
 from benchmarks.figures import DATA, WORK, Figure, flask, tell
+from runtime import runtime_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -67,10 +68,10 @@ def ranked() -> list[Figure]:
     from app import create_app
     from config import read_settings
     from matching.aliases import aliases
-    from matching.screening import wanted_of_job
-    from matching.screening_runs import run_waiting
-    from matching.screenings import begin
     from models import Document, Screening, db, number
+    from screening.runner import run_waiting
+    from screening.store import begin
+    from screening.vocabulary import wanted_of_job
 
     app = create_app(read_settings({"INSTANCE_DIR": str(INSTANCE)}))
     with app.app_context():
@@ -79,7 +80,7 @@ def ranked() -> list[Figure]:
         role = session.execute(roles.order_by(Document.id).limit(1)).scalar_one()
         screening = begin(session, 0, wanted_of_job(session, "jobs", role), "profiles").id
         session.rollback()
-        side = app.extensions["matmon.semantic"]
+        side = runtime_of(app).semantic
         figures = watched(lambda: run_waiting(lambda: Session(engine), side, aliases))
         found = session.get_one(Screening, screening, populate_existing=True)
         assert (found.state, found.done) == ("done", PROFILES), (found.state, found.done, found.message)
@@ -113,9 +114,9 @@ def paged(session: Session, screening: Screening) -> list[Figure]:
     from werkzeug.datastructures import MultiDict
 
     from matching.aliases import aliases
-    from matching.columns import Column
-    from matching.listing import Listing
-    from matching.results import Found
+    from screening.columns import Column
+    from screening.listing import Listing
+    from screening.results import Found
 
     columns, figures = [Column.of_json(one) for one in screening.columns], []
     asked = {

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import Figure, tell
-from search.stored import FIRST, THEN
+from search.embeddings import FIRST, THEN
 from utils.bit_index import BitIndex
+from utils.int8 import Floats, centred, compact
 from utils.memory import MB, process_memory
-from utils.vectors import Floats, centred, compact
 
 ROWS, DIM, QUERIES, TOP = 100_000, 384, 200, 20
 

@@ -15,7 +15,7 @@ class Encoder(Protocol):
 
     A text longer than manifest.max_tokens is cut there; an empty list gives shape (0, dim); an empty text has
     an embedding like any other. Niqqud and cantillation are deleted before encoding. The embedding of a text
-    does not depend on the texts beside it. The methods that encode raise encoders.turns.EncoderAway where that
+    does not depend on the texts beside it. The methods that encode raise encoders.queue.EncoderAway where that
     cannot be had now: too many wait already, it takes too long, a distant model does not answer.
     """
 
@@ -47,4 +47,4 @@ class Encoder(Protocol):
         """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
 
     def close(self, reason: str) -> None:
-        """Refuse, with encoders.turns.EncoderBusy and the reason, all that is not being encoded already."""
+        """Refuse, with encoders.queue.EncoderBusy and the reason, all that is not being encoded already."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.characters import Characters
+from encoders.normalizer import Characters
 
 MERGES_FILE = "merges.npy"
 SETTINGS_FILE = "byte_pairs.json"

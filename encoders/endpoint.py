@@ -9,9 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from encoders.asking import NOT_THERE, Asking, EndpointFailed, Patience, TextsRefused, parsed
 from encoders.breaker import Breaker
-from encoders.turns import Turns
+from encoders.http_client import NOT_THERE, Asking, EndpointFailed, Patience, TextsRefused, parsed
+from encoders.queue import Turns
 
 # Someone waits for a query, in one of four threads; nobody waits for passages.
 QUICK = Patience(timeout_s=3.0, whole_s=3.0, retries=1, longest_pause_s=1.0)

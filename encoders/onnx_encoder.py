@@ -12,10 +12,10 @@ import numpy as np
 
 from encoders.footprint import trim_memory
 from encoders.manifest import ModelUnusable, read_manifest, remedy
+from encoders.queue import Turns
 from encoders.tokenizers import TOKENIZERS
-from encoders.turns import Turns
-from encoders.words import WORD_TABLES
-from utils.points import strip_points
+from encoders.word_embeddings import WORD_TABLES
+from utils.niqqud import strip_points
 
 GRAPH_FILE = "model.onnx"
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from encoders.asking import EndpointFailed, Patience
 from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url
+from encoders.http_client import EndpointFailed, Patience
 from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, read_manifest
-from utils.points import strip_points
+from utils.niqqud import strip_points
 
 MEANS_FILE = "means.npy"
 # More than the 512 tokens that most models read; what is longer would only be cut there.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.characters import Characters
 from encoders.hashes import codes, substrings
+from encoders.normalizer import Characters
 
 PIECES_FILE = "pieces.npy"
 SETTINGS_FILE = "wordpiece.json"

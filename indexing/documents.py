@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Table, delete, select
 from sqlalchemy.orm import Session
 
+from indexes.full_text import Indexed, index_words, unindex_words, write_words
+from indexes.version import bump
 from indexing.counts import add_tags, add_terms, add_totals, take_from_collections
-from indexing.full_text import Indexed, index_words, unindex_words, write_words
-from indexing.versions import bump
 from models import (
     KEPT_CHANGES,
     Change,

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
 from encoders.manifest import Manifest, load_means
-from indexing.halves import Halves
-from indexing.versions import bump
+from indexes.pgvector_table import Halves
+from indexes.version import bump
 from models import Change, Document, DocumentTag, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
 from utils.hebrew import stripped
+from utils.int8 import compact
 from utils.sql import among, upsert
-from utils.vectors import compact
 from utils.windows import windows
 
 BATCH = 16

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 from sqlalchemy.orm import Session
 
+from indexing.backup import stored_documents
 from indexing.importing import ALIASES
-from indexing.stored import stored_documents
 from models import Document
 
 FIELDS = ("id", "title", "body", "tags", "language", "source", "url", "licence")

@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 from sqlalchemy.orm import Session
 
-from indexing.ahead import write_documents_ahead
 from indexing.documents import NewDocument, Written, digest
+from indexing.pipeline import write_documents_ahead
 from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
@@ -211,7 +211,7 @@ def import_file(
 ) -> Report:
     """Import a file, committing a batch at a time; raises FileUnusable before anything is written.
 
-    `own_process` is for the command line: see indexing/ahead.py.
+    `own_process` is for the command line: see indexing/pipeline.py.
     """
     check_columns(path, options)
     report = Report()

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Table, delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from indexing.ahead import analyst
+from indexes.full_text import Indexed, empty_index, widen_index
+from indexes.version import bump
 from indexing.archive import Archive, ArchiveUnusable, read
 from indexing.backup import LEFT_OUT, MADE_ANEW, plain_tables
 from indexing.documents import Analysed, remember
-from indexing.full_text import Indexed, empty_index, widen_index
-from indexing.versions import bump
+from indexing.pipeline import analyst
 from models import KEPT_CHANGES, Base, Collection, Document, State
 from utils.sql import many_writes, upsert
 

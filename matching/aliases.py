@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from models import tag_key
-from utils.beginnings import Beginnings, beginnings
+from utils.prefix_hashes import Beginnings, beginnings
 
 OWN = Path(__file__).resolve().parents[1] / "data" / "skill-aliases.csv"
 MOST_ALIASES = 20_000

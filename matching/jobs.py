@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from matching.places import Place, own_documents
+from matching.collection_state import Place, own_documents
 from matching.skills import is_optional
 from matching.vocabulary import Known
 from models import DocumentTag, Tag

@@ -9,14 +9,14 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
-from matching.bounds import MOST_SKILLS, check, check_columns
-from matching.gap import Job
+from matching.collection_state import place
+from matching.documents import Job
+from matching.idf import weights
 from matching.jobs import Asked, asked, one_job, tags_in_order
-from matching.places import place
+from matching.limits import MOST_SKILLS, check, check_columns
 from matching.scores import Answer, answer, coverages, percent
 from matching.skills import Skill, skill, skills
 from matching.vocabulary import Known, vocabulary
-from matching.weights import weights
 from search.semantic import Semantic
 
 MOST_ROWS = 500

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from encoders.base import Encoder
 from encoders.manifest import load_means
 from encoders.skill_pairs import SkillPair
-from matching.wording import LEAST_ALIKE
-from search.closeness import Closeness
-from utils.mean_groups import MeanGroups
-from utils.wordings import Wordings
+from indexes.tag_similarity import Closeness
+from matching.tag_names import LEAST_ALIKE
+from utils.language_means import MeanGroups
+from utils.name_similarity import Wordings
 
 LEAST_PRECISION = 0.9  # of what is called close
 

@@ -10,15 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
-from matching.bounds import MOST_SKILLS, check
+from matching.collection_state import Place, place
+from matching.free_text import Said, joined, skills_share, text_nearness
+from matching.idf import weights
 from matching.jobs import asked, candidates, jobs_with_tags, tags_in_order
-from matching.named import named_skills
-from matching.places import Place, place
+from matching.limits import MOST_SKILLS, check
+from matching.mentions import named_skills
 from matching.scores import Answers, answers, coverages, percent, scores, used
 from matching.skills import Skill, skills
-from matching.texts import Said, joined, skills_share, text_nearness
 from matching.vocabulary import Known, vocabulary
-from matching.weights import weights
 from models import Document
 from search.semantic import Semantic
 from utils.hebrew import is_hebrew

@@ -10,14 +10,13 @@ import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from encoders.turns import EncoderAway
+from encoders.queue import EncoderAway
 from matching.aliases import Aliases
-from matching.levels import BELOW_SHARE, is_below, says_how_well
-from matching.named import named_skills
-from matching.places import Place, size
-from matching.skills import Skill, parsed, skill
-from matching.weights import weights
-from matching.wording import alike
+from matching.collection_state import Place, size
+from matching.idf import weights
+from matching.mentions import named_skills
+from matching.skills import BELOW_SHARE, Skill, is_below, parsed, says_how_well, skill
+from matching.tag_names import alike
 from models import Tag, TagCount, tag_number
 from search.semantic import Semantic
 from utils.sql import among, by_dialect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from operations.guarding import Done
+from operations.guard import Done
 from operations.history import EVERY_S, HOUR_S, Sample
 from operations.memory import HIGH
 

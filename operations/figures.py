@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlalchemy.pool import Pool, QueuePool
 
-from operations.advice import advice
-from operations.family import ProcessFigures, own_family
-from operations.guarding import Guard, GuardFigures, guard_figures
+from indexes.choice import Serving
+from operations.guard import Guard, GuardFigures, guard_figures
 from operations.history import History, Sample
-from operations.memory import Memory, memory
-from operations.searches import Search, Searches
-from search.index_choice import Serving
+from operations.memory import Memory, advice, memory
+from operations.processes import ProcessFigures, own_family
 from search.semantic import Semantic
 from utils.memory import MB
 from utils.shared import Shared, SharedFigures
@@ -79,23 +79,23 @@ class Figures:
 
     @property
     def advice(self) -> list[str]:
-        """Return the names of what to turn, of operations.advice; none while all is well."""
+        """Return the names of what to turn, of operations.memory; none while all is well."""
         return list(advice(self.memory.level, self.workers, self.model.name))
 
 
 @dataclass(slots=True)
 class Watch:
-    """What is watched. The semantic side and the guard are asked for each time: they may come later, or change."""
+    """Collects the figures of this process and keeps the history of its memory."""
 
-    semantic: Callable[[], Semantic]
-    guard: Callable[[], Guard | None]
-    pool: Callable[[], Pool]  # a worker makes one of its own after the fork
+    semantic: Semantic
+    guard: Guard | None
+    engine: Engine
     most_connections: int
     limit_mb: int | None = None
     idle_s: float = 0.0
     with_text: bool = False
     own_caches: Callable[[], Mapping[str, Any]] = dict
-    shared: Callable[[], Shared | None] = lambda: None
+    shared: Shared | None = None
     searches: Searches = field(init=False)
     history: History = field(init=False)
     since: float = field(default_factory=time.time)
@@ -109,7 +109,7 @@ class Watch:
 
     def sample(self) -> Sample:
         used = self.memory()
-        model, index, caches = self._own_mb(self.semantic())
+        model, index, caches = self._own_mb(self.semantic)
         return Sample(time.time(), used.used_mb, used.limit_mb, used.anonymous_mb, model, index, caches)
 
     def samples(self) -> list[Sample]:
@@ -117,7 +117,7 @@ class Watch:
         return [*self.history.samples(), self.sample()]
 
     def figures(self) -> Figures:
-        semantic, processes, shared = self.semantic(), own_family(), self.shared()
+        semantic, processes = self.semantic, own_family()
         used = memory(self.limit_mb, processes)
         return Figures(
             memory=used,
@@ -129,12 +129,12 @@ class Watch:
             index=index_figures(semantic),
             vector_index=semantic.serving,
             caches=self.caches(semantic),
-            pool=pool_figures(self.pool(), self.most_connections),
-            guard=guard_figures(self.guard()),
+            pool=pool_figures(self.engine.pool, self.most_connections),
+            guard=guard_figures(self.guard),
             searches=dict(self.searches.counts),
             search_seconds={mode: round(value, 3) for mode, value in dict(self.searches.seconds).items()},
             slowest=tuple(self.searches.slowest()),
-            shared=shared.figures() if shared else None,
+            shared=self.shared.figures() if self.shared else None,
         )
 
     def caches(self, semantic: Semantic) -> dict[str, float]:
@@ -197,3 +197,49 @@ def pool_figures(pool: Pool, most: int) -> PoolFigures:
 
 def rounded(value: float | None, digits: int = 1) -> float | None:
     return None if value is None else round(value, digits)
+
+
+MOST_SLOWEST = 10
+KEPT_S = 3_600.0
+MOST_TEXT = 200  # characters of a query that are kept, where they are at all
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search. What was asked is private: `text` is None unless the operator chose LOG_QUERIES=1."""
+
+    at: float
+    mode: str
+    ms: float
+    hits: int
+    length: int  # characters
+    words: int
+    text: str | None = None
+
+
+class Searches:
+    """Counts by mode since the start, and at most MOST_SLOWEST of the last hour's searches; thread-safe."""
+
+    def __init__(self, with_text: bool = False, clock: Callable[[], float] = time.time) -> None:
+        self.counts: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+        self._with_text, self._clock = with_text, clock
+        self._slowest: list[Search] = []
+        self._turn = threading.Lock()
+
+    def note(self, mode: str, text: str, hits: int, ms: float) -> None:
+        shown = text[:MOST_TEXT] if self._with_text else None
+        made = Search(self._clock(), mode, ms, hits, len(text), len(text.split()), shown)
+        with self._turn:
+            self.counts[mode] = self.counts.get(mode, 0) + 1
+            self.seconds[mode] = self.seconds.get(mode, 0.0) + ms / 1000
+            self._slowest = sorted([*self._recent(), made], key=lambda one: -one.ms)[:MOST_SLOWEST]
+
+    def _recent(self) -> list[Search]:
+        since = self._clock() - KEPT_S
+        return [one for one in self._slowest if one.at >= since]
+
+    def slowest(self) -> list[Search]:
+        """Return the slowest searches of the last hour, the slowest first."""
+        with self._turn:
+            return self._recent()

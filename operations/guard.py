@@ -44,23 +44,32 @@ class Guard:
     def __init__(
         self,
         look: Callable[[], Memory],
-        drop_caches: Callable[[], None],
-        give_back: Callable[[str, float], None],
         drop_share: float = 0.85,
-        give_back_share: float = 0.92,
-        rest_s: float = 60.0,
-        trim: Callable[[], None] = lambda: None,
+        unload_share: float = 0.92,
+        pause_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._look, self._drop_caches, self._give_back, self._trim = look, drop_caches, give_back, trim
-        self._drop_share, self._give_back_share, self._rest_s = drop_share, give_back_share, rest_s
+        self._look = look
+        self._drop_caches: Callable[[], None] = lambda: None
+        self._unload: Callable[[str, float], None] = lambda _reason, _pause_s: None
+        self._trim: Callable[[], None] = lambda: None
+        self._drop_share, self._unload_share, self._pause_s = drop_share, unload_share, pause_s
         self._clock = clock
-        self._dropped_at = self._rests_until = self._looked_at = self._trimmed_at = float("-inf")
-        self._resting = False
+        self._dropped_at = self._paused_until = self._looked_at = self._trimmed_at = float("-inf")
+        self._is_paused = False
         self._turn = threading.Lock()
         self._watch: threading.Thread | None = None
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self.counts: Counter[str] = Counter()
+
+    def can_free(
+        self,
+        drop_caches: Callable[[], None],
+        unload: Callable[[str, float], None],
+        trim: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Set what the guard calls when memory is low; it is built before the parts that it can free."""
+        self._drop_caches, self._unload, self._trim = drop_caches, unload, trim
 
     def start(self) -> None:
         """Begin to look every second; in the process that serves, since a thread does not survive a fork."""
@@ -71,7 +80,7 @@ class Guard:
 
     def text_only_left_s(self) -> float:
         """Return for how many seconds the model stays away; 0 where it may come."""
-        return max(self._rests_until - self._clock(), 0.0)
+        return max(self._paused_until - self._clock(), 0.0)
 
     def check_between(self) -> None:
         """Look between two texts, if the last look is a while ago."""
@@ -103,7 +112,7 @@ class Guard:
             )
 
     def _free_mb(self, seen: Memory) -> float:
-        return seen.limit_mb * self._give_back_share - seen.used_mb
+        return seen.limit_mb * self._unload_share - seen.used_mb
 
     def _act(self, seen: Memory) -> None:
         if seen.share >= self._drop_share and self._clock() - self._dropped_at >= BETWEEN_DROPS_S:
@@ -113,19 +122,19 @@ class Guard:
             seen = self._look()
         if self.text_only_left_s():
             return
-        if seen.share >= self._give_back_share:
-            self._rest(seen)
-        elif self._resting:
-            self._resting = False
+        if seen.share >= self._unload_share:
+            self._pause(seen)
+        elif self._is_paused:
+            self._is_paused = False
             self._note("text_only_over", seen)
 
-    def _rest(self, seen: Memory) -> None:
+    def _pause(self, seen: Memory) -> None:
         """Give the model back, or go on without: a rest that memory prolongs is one event."""
-        if not self._resting:
+        if not self._is_paused:
             self._note("model_given_back", seen)
-        self._resting = True
-        self._rests_until = self._clock() + self._rest_s
-        self._give_back(SHORT.format(used=seen.used_mb, limit=seen.limit_mb), self._rest_s)
+        self._is_paused = True
+        self._paused_until = self._clock() + self._pause_s
+        self._unload(SHORT.format(used=seen.used_mb, limit=seen.limit_mb), self._pause_s)
 
     def _note(self, kind: str, seen: Memory) -> None:
         log.warning("%s at %.0f of %.0f MB", kind.replace("_", " ").capitalize(), seen.used_mb, seen.limit_mb)
@@ -146,3 +155,36 @@ class Guard:
             except Exception:
                 log.exception("the guard could not look at the memory; it looks again in %.0f s", EVERY_S)
             time.sleep(EVERY_S)
+
+
+KINDS = ("caches_dropped", "model_given_back", "text_only_over")
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One thing that the guard did."""
+
+    at: float
+    kind: str
+    used_mb: float
+    limit_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFigures:
+    """The newest events first; counts by kind since the start; seconds for which only words are searched, or 0."""
+
+    on: bool
+    events: tuple[Done, ...]
+    counts: dict[str, int]
+    text_only_left_s: float
+
+
+def guard_figures(guard: Guard | None) -> GuardFigures:
+    counts = dict.fromkeys(KINDS, 0)
+    if guard is None:
+        return GuardFigures(False, (), counts, 0.0)
+    events = sorted(list(guard.events), key=lambda one: -one.at)[:MOST_SHOWN]  # noqa: C414 - at once: others append to it
+    shown = tuple(Done(one.at, one.kind, round(one.used_mb, 1), round(one.limit_mb, 1)) for one in events)
+    return GuardFigures(True, shown, counts | dict(guard.counts), round(max(guard.text_only_left_s(), 0.0), 1))

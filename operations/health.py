@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, Embedding, Model, State, TagCount, TagEmbedding
-from operations.embedded import embedded_count
+from operations.embedding_counts import embedded_count
 from operations.memory import Memory
 from search.semantic import Semantic
 

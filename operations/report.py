@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from operations.advice import SAID, advice
-from operations.asking import NotAnswered, figures_at
-from operations.family import ProcessFigures, figures_of
-from operations.memory import DEFAULT_LIMIT_MB, Level, level
-from operations.running import Running
+from operations.fetch import NotAnswered, figures_at
+from operations.memory import DEFAULT_LIMIT_MB, SAID, Level, advice, level
+from operations.processes import ProcessFigures, Running, figures_of
 from utils.memory import MB, GroupMemory, group_memory
 
 GROUP = ("used_mb", "limit_mb", "anonymous_mb")

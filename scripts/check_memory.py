@@ -30,9 +30,9 @@ except ModuleNotFoundError:
     print("psutil is missing: pip install -r requirements.txt", file=sys.stderr)
     sys.exit(69)  # unavailable, as sysexits.h has it: 1 to 3 tell of the site
 
-from operations.asking import NotAnswered
+from operations.fetch import NotAnswered
+from operations.processes import NotRunning, instance_folder, numbered, running
 from operations.report import Report, as_json, of_address, of_running
-from operations.running import NotRunning, instance_folder, numbered, running
 
 CODES = {"fine": 0, "high": 1, "critical": 2}
 NOT_FOUND, MISUSED = 3, 64

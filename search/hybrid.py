@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from search.filters import Filter
-from search.meaning import Meaning, Near
+from indexes.filters import Filter
+from indexes.similarity import Meaning, Near
 from search.query import Query
 from search.results import Ranked, Ranking
 from search.semantic import Semantic
-from search.tagged import NamedTags, having, named_documents, named_in, tag_scores
+from search.tag_bonus import NamedTags, having, named_documents, named_in, tag_scores
 from search.tags import listing
 from search.text import TextQuery
 

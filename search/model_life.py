@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
-from encoders.turns import EncoderBusy
+from encoders.queue import EncoderBusy
+from indexes.choice import Serving, VectorIndex
 from models import model_number
-from search.chosen import FOREIGN, Chosen, Prepared, chosen_model
-from search.index_choice import Serving, VectorIndex
-from search.stored import Stored
+from search.current_model import FOREIGN, Chosen, Prepared, chosen_model
+from search.embeddings import Stored
 
 MOST_BETWEEN_LOOKS_S = 30.0
 BETWEEN_LOOKS_AT_FOLDER_S = 10.0
@@ -138,7 +138,7 @@ class ModelLife:
         chosen = chosen_model(session, self._stored_name, found.key)
         self._refused = None if found.key is None or self._suits(chosen) else FOREIGN.format(name=found.name)
 
-    def give_back(self, reason: str, for_s: float) -> None:
+    def unload(self, reason: str, for_s: float) -> None:
         """Let go of the model and the index, and search words only for so long."""
         self._stored = None
         self.lazy.give_back(reason, for_s)

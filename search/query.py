@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urlencode
 
+from indexes.filters import Filter
+from models import number, tag_number
 from utils.hebrew import content_forms, forms, grams, normalise, stem
 from utils.terms import LONGEST_FORM
 
@@ -76,6 +78,23 @@ class Query:
 
     def all_not_tags(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.not_tags, *self.parts().not_tags)))[:MOST_TAGS]
+
+    def filter(self) -> Filter:
+        """Return what narrows the search: tags, collection, language, version."""
+        having = "{column} IN (SELECT document_id FROM document_tag WHERE tag_id = %d)"
+        conditions = [having % tag_number(tag) for tag in self.all_tags()]
+        conditions += [(having % tag_number(tag)).replace(" IN ", " NOT IN ", 1) for tag in self.all_not_tags()]
+        values: dict[str, object] = {}
+        if self.collection:
+            conditions.append("{column} IN (SELECT id FROM document WHERE collection_id = :collection_id)")
+            values["collection_id"] = number("collection", self.collection)
+        if self.language:
+            conditions.append("{column} IN (SELECT id FROM document WHERE language = :language)")
+            values["language"] = self.language
+        if self.since:
+            conditions.append("{column} IN (SELECT id FROM document WHERE version > :since)")
+            values["since"] = self.since
+        return Filter(tuple(conditions), values)
 
     def is_empty(self) -> bool:
         """True where nothing is asked for: no word and no tag."""

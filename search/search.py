@@ -10,15 +10,15 @@ from sqlalchemy import Row, case, func, select, text
 from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
-from encoders.turns import EncoderAway, EncoderBusy
+from encoders.queue import EncoderAway, EncoderBusy
+from indexes.filters import Filter
 from models import Collection, Document, tag_key
 from search.facets import MOST_COUNTED, facets, tags_of
-from search.filters import Filter
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
-from search.remembered import SharedResults
 from search.results import Found, Hit, Ranked, Ranking, Results, TagScore, Why
 from search.semantic import Semantic
+from search.shared_cache import SharedResults
 from search.snippets import Wanted, found_words, marked, snippet
 from search.tags import listing, near_tags, tag_ranking
 from utils.hebrew import is_hebrew
@@ -83,7 +83,7 @@ def _page(session: Session, query: Query, semantic: Semantic, wait_s: float | No
 def _found(session: Session, query: Query, semantic: Semantic) -> tuple[str, Ranking, tuple[TagScore, ...]]:
     """Return the state of the model, all that matches, and close tags; words alone where the model has no turn free."""
     state = semantic.state  # before the search: a model that is ready a moment later joins in the next answer
-    restriction = Filter.of(query)
+    restriction = query.filter()
     if query.mode == "semantic" and state in ("loading", "unavailable"):
         return state, _ranking(session, replace(query, mode="hybrid"), restriction, WITHOUT_MEANING), ()
     try:

@@ -12,20 +12,20 @@ from sqlalchemy.orm import Session
 from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
+from indexes.choice import VectorIndex
+from indexes.filters import Filter
+from indexes.similarity import Meaning, Near
 from models import model_number, tag_number
-from search.chosen import Prepared
-from search.filters import Filter
-from search.index_choice import VectorIndex
-from search.meaning import Meaning, Near
+from search.current_model import Prepared
+from search.embeddings import Stored
 from search.model_life import ModelLife
-from search.stored import Stored
 from utils.hebrew import stripped
-from utils.kept import Kept
-from utils.vectors import Floats
+from utils.int8 import Floats
+from utils.lru import Kept
 
 
 class SharedVectors(Protocol):
-    """Embeddings of queries that processes share, as search.remembered keeps them."""
+    """Embeddings of queries that processes share, as search.shared_cache keeps them."""
 
     def recall(self, model: int, kind: str, words: str, dim: int) -> Floats | None: ...
     def keep(self, model: int, kind: str, words: str, vector: Floats) -> None: ...
@@ -34,7 +34,7 @@ class SharedVectors(Protocol):
 log = logging.getLogger("matmon.search")
 
 
-def kept_queries(most: int = 1_000, most_bytes: int = 4 * 2**20, ttl_s: float = 7 * 86_400) -> Kept[Floats]:
+def query_cache(most: int = 1_000, most_bytes: int = 4 * 2**20, ttl_s: float = 7 * 86_400) -> Kept[Floats]:
     """Return an empty memory of query embeddings, float32 of shape (dim,), by model and words."""
     return Kept(most, most_bytes, size=lambda vector: vector.nbytes, ttl_s=ttl_s)
 
@@ -56,7 +56,7 @@ class Semantic(ModelLife):
         vector_index: VectorIndex | None = None,
     ) -> None:
         super().__init__(encoder, model_key, idle_s, find, manifest, vector_index)
-        self._queries = kept_queries() if queries is None else queries
+        self._queries = query_cache() if queries is None else queries
         self.shared: SharedVectors | None = None  # what other processes know too
 
     def cache_figures(self) -> dict[str, dict[str, int]]:
@@ -74,10 +74,10 @@ class Semantic(ModelLife):
             loaded.filters.clear()
             loaded.close.clear()
 
-    def give_back(self, reason: str, for_s: float) -> None:
+    def unload(self, reason: str, for_s: float) -> None:
         """Let go of the model, the index and the caches, and search words only for so long."""
         self._queries.clear()
-        super().give_back(reason, for_s)
+        super().unload(reason, for_s)
 
     def _encoded(self, encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> np.ndarray:
         vectors = encode(texts)

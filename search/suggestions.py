@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from indexes.filters import Filter
 from models import Document
-from search.filters import Filter
 from search.query import Query
 from search.tag_index import common_tags
 from search.text import TextQuery
@@ -38,3 +42,17 @@ def suggestions(session: Session, typed: str) -> list[Suggestion]:
     rows = {row.id: row.title for row in session.execute(statement)}
     titles = [Suggestion(rows[number], "title") for number in found if number in rows and len(rows[number]) <= 100]
     return [*tags, *dict.fromkeys(titles)][:MOST_SUGGESTIONS]
+
+
+SAMPLE = "sample"
+FILE = Path(__file__).resolve().parents[1] / "data" / "sample-queries.json"
+
+
+@cache
+def _read() -> tuple[dict[str, str], ...]:
+    return tuple(json.loads(FILE.read_text(encoding="utf-8"))) if FILE.exists() else ()
+
+
+def sample_queries(collections: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """Return {"q", "mode", "lang", "note_he", "note_en"} for each query to try; none without the collection."""
+    return _read() if SAMPLE in collections else ()

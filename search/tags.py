@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from indexes.filters import Filter
 from models import Tag, TagCount, tag_key, tag_number
 from search.facets import tag_names
-from search.filters import Filter
 from search.query import Query
 from search.results import Ranked, Ranking, TagScore
 from search.semantic import Semantic

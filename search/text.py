@@ -12,8 +12,18 @@ from numpy.typing import NDArray
 from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
+from indexes.filters import Filter
+from indexes.full_text import (
+    CANDIDATES_POSTGRESQL,
+    CANDIDATES_SQLITE,
+    GRAM_FIELD,
+    STEM_FIELD,
+    TITLE_FIELD,
+    _Term,
+    fts5_match,
+    tsquery_match,
+)
 from models import Document, State, Term, Words
-from search.filters import Filter
 from search.query import Parts
 from utils.bm25 import BM25, Field, QueryTerm
 from utils.hebrew import forms
@@ -28,8 +38,6 @@ PART = 500
 IN_PARTS = {"yield_per": PART}
 # Searches that read and score candidates at a time: more would be no quicker, with one interpreter, and hold more.
 _turns = BoundedSemaphore(2)
-STEM_FIELD, GRAM_FIELD, TITLE_FIELD = 0, 1, 2
-COLUMNS, MARKS = ("stem", "gram", "title"), ("", "~", "^")
 # Measured on questions over Hebrew passages (MRR@10 .944 with titles or without) and on parts of titles of laws,
 # poems and recipes (.804 without, .834 with).
 GRAM_WEIGHT, TITLE_WEIGHT = 0.5, 0.5
@@ -53,31 +61,8 @@ class TextMatches:
         return cls(np.zeros(0, np.int64), np.zeros(0))
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
-    name: str
-    id: int
-    field: int
-    documents: int
-
-
 # A document, its length in stems, grams and title, its packed terms.
 _Row = Row[int, int, int, int, bytes]
-
-# By the index's own number, in whose order FTS5 reads backwards and stops: by that of `words`, which is the same, all
-# that match are read and sorted. A word of a third of 836,000 documents took 4,253 ms so, and takes 26.
-CANDIDATES_SQLITE = """
-SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words_fts
-JOIN words w ON w.document_id = words_fts.rowid WHERE words_fts MATCH :match
-{restriction} ORDER BY words_fts.rowid DESC LIMIT :most
-"""
-# Materialised, so that the planner looks for the quickest way to all of them: of a cursor it plans the first tenth.
-CANDIDATES_POSTGRESQL = """
-WITH found AS MATERIALIZED (
-  SELECT w.document_id, w.stems, w.grams, w.titles, w.terms FROM words w WHERE w.tsv @@ CAST(:match AS tsquery)
-  {restriction} ORDER BY w.document_id DESC LIMIT :most
-) SELECT * FROM found
-"""
 
 
 class TextQuery:
@@ -254,22 +239,3 @@ def best_first(scores: Mapping[int, float]) -> tuple[NDArray[np.int64], NDArray[
 
 def joined(found: Iterable[str]) -> str:
     return f" {' '.join(found)} "
-
-
-def fts5_match(groups: list[list[_Term]]) -> str:
-    """Return FTS5's spelling: groups joined by AND, the terms in a group by OR, each in its column."""
-    return " AND ".join(f"({' OR '.join(map(_fts5_term, group))})" for group in groups)
-
-
-def _fts5_term(term: _Term) -> str:
-    return f'{COLUMNS[term.field]} : "{term.name}"'
-
-
-def tsquery_match(groups: list[list[_Term]]) -> str:
-    """Return PostgreSQL's spelling of the same."""
-    return " & ".join(f"({' | '.join(map(_tsquery_term, group))})" for group in groups)
-
-
-def _tsquery_term(term: _Term) -> str:
-    quoted = (MARKS[term.field] + term.name).replace("\\", "\\\\").replace("'", "''")
-    return f"'{quoted}'"

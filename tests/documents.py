@@ -20,7 +20,6 @@ from models import (
     Words,
     document_number,
 )
-from search.filters import Filter
 from search.query import Query
 from search.text import TextMatches, TextQuery
 from tests.shared import shared_rows
@@ -53,7 +52,7 @@ def shared_documents(most: int) -> list[NewDocument]:
 
 
 def matches(session: Session, query: Query) -> TextMatches:
-    return TextQuery(session, query.parts()).matches(Filter.of(query))
+    return TextQuery(session, query.parts()).matches(query.filter())
 
 
 def found(session: Session, words: str, **more: Any) -> list[str]:

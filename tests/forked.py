@@ -65,7 +65,6 @@ def serve() -> None:
     import flask_migrate  # noqa: F401 - imported once for all
 
     import app  # noqa: F401
-    import commands  # noqa: F401
 
     for line in sys.stdin:
         child = os.fork()

@@ -11,13 +11,13 @@ from werkzeug.datastructures import MultiDict
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
 from matching.aliases import Aliases
-from matching.columns import Column
-from matching.listing import Listing
-from matching.results import Found, Result
-from matching.screening import wanted_of_job
-from matching.screening_runs import run_waiting
-from matching.screenings import begin
 from models import Screening
+from screening.columns import Column
+from screening.listing import Listing
+from screening.results import Found, Result
+from screening.runner import run_waiting
+from screening.store import begin
+from screening.vocabulary import wanted_of_job
 from search.semantic import Semantic
 from tests.collections import ready_side
 

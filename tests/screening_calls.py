@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from matching.aliases import Aliases
-from matching.screening import wanted_of_job
-from matching.screening_runs import run_waiting
-from matching.screenings import KEPT_SCREENINGS, begin
 from models import Screening, ScreeningResult, db
-from search.kept import MOST_OF_BROWSER
+from screening.runner import run_waiting
+from screening.store import KEPT_SCREENINGS, begin
+from screening.vocabulary import wanted_of_job
+from search.saved_searches import MOST_OF_BROWSER
 from search.semantic import Semantic
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
 

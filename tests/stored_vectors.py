@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
+from indexes.filters import Filter
+from indexes.similarity import Meaning
+from indexes.version import bump
 from indexing.embedding import register_model
-from indexing.versions import bump
 from models import Collection, Document, DocumentTag, Embedding, Tag, tag_number
-from search.filters import Filter
-from search.meaning import Meaning
+from search.embeddings import Stored
 from search.query import Query
-from search.stored import Stored
+from utils.int8 import Floats, compact
 from utils.sql import freshen_statistics
-from utils.vectors import Floats, compact
 
 AT_ONCE = 5_000
 HASH = b"0" * 16
@@ -82,7 +82,7 @@ class Vectors:
 
     def recall(self, session: Session, stored: Stored, tag: str = "") -> float:
         """Return the share of the truly nearest 20 that are among the first 20 found, with a tag demanded or none."""
-        restriction = Filter.of(Query(tags=(tag,))) if tag else Filter()
+        restriction = Query(tags=(tag,)).filter() if tag else Filter()
         places = self.tagged[tag] if tag else np.arange(len(self.keys))
         rows, hits = (self.passages - self.mean)[places], 0
         for meaning in self.meanings(stored):

@@ -16,6 +16,7 @@ from models import db
 from tests.collections import fill
 from tests.conftest import settings_for
 from tests.described import check
+from tests.semantic_side import use_semantic
 
 TOKEN = {"Authorization": "Bearer a token of the tests"}
 UNUSUAL = (
@@ -55,7 +56,7 @@ def settings(database: str, tmp_path: Path) -> Settings:
 def filled(app: Flask) -> Flask:
     """The app over the collection `house`, with a model that is ready."""
     with app.app_context():
-        app.extensions["matmon.semantic"] = fill(db.session())
+        use_semantic(app, fill(db.session()))
     return app
 
 

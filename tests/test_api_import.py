@@ -14,9 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from indexing.import_jobs import SILENT_S, new_job
 from indexing.importing import Options
-from indexing.jobs import SILENT_S, new_job
 from models import Job, db
+from runtime import runtime_of
 from tests.described import check
 from tests.waiting import imports_ended, until
 
@@ -111,7 +112,7 @@ def test_an_import_that_fails_says_so_and_keeps_the_site_up(app: Flask, client: 
     with app.app_context():
         number = new_job(db.session(), "emptied.csv", Options()).id
     (tmp_path / "emptied.csv").touch()
-    app.extensions["matmon.start_job"](number, tmp_path / "emptied.csv")
+    runtime_of(app).start_import(number, tmp_path / "emptied.csv")
     imports_ended()
     said = state(client, f"/api/import/{number}")
     assert (said["state"], said["report"]) == (
@@ -136,13 +137,13 @@ def test_an_upload_leaves_no_file_behind(client: FlaskClient, tmp_path: Path) ->
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
-def test_the_answer_comes_before_the_work(app: Flask, client: FlaskClient) -> None:
-    let_go, begin = threading.Event(), app.extensions["matmon.start_job"]
+def test_the_answer_comes_before_the_work(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go, begin = threading.Event(), runtime_of(app).start_import
 
     def late(job: int, path: Path) -> None:
         threading.Thread(target=lambda: let_go.wait(30) and begin(job, path), name="import-late").start()
 
-    app.extensions["matmon.start_job"] = late
+    monkeypatch.setattr(runtime_of(app), "start_import", late)
     address = check(send(client, "title\nא\n"), "importFile", 202)["address"]
     assert state(client, address)["state"] == "waiting"
     let_go.set()

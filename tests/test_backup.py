@@ -17,9 +17,9 @@ from app import create_app
 from config import Settings
 from indexing.archive import Archive, ArchiveUnusable
 from indexing.backup import LEFT_OUT, MADE_ANEW, backup, plain_tables
-from indexing.choosing import switch
 from indexing.embedding import embed
 from indexing.restore import NotEmpty, restore
+from indexing.stored_models import switch
 from models import KEPT_CHANGES, Base, Embedding, State, db
 from tests.conftest import Started, closed, settings_for
 from tests.databases import MAKERS

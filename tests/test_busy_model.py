@@ -14,11 +14,13 @@ from werkzeug.test import TestResponse
 from app import create_app
 from encoders.lazy import LazyEncoder
 from encoders.onnx_encoder import OnnxEncoder
-from encoders.turns import MOST_WAITING, Turns
+from encoders.queue import MOST_WAITING, Turns
 from models import model_number
+from runtime import runtime_of
 from search.semantic import Semantic
 from tests.conftest import closed, settings_for
 from tests.markup import Page
+from tests.semantic_side import use_semantic
 from tests.waiting import until
 
 pytestmark = pytest.mark.model
@@ -39,7 +41,7 @@ def app(site_folder: Path, e5_folder: Path, turns: Turns) -> Iterator[Flask]:
     )
     encoder = OnnxEncoder(e5_folder, turns=turns)
     key = model_number(encoder.manifest.name, encoder.manifest.checksum)
-    side = app.extensions["matmon.semantic"] = Semantic(LazyEncoder(lambda: encoder, "e5-small"), key)
+    side = use_semantic(app, Semantic(LazyEncoder(lambda: encoder, "e5-small"), key))
     assert side.ready(20)
     yield app
     closed(app)
@@ -94,10 +96,12 @@ def test_a_search_waits_for_one_batch_of_an_import_and_not_for_all(e5_folder: Pa
 def test_what_an_import_encodes_keeps_the_model_from_being_given_back(site_folder: Path, e5_folder: Path) -> None:
     url = f"sqlite:///{site_folder}/matmon.db"
     app = create_app(settings_for(url, site_folder, semantic_model=e5_folder.name, models_dir=e5_folder.parent))
-    lazy = app.extensions["matmon.semantic"].lazy
+    lazy = runtime_of(app).semantic.lazy
     lazy.start()
     assert lazy.wait(20)
     lazy._used_at -= 3_600
+    assert lazy.encoder
     lazy.encoder.encode_passages([PASSAGE])
+    assert lazy.unused_s is not None
     assert lazy.unused_s < 3_600
     closed(app)

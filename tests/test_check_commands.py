@@ -12,8 +12,9 @@ from flask import Flask
 from sqlalchemy import text
 
 from app import create_app
-from check_commands import FAULTS, check_command
+from commands.check import FAULTS, check_command
 from models import db
+from runtime import runtime_of
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.redis_server import answering, serving_redis
 from tests.test_redis_link import with_tls
@@ -38,8 +39,8 @@ def checked(tmp_path: Path) -> Iterator[Checked]:
 
     yield of
     for app in made:
-        if app.extensions["matmon.shared"]:
-            app.extensions["matmon.shared"].close()
+        if shared := runtime_of(app).shared_cache:
+            shared.close()
         closed(app)
 
 

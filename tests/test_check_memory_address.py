@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.asking import NotAnswered, figures_at, whole
+from operations.fetch import NotAnswered, figures_at, whole
 from tests.memory_checks import check
 from tests.other_servers import GOOD, Dripping, answering, telling
 from tests.servers import free_port

@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from operations.rates import BoundedStorage
-from sessions import KEPT
 from tests.conftest import Started
 from tests.visits import form_token, get
+from web.rate_limits import BoundedStorage
+from web.sessions import LIFETIME
 
 HOUR_S, DAY_S = 3_600, 86_400
 
@@ -63,7 +63,7 @@ def test_a_cookie_ends_a_year_after_it_was_given(app: Flask, clock: Clock) -> No
     keep_one(client)
     cookie = client.get_cookie("session")
     assert cookie is not None
-    clock.off_s = KEPT.total_seconds() + DAY_S
+    clock.off_s = LIFETIME.total_seconds() + DAY_S
     later = app.test_client()
     later.set_cookie("session", cookie.value)
     assert kept(later) == 0

@@ -19,21 +19,23 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app import create_app
-from cluster_commands import cluster_command
+from commands.cluster import cluster_command
 from config import ROOT
+from encoders.base import Encoder
+from indexes.choice import VectorIndex
+from indexes.filters import Filter
+from indexes.pgvector_build import build_index, building
+from indexes.pgvector_table import Halves
 from indexing.archive import Archive
 from indexing.backup import backup, snapshot
 from indexing.cluster import plan, spread
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
-from indexing.half_building import build_index, building
-from indexing.halves import Halves
 from indexing.importing import Options, import_file
 from indexing.restore import restore
 from models import db, document_number
-from search.filters import Filter
-from search.index_choice import VectorIndex
-from search.stored import THEN, Stored
+from runtime import runtime_of
+from search.embeddings import THEN, Stored
 from tests.answers import answers
 from tests.citus import CitusCluster
 from tests.collections import HOUSE
@@ -67,11 +69,17 @@ def site(url: str, folder: Path, models: Path | None = None) -> Iterator[Flask]:
     closed(app)
 
 
+def encoder_of(app: Flask) -> Encoder:
+    encoder = runtime_of(app).semantic.lazy.encoder
+    assert encoder
+    return encoder
+
+
 def filled(app: Flask, archive: Path) -> None:
     """Add jobs to the embedded sample collection, and keep all of it in an archive."""
-    assert app.extensions["matmon.semantic"].ready(60)
+    assert runtime_of(app).semantic.ready(60)
     import_file(db.session(), ROOT / "data" / "sample-jobs.jsonl", Options("jobs"))
-    embed(db.session(), app.extensions["matmon.semantic"].lazy.encoder)
+    embed(db.session(), encoder_of(app))
     backup(db.engine, archive)
 
 
@@ -80,7 +88,7 @@ def changed(app: Flask) -> None:
     write_documents(db.session(), "sample", HOUSE)
     write_documents(db.session(), "sample", [NewDocument("rent", "חוזה אחר", "על לחם ומים.", ("בית", "חדש"), "he")])
     delete_documents(db.session(), [document_number("sample", "soup"), document_number("sample", "he-what-is-left")])
-    embed(db.session(), app.extensions["matmon.semantic"].lazy.encoder)
+    embed(db.session(), encoder_of(app))
 
 
 def test_it_answers_as_one_server_before_and_after_it_is_spread(
@@ -96,7 +104,7 @@ def test_it_answers_as_one_server_before_and_after_it_is_spread(
     assert expected != expected_later
     with cluster.whole() as url, site(url, tmp_path / "several", e5_folder) as several:
         restore(db.session(), Archive(archive))
-        assert several.extensions["matmon.semantic"].ready(60)
+        assert runtime_of(several).semantic.ready(60)
         assert answers(several) == expected
         said = asked(several, "distribute")
         assert "8 tables are on several servers now" in said.output

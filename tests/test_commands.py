@@ -11,12 +11,13 @@ from click.testing import Result
 from flask import Flask
 
 from app import create_app
-from commands import register
+from commands.register import register
 from indexing.documents import NewDocument, write_documents
 from models import db
 from tests import commands
 from tests.collections import fill, off_side
 from tests.conftest import closed, settings_for, sqlite_alone
+from tests.semantic_side import use_semantic
 
 QUERIES = '{"id": "1", "text": "חוזה שכירות"}\n{"id": "2", "text": "עדשים"}\n'
 QRELS = "query-id\tcorpus-id\tscore\n1\trent\t1\n2\tbread\t1\n"
@@ -27,7 +28,7 @@ def house(app: Flask) -> Flask:
     """The app over a small collection, with its commands and a model that is ready."""
     register(app)
     with app.app_context():
-        app.extensions["matmon.semantic"] = fill(db.session())
+        use_semantic(app, fill(db.session()))
     return app
 
 
@@ -73,7 +74,7 @@ def test_text_names_each_hit_with_its_collection_and_id(house: Flask) -> None:
 
 
 def test_a_search_that_could_not_ask_the_model_says_so(house: Flask) -> None:
-    house.extensions["matmon.semantic"] = off_side()
+    use_semantic(house, off_side())
     assert "Meaning was not searched: the model none is off" in run(house, "search", "x", "--mode", "semantic").stderr
     assert run(house, "search", "עדשים").stderr == ""
 
@@ -133,7 +134,7 @@ def test_pairs_are_judged_and_a_model_too_often_wrong_ends_with_one(house: Flask
 
 
 def test_meaning_is_not_measured_without_a_model(house: Flask, tmp_path: Path) -> None:
-    house.extensions["matmon.semantic"] = off_side()
+    use_semantic(house, off_side())
     ended = run(house, "evaluate", "--collection", "house", *judgements(tmp_path))
     assert ended.exit_code == 2
     assert "SEMANTIC_MODEL=none" in ended.stderr

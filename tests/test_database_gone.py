@@ -140,7 +140,7 @@ def test_pages_of_errors_ask_the_database_nothing(app: Flask, site: FlaskClient)
     def ask(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
 
-    app.view_functions["pages.tags"] = broken
+    app.view_functions["search.tags"] = broken
     event.listen(engine, "before_cursor_execute", ask)
     try:
         answers = [get(site, "/nothing"), site.post("/import"), site.delete("/"), get(site, "/tags")]

@@ -109,7 +109,7 @@ def sleeping(url: str) -> int:
 
 def test_a_statement_without_end_is_given_up_by_the_server_too(site: FlaskClient, database: str) -> None:
     app: Flask = site.application
-    app.view_functions["pages.tags"] = lambda: str(db.session.execute(text("SELECT pg_sleep(60)")).scalar())
+    app.view_functions["search.tags"] = lambda: str(db.session.execute(text("SELECT pg_sleep(60)")).scalar())
     answer, took_s = timed(site, "/tags")
     assert answer.status_code == 503
     assert took_s < GENEROUS_S

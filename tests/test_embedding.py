@@ -29,7 +29,7 @@ from models import Change, Embedding, TagEmbedding, document_number
 from search.semantic import model_of
 from tests.collections import HOUSE
 from tests.fakes import HashedWords
-from utils.vectors import centred
+from utils.int8 import centred
 
 
 def stored(session: Session, own_id: str) -> list[Embedding]:

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from embeddings_server import MOST_BODY_BYTES, MOST_TEXTS, create_embeddings_app
 from encoders.lazy import LazyEncoder
 from encoders.manifest import ModelUnusable
 from encoders.onnx_encoder import OnnxEncoder
-from encoders.turns import EncoderBusy
+from encoders.queue import EncoderBusy
 from search.semantic import Semantic
 from tests.commands import run
 from tests.conftest import settings_for
@@ -25,6 +24,7 @@ from tests.fakes import HashedWords, embedding
 from tests.model_hosts import model_host
 from tests.waiting import until
 from utils.memory import MB, process_memory
+from web.embeddings_server import MOST_BODY_BYTES, MOST_TEXTS, create_embeddings_app
 
 WITHOUT_MEANS = replace(HashedWords.manifest, means="")
 

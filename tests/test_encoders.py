@@ -16,11 +16,11 @@ from encoders.base import Encoder
 from encoders.footprint import release_memory, rss_bytes
 from encoders.manifest import Manifest, ModelUnusable, load_means, read_manifest
 from encoders.onnx_encoder import OnnxEncoder
-from encoders.words import unpacked
+from encoders.word_embeddings import unpacked
 from tests.model_fixtures import ROOT
 from tests.shared import shared_rows
-from utils.mean_groups import MeanGroups
-from utils.points import strip_points
+from utils.language_means import MeanGroups
+from utils.niqqud import strip_points
 
 HEBREW = ["זכויות עובדים", "הכנסת אישרה את החוק בקריאה שלישית", "עוגת גבינה", "שלום", "מחשבים ותכנות"]
 

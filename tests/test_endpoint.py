@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from encoders.asking import Asking, EndpointFailed, Patience
 from encoders.breaker import Breaker
 from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url, models_url
-from encoders.turns import EncoderBusy
+from encoders.http_client import Asking, EndpointFailed, Patience
+from encoders.queue import EncoderBusy
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
 from tests.waiting import until
 

@@ -22,17 +22,18 @@ from app import create_app
 from config import ROOT
 from encoders.lazy import LazyEncoder
 from models import Base, db, model_number
-from operations.advice import SAID, advice
-from operations.family import ProcessFigures, family, figures_of, is_server
 from operations.figures import Watch, numbers, parts
-from operations.memory import CRITICAL, HIGH, level
+from operations.memory import CRITICAL, HIGH, SAID, advice, level
 from operations.metrics import CONTENT_TYPE
+from operations.processes import ProcessFigures, family, figures_of, is_server
+from runtime import runtime_of
 from search.semantic import Semantic
 from tests.collections import fill
 from tests.commands import environment
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
+from tests.semantic_side import use_semantic
 from utils.memory import MB
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -67,13 +68,13 @@ database = sqlite_alone  # the pool and the counts are the same for both
 def filled(app: Flask) -> Flask:
     """The app over a small collection, its model loaded and asked."""
     with app.app_context():
-        app.extensions["matmon.semantic"] = fill(db.session())
+        use_semantic(app, fill(db.session()))
     assert app.test_client().get("/api/search?q=good+bread&mode=semantic").status_code == 200
     return app
 
 
 def watch(app: Flask) -> Watch:
-    found: Watch = app.extensions["matmon.watch"]
+    found: Watch = runtime_of(app).watch
     return found
 
 
@@ -175,7 +176,7 @@ def test_a_connection_at_work_is_counted(app: Flask) -> None:
 
 
 def test_without_a_guard_it_is_said_that_there_is_none(app: Flask) -> None:
-    del app.extensions["matmon.guard"]
+    runtime_of(app).watch.guard = None
     client = app.test_client()
     assert told(client, "/api/monitoring/memory")["guard"] == {
         "on": False, "events": [], "text_only_left_s": 0.0,
@@ -190,7 +191,7 @@ def test_what_the_guard_did_is_told_newest_first(app: Flask) -> None:
     events = deque(
         Event(now - ago, kind, 440.5, 512.0) for ago, kind in ((900, "caches_dropped"), (600, "model_given_back"))
     )
-    app.extensions["matmon.guard"] = Guard(events, {"caches_dropped": 4, "model_given_back": 1}, left_s=61.0)
+    runtime_of(app).watch.guard = Guard(events, {"caches_dropped": 4, "model_given_back": 1}, left_s=61.0)  # type: ignore[assignment]
     client = app.test_client()
     guard = told(client, "/api/monitoring/memory")["guard"]
     assert [one["kind"] for one in guard["events"]] == ["model_given_back", "caches_dropped"]
@@ -211,7 +212,7 @@ def test_caches_are_told_by_name_and_their_bytes_are_a_part(app: Flask) -> None:
         def cache_figures(self) -> dict[str, Any]:
             return {"queries": {"entries": 3, "bytes": 3 * MB, "on": True}, "hits": 7}
 
-    app.extensions["matmon.semantic"] = Caching(LazyEncoder(None, "none"))
+    use_semantic(app, Caching(LazyEncoder(None, "none")))
     found = told(app.test_client(), "/api/monitoring/memory")
     assert found["caches"] == {"queries_entries": 3, "queries_bytes": 3 * MB, "hits": 7, "rate_limit_clients": 0}
     assert found["parts"]["caches"] == 3.0
@@ -222,7 +223,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
     made = HashedWords.manifest
     app = create_app(settings_for(database, tmp_path, model_idle_s=600))
     lazy = LazyEncoder(HashedWords, made.name)
-    app.extensions["matmon.semantic"] = side = Semantic(lazy, model_number(made.name, made.checksum))
+    side = use_semantic(app, Semantic(lazy, model_number(made.name, made.checksum)))
     client = app.test_client()
     before = told(client, "/api/monitoring/memory")["model"]
     assert (before["state"], before["unused_s"], before["given_back_in_s"]) == ("idle", None, None)
@@ -237,7 +238,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
 
 def test_a_model_that_is_never_given_back_says_so(database: str, tmp_path: Path) -> None:
     app = create_app(settings_for(database, tmp_path, model_idle_s=0))
-    app.extensions["matmon.semantic"] = side = Semantic(LazyEncoder(HashedWords, "words"))
+    side = use_semantic(app, Semantic(LazyEncoder(HashedWords, "words")))
     assert side.ready(20)
     client = app.test_client()
     assert told(client, "/api/monitoring/memory")["model"]["given_back_in_s"] is None

@@ -35,7 +35,9 @@ class House:
         self.model_mb = 0.0
 
     def guard(self) -> Guard:
-        return Guard(self.look, self.drop, self.give_back, clock=lambda: self.now)
+        guard = Guard(self.look, clock=lambda: self.now)
+        guard.can_free(self.drop, self.give_back)
+        return guard
 
 
 def test_well_under_the_limit_nothing_is_done() -> None:
@@ -121,7 +123,8 @@ def test_many_threads_that_check_do_it_once() -> None:
         assert go_on.wait(10)
         house.drop()
 
-    guard = Guard(house.look, slow_drop, house.give_back, clock=lambda: house.now)
+    guard = house.guard()
+    guard.can_free(slow_drop, house.give_back)
     first = threading.Thread(target=guard.check)
     first.start()
     assert inside.wait(10)

@@ -18,7 +18,7 @@ import pytest
 from app import create_app
 from config import ROOT
 from operations.chart import HEADROOM, HEIGHT, chart
-from operations.guarding import Done
+from operations.guard import Done
 from operations.history import EVERY_S, HOUR_S, KEPT, History, Sample
 from tests.conftest import closed, settings_for
 from tests.servers import environment, free_port, serving

@@ -61,7 +61,7 @@ def broken() -> str:
 
 @pytest.mark.parametrize("path", ["/status", "/api/stats"])
 def test_a_fault_shows_no_inside(app: Flask, site: FlaskClient, path: str) -> None:
-    app.view_functions["pages.status"] = app.view_functions["api.api_stats"] = broken
+    app.view_functions["search.status"] = app.view_functions["api_operations.api_stats"] = broken
     answer = site.get(path)
     text = answer.get_data(as_text=True)
     assert answer.status_code == 500

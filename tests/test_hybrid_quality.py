@@ -13,6 +13,7 @@ import pytest
 
 from app import create_app
 from config import ROOT
+from runtime import runtime_of
 from tests.conftest import closed, settings_for
 
 pytestmark = pytest.mark.model
@@ -74,7 +75,7 @@ def ask(sample: Path, e5_folder: Path, tmp_path_factory: pytest.TempPathFactory)
         assert mode in ("text", "tags") or answer["semantic"]["state"] == "ready"
         return answer
 
-    assert app.extensions["matmon.semantic"].ready(60)
+    assert runtime_of(app).semantic.ready(60)
     yield asked
     closed(app)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
+from api.matching import gap_json, recommendations_json
 from indexing.documents import NewDocument
 from matching.aliases import Aliases, aliases
-from matching.answers import gap_json, recommendations_json
-from matching.gap import gap, job_by_id
-from matching.levels import BELOW_SHARE, is_below, rank
+from matching.documents import job_by_id
+from matching.gap import gap
 from matching.recommend import recommend
-from matching.skills import skill
+from matching.skills import BELOW_SHARE, is_below, rank, skill
 from tests.collections import fill, off_side
 
 NONE = Aliases()

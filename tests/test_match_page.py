@@ -17,6 +17,7 @@ from models import db
 from tests.collections import fill
 from tests.conftest import Started, closed, settings_for, site_on_sqlite
 from tests.markup import Page
+from tests.semantic_side import use_semantic
 from tests.visits import page
 
 EVIL = '<script>alert("1")</script>'
@@ -34,7 +35,7 @@ def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         app.config["WTF_CSRF_ENABLED"] = False
         with app.app_context():
             write_documents(db.session(), "house", [NewDocument("a", "A", "", ("SQL",))])
-            app.extensions["matmon.semantic"] = fill(db.session(), JOBS, "jobs")
+            use_semantic(app, fill(db.session(), JOBS, "jobs"))
         yield app
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, write_documents
 from matching.aliases import aliases
-from matching.bounds import TooMuch
-from matching.gap import Gap, NoSuchJob, SeveralJobs, gap, job_by_id, job_by_title
+from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title
+from matching.gap import Gap, gap
+from matching.limits import TooMuch
 from matching.recommend import Recommendations, recommend
 from matching.vocabulary import named_skills
 from models import db

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
+from api.matching import matrix_json
 from indexing.documents import NewDocument
 from matching.aliases import aliases
-from matching.answers import matrix_json
-from matching.bounds import MOST_COLUMNS, TooMuch
-from matching.gap import NoSuchJob, gap, jobs_by_ids
+from matching.documents import NoSuchJob, jobs_by_ids
+from matching.gap import gap
+from matching.limits import MOST_COLUMNS, TooMuch
 from matching.matrix import Matrix, jobs_matrix, people_matrix
 from search.semantic import Semantic
 from tests.collections import fill, off_side

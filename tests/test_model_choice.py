@@ -17,14 +17,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import create_app
-from commands import register
+from commands.register import register
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
-from indexing.choosing import drop, missing, stored_models, switch
 from indexing.documents import write_documents
 from indexing.embedding import embed
+from indexing.stored_models import drop, missing, stored_models, switch
 from models import Embedding, Model, TagEmbedding, db, document_number
-from search.chosen import Prepared
+from search.current_model import Prepared
 from search.documents import similar
 from search.query import of_mapping
 from search.search import search

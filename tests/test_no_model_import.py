@@ -20,7 +20,7 @@ from app import app
 client = app.test_client()
 paths = ["/", "/text?q=bread", "/tags", "/status", "/health", "/api/search?mode=text&q=bread", "/api/tags", "/import"]
 answers = [client.get(path).status_code for path in paths]
-print(json.dumps({"answers": answers, "state": app.extensions["matmon.semantic"].lazy.state,
+print(json.dumps({"answers": answers, "state": runtime_of(app).semantic.lazy.state,
                   "modules": sorted(sys.modules)}))
 """
 MODEL = ("onnxruntime", "encoders.onnx_encoder", "encoders.unigram", "onnx", "tokenizers", "torch", "transformers")

@@ -18,14 +18,16 @@ from werkzeug.test import TestResponse
 from app import create_app
 from config import ROOT
 from indexing.documents import NewDocument, write_documents
+from indexing.import_jobs import new_job
 from indexing.importing import Options
-from indexing.jobs import new_job
 from models import Base, Document, db, document_number
+from runtime import runtime_of
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
 from tests.collections import fill
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import DOCUMENT, OPERATIONS, check, faults, resolved
 from tests.screening_calls import SCREENING_CALLS, WITHOUT_SCREENINGS, kept_screenings
+from tests.semantic_side import use_semantic
 from tests.waiting import imports_ended
 
 DESCRIBED = [(one.id, int(status)) for one in OPERATIONS.values() for status in one.responses]
@@ -41,15 +43,15 @@ def api(database: str, tmp_path: Path) -> Iterator[Flask]:
     """The app over a small collection whose meaning can be searched, with one import that waits."""
     app = create_app(settings_for(database, tmp_path, rate_limit="8/minute"))
     with app.app_context():
-        app.extensions["matmon.semantic"] = fill(db.session())
+        use_semantic(app, fill(db.session()))
         twins = [NewDocument(name, "Twins", "") for name in ("one", "two")]
         write_documents(db.session(), "twins", twins)
         new_job(db.session(), "waits.csv", Options()).id = 7
         db.session.commit()
-        kept_screenings(db.session(), app.extensions["matmon.semantic"])
+        kept_screenings(db.session(), runtime_of(app).semantic)
     yield app
     imports_ended()
-    app.extensions["matmon.screener"].wake().join()
+    runtime_of(app).screener.wake().join()
     closed(app)
 
 
@@ -57,7 +59,7 @@ def searched(then: str) -> Call:
     """Ask by meaning first, so that there is a model, an index, a search and a sample to tell of."""
 
     def call(client: FlaskClient) -> TestResponse:
-        watch = client.application.extensions["matmon.watch"]
+        watch = runtime_of(client.application).watch
         client.get("/api/search?q=good+bread&mode=semantic")
         watch.history.add(watch.sample())
         return client.get(then)

@@ -10,10 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
+from indexes.version import caught_up
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import is_owed
-from indexing.versions import caught_up
 from models import db
+from runtime import runtime_of
 from tests.conftest import Started, closed, settings_for
 from tests.databases import MAKERS
 from tests.plans import executed, whole_reads
@@ -79,8 +80,9 @@ def test_no_write_reads_a_whole_table_without_a_reason(client: FlaskClient) -> N
 
 
 def test_a_workers_look_reads_what_was_written_since(client: FlaskClient) -> None:
-    session, side = db.session(), client.application.extensions["matmon.semantic"]
+    session, side = db.session(), runtime_of(client.application).semantic
     seen = caught_up(session)
+    assert side.model_key
     with executed() as said:
         assert not is_owed(session, side.model_key, seen)
         write_documents(session, "jobs", [NewDocument("owed", "not embedded", "", ("a new tag",))])

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
-from encoders.turns import EncoderBusy
+from encoders.queue import EncoderBusy
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
 from models import db, model_number
@@ -22,6 +22,7 @@ from search.semantic import Semantic
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
+from tests.semantic_side import use_semantic
 from tests.visits import page
 
 DOCUMENTS = [
@@ -43,7 +44,7 @@ def filled(app: Flask) -> Flask:
 def give(app: Flask, load: Callable[[], Encoder] | None) -> Semantic:
     made = HashedWords.manifest
     side = Semantic(LazyEncoder(load, made.name), model_number(made.name, made.checksum) if load else None)
-    app.extensions["matmon.semantic"] = side
+    use_semantic(app, side)
     return side
 
 
@@ -180,7 +181,7 @@ def test_a_fault_of_ours_is_owned_up_to_and_tells_nothing(app: Flask) -> None:
     def broken() -> str:
         raise RuntimeError("secret detail")
 
-    app.view_functions["pages.status"] = broken
+    app.view_functions["search.status"] = broken
     answer = app.test_client().get("/status?lang=en")
     text = answer.get_data(as_text=True)
     assert answer.status_code == 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from utils.pgvector import extension, half_index, new_enough, table_state
+from indexes.pgvector import extension, half_index, new_enough, table_state
 from utils.sql import dialect
 
 

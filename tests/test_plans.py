@@ -10,18 +10,18 @@ import pytest
 from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument
-from matching import weights as weights_
-from matching import wording
+from matching import idf as weights_
+from matching import tag_names as wording
 from matching.aliases import aliases
-from matching.gap import gap, job_by_id, job_by_title, jobs_by_ids
-from matching.learning import readings
+from matching.documents import job_by_id, job_by_title, jobs_by_ids
+from matching.gap import gap
 from matching.matrix import jobs_matrix, people_matrix
-from matching.named import named_skills
+from matching.mentions import named_skills
+from matching.readings import readings
 from matching.recommend import recommend
-from matching.screenings import listed
-from search.filters import Filter
-from search.kept import keep, kept, looked_at, version
+from screening.store import listed
 from search.query import Query
+from search.saved_searches import keep, kept, looked_at, version
 from search.semantic import Semantic
 from search.text import TextQuery
 from tests.collections import fill
@@ -106,7 +106,7 @@ def searches_kept(session: Session, _side: Semantic) -> None:
     looked_at(session, one)
     assert kept(session, 1)
     since = Query(text="many", since=version(session) - 1)
-    assert TextQuery(session, since.parts()).matches(Filter.of(since)).documents.tolist() is not None
+    assert TextQuery(session, since.parts()).matches(since.filter()).documents.tolist() is not None
 
 
 ASKED: tuple[Callable[[Session, Semantic], None], ...] = (

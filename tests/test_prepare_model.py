@@ -132,7 +132,7 @@ def test_the_model_folder_is_readable_by_all(tmp_path: Path) -> None:
 
 def test_weights_are_repacked_without_loss() -> None:
     from encoders.preparing.graph import repacked
-    from encoders.words import unpacked
+    from encoders.word_embeddings import unpacked
 
     chance = np.random.default_rng(4)
     blocks = chance.integers(0, 256, (3, 2 * 18), dtype=np.uint8)

@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 import pytest
 from sqlalchemy.orm import Session
 
-from search.filters import Filter
 from search.query import LONGEST_TEXT, MOST_FORMS, MOST_TAGS, Parts, Query, of_mapping, read
 from search.text import TextQuery
 from tests.documents import document, write
@@ -155,10 +154,10 @@ def test_any_text_is_answered_by_the_database(session: Session) -> None:
     write(session, document("1", "שלום עולם", 'חיילי צה"ל', "חוק"), document("2", "C++ and C#", "3.14", "א"))
     for text in strange_texts():
         query = of_mapping({"q": text, "tag": [text] if len(text) % 3 == 0 else []})
-        TextQuery(session, query.parts()).matches(Filter.of(query))
+        TextQuery(session, query.parts()).matches(query.filter())
 
 
 def test_any_text_is_answered_even_uncleaned(session: Session) -> None:
     write(session, document("1", "שלום עולם", 'חיילי צה"ל', "חוק"))
     for text in strange_texts(300):
-        TextQuery(session, read(text)).matches(Filter.of(Query(text=text)))
+        TextQuery(session, read(text)).matches(Query(text=text).filter())

@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from models import db
+from runtime import runtime_of
 from tests.collections import fill
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import check
 from tests.redis_server import RedisServer, answering, redis_server
+from tests.semantic_side import use_semantic
 from tests.test_shared import another_answer, flood, http
 from tests.waiting import until
-from utils.shared import Shared
 
 PATHS = (
     "/?q=bread",
@@ -45,17 +46,19 @@ def site(database: str, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
         app = create_app(settings_for(database, tmp_path, redis_url=url, rate_limit="9999/minute", **changes))
         made.append(app)
         with app.app_context():
-            own = app.extensions["matmon.semantic"]
-            app.extensions["matmon.semantic"] = fill(db.session())
-            app.extensions["matmon.semantic"].shared = own.shared
-        shared: Shared = app.extensions["matmon.shared"]
+            own = runtime_of(app).semantic
+            use_semantic(app, fill(db.session()))
+            runtime_of(app).semantic.shared = own.shared
+        shared = runtime_of(app).shared_cache
+        assert shared
         shared._retry_s = 0.05
         shared.connect()
         return app
 
     yield of
     for app in made:
-        app.extensions["matmon.shared"].close()
+        if shared := runtime_of(app).shared_cache:
+            shared.close()
         closed(app)
 
 

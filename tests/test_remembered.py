@@ -17,10 +17,10 @@ from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from models import State, document_number
 from search.query import Query
-from search.remembered import SharedResults, SharedVectors
 from search.results import Results
 from search.search import search
 from search.semantic import Semantic
+from search.shared_cache import SharedResults, SharedVectors
 from tests.collections import fill, off_side
 from tests.fakes import HashedWords
 from tests.redis_server import RedisServer, serving_redis
@@ -156,7 +156,7 @@ def test_what_was_found_while_the_model_is_away_is_not_kept(
     session: Session, server: RedisServer, kept: SharedResults
 ) -> None:
     side = fill(session)
-    side.give_back("memory is short", 60)
+    side.unload("memory is short", 60)
     query = Query("זכויות עובדים")
     assert search(session, query, side, shared=kept).semantic_state == "unavailable"
     assert server.client.dbsize() == 0

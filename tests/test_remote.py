@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embeddings_server import TOLD
-from encoders.asking import Asking
 from encoders.endpoint import Endpoint
+from encoders.http_client import Asking
 from encoders.manifest import FORMAT, Manifest, ModelUnusable, load_means
 from encoders.remote import RemoteEncoder, known_manifest, open_remote, source
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
 from tests.fakes import HashedWords
+from web.embeddings_server import TOLD
 
 NONE = ("", "")
 MEANS = np.full((2, 1, 64), 0.125, np.float32)

@@ -23,6 +23,7 @@ from encoders.onnx_encoder import OnnxEncoder
 from encoders.remote import open_remote
 from indexing.embedding import embed
 from models import db
+from runtime import runtime_of
 from search.semantic import Semantic
 from tests.collections import HOUSE
 from tests.conftest import Started, closed, settings_for
@@ -135,7 +136,7 @@ def site(started: Started, tmp_path: Path) -> Iterator[tuple[Flask, Endpoints]]:
 
     with started.maker("sqlite").fresh(tmp_path) as url, endpoint() as served:
         app = create_app(settings_for(url, tmp_path, semantic_model="remote", embeddings_url=served.url))
-        side: Semantic = app.extensions["matmon.semantic"]
+        side: Semantic = runtime_of(app).semantic
         assert side.ready(30), side.lazy.error
         with app.app_context():
             write_documents(db.session(), "house", list(HOUSE))
@@ -253,7 +254,7 @@ def test_a_start_while_the_endpoint_is_down_searches_words_and_meaning_once_it_i
         open_remote(Endpoint(first.url), tmp_path / "remote", ("", ""))
     with started.maker("sqlite").fresh(tmp_path) as url:
         app = create_app(settings_for(url, tmp_path, semantic_model="remote", embeddings_url=first.url))
-        side: Semantic = app.extensions["matmon.semantic"]
+        side: Semantic = runtime_of(app).semantic
         assert side.model_key is not None  # what is kept is known at the start
         assert side.ready(30)
         assert found(app)["semantic"]["state"] == "unavailable"
@@ -268,7 +269,7 @@ def test_nothing_kept_and_nobody_there_is_unavailable_with_the_reason(started: S
         pass
     with started.maker("sqlite").fresh(tmp_path) as url:
         app = create_app(settings_for(url, tmp_path, semantic_model="remote", embeddings_url=gone.url))
-        side: Semantic = app.extensions["matmon.semantic"]
+        side: Semantic = runtime_of(app).semantic
         assert not side.ready(30)
         assert found(app)["semantic"]["state"] == "unavailable"
         page = Page(app.test_client().get("/status?lang=en").get_data(as_text=True))
@@ -278,7 +279,7 @@ def test_nothing_kept_and_nobody_there_is_unavailable_with_the_reason(started: S
 
 def test_an_embedding_of_many_that_is_cut_off_keeps_what_is_done_and_goes_on(site: tuple[Flask, Endpoints]) -> None:
     app, served = site
-    from commands import register
+    from commands.register import register
 
     register(app)
     with app.app_context():

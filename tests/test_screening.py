@@ -7,24 +7,15 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, delete_documents, write_documents
-from matching import screenings
 from matching.aliases import Aliases
-from matching.columns import MOST_COLUMNS, MOST_VALUES, of_values
-from matching.gap import NoSuchJob, gap, job_by_id
-from matching.results import status_counts, written_since
-from matching.screening import Unscreenable, wanted_of_job, wanted_of_text
-from matching.screenings import (
-    KEPT_S,
-    KEPT_SCREENINGS,
-    LONGEST_NOTE,
-    NoteTooLong,
-    begin,
-    decide,
-    forget,
-    listed,
-    run_again,
-)
+from matching.documents import NoSuchJob, job_by_id
+from matching.gap import gap
 from models import Screening, ScreeningResult, document_number
+from screening import store as screenings
+from screening.columns import MOST_COLUMNS, MOST_VALUES, of_values
+from screening.results import status_counts, written_since
+from screening.store import KEPT_S, KEPT_SCREENINGS, LONGEST_NOTE, NoteTooLong, begin, decide, forget, listed, run_again
+from screening.vocabulary import Unscreenable, wanted_of_job, wanted_of_text
 from tests.collections import off_side
 from tests.documents import document
 from tests.screened import PEOPLE, begun, filled, found, fresh, ids, ranked, run

@@ -17,11 +17,13 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from indexing.documents import NewDocument, delete_documents, write_documents
-from matching.screenings import LONGEST_NOTE
 from models import db, document_number
+from runtime import runtime_of
+from screening.store import LONGEST_NOTE
 from tests.conftest import Started, closed, settings_for, site_on_sqlite
 from tests.markup import Page
 from tests.screened import filled
+from tests.semantic_side import use_semantic
 
 EVIL = NewDocument("=evil", '=HYPERLINK("x")', "", ("SQL", "<b>x</b>"), "en", extra={"city": "@city", "years": "2"})
 
@@ -32,13 +34,13 @@ def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with site_on_sqlite(started, folder) as app:
         app.config["WTF_CSRF_ENABLED"] = False
         with app.app_context():
-            app.extensions["matmon.semantic"] = filled(db.session())
+            use_semantic(app, filled(db.session()))
             write_documents(db.session(), "people", [EVIL])
             write_documents(db.session(), "twins", [NewDocument(n, "Same", "", ("SQL",)) for n in ("a", "b")])
             write_documents(db.session(), "gone", [NewDocument("a", "A", "")])
             delete_documents(db.session(), [document_number("gone", "a")])
         yield app
-        app.extensions["matmon.screener"].wake().join()
+        runtime_of(app).screener.wake().join()
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def reader(site: Flask) -> FlaskClient:
 
 def begin(client: FlaskClient, **form: str) -> TestResponse:
     answer = client.post("/screenings?lang=en", data={"job": "dev", "profiles": "people"} | form)
-    client.application.extensions["matmon.screener"].wake().join()
+    runtime_of(client.application).screener.wake().join()
     return answer
 
 
@@ -173,7 +175,7 @@ def test_a_profile_changed_since_is_told_and_ranked_again_by_a_button(reader: Fl
     assert "1 profile was added or changed since." in text
     assert "changed since it was ranked" in text
     reader.post(f"{address}/run")
-    site.extensions["matmon.screener"].wake().join()
+    runtime_of(site).screener.wake().join()
     assert "added or changed since" not in page(reader, address).text
 
 

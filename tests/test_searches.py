@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from config import BadSetting, read_settings
-from operations.searches import KEPT_S, MOST_SLOWEST, MOST_TEXT, Searches
+from operations.figures import KEPT_S, MOST_SLOWEST, MOST_TEXT, Searches
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.markup import Page
 

@@ -13,11 +13,13 @@ from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
-from app import HEADERS, create_app
+from app import create_app
 from models import Base, db
+from runtime import runtime_of
 from tests.conftest import closed, settings_for, site_of_one, sqlite_alone
 from tests.markup import Page
 from tests.visits import BEARER, TOKEN, become_admin, form_token, get
+from web.headers import HEADERS
 
 GETS = (
     "/", "/?q=א", "/text?q=א", "/tags", "/semantic?q=א", "/?q=א&part=results", "/?q=א&format=csv", "/documents/1",
@@ -48,7 +50,7 @@ def test_errors_and_writes_say_so_too(app: Flask, site: FlaskClient) -> None:
         site.delete("/api/documents/2", headers=BEARER), site.options("/"),
     ]  # fmt: skip
     assert [one.status_code for one in answers] == [400, 401, 405, 405, 201, 204, 200]
-    app.view_functions["pages.status"] = app.view_functions["api.api_stats"] = broken
+    app.view_functions["search.status"] = app.view_functions["api_operations.api_stats"] = broken
     answers += [site.get("/status"), site.get("/api/stats"), *[site.get("/text?q=א") for _ in range(61)]]
     with app.app_context():
         Base.metadata.drop_all(db.engine)
@@ -175,7 +177,7 @@ def test_tokens_are_neither_logged_nor_shown(app: Flask, site: FlaskClient, capl
     for secret in (TOKEN, "a wrong guess", app.config["SECRET_KEY"]):
         assert secret not in caplog.text
         assert secret not in shown
-    assert "'a token" not in repr(app.extensions["matmon.settings"])
+    assert "'a token" not in repr(runtime_of(app).settings)
 
 
 def test_the_databases_password_is_told_to_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

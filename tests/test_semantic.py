@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
+from indexes.filters import Filter
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from models import document_number
-from search.filters import Filter
+from search.embeddings import NARROW
 from search.query import Query
 from search.search import search
 from search.semantic import Semantic
-from search.stored import NARROW
 from tests.collections import HOUSE, fill, off_side
 from tests.fakes import HashedWords
 
@@ -59,7 +59,7 @@ def test_a_running_process_sees_new_changed_and_deleted_documents(session: Sessi
 def test_a_process_far_behind_reads_everything_anew(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     side = fill(session)
     assert found(session, "good bread", side)[0] == "bread"
-    monkeypatch.setattr("search.index.KEPT_CHANGES", 1)
+    monkeypatch.setattr("indexes.memory_index.KEPT_CHANGES", 1)
     write_documents(session, "house", [NewDocument("sky", "Telescope", "Stars through a telescope.")])
     assert side.lazy.encoder
     embed(session, side.lazy.encoder)
@@ -70,9 +70,9 @@ def test_a_wide_filter_gives_what_a_narrow_one_gives(session: Session, monkeypat
     side = fill(session, [NewDocument(str(n), f"word{n}", f"common word{n}", ("all",)) for n in range(300)])
     meaning = side.meaning("common word7")
     assert meaning
-    narrow = side.nearest(session, meaning, Filter.of(Query(tags=("all",))))
-    monkeypatch.setattr("search.stored.NARROW", 10)
-    wide = side.nearest(session, meaning, Filter.of(Query(tags=("all",))))
+    narrow = side.nearest(session, meaning, Query(tags=("all",)).filter())
+    monkeypatch.setattr("search.embeddings.NARROW", 10)
+    wide = side.nearest(session, meaning, Query(tags=("all",)).filter())
     assert next(iter(wide)) == next(iter(narrow)) == document_number("house", "7")
     assert NARROW > 10
 
@@ -163,7 +163,7 @@ def test_one_query_is_encoded_once(session: Session) -> None:
 
 def test_what_the_index_hands_on_is_scored_exactly(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     # Bags of words are mostly zeros, of which sign bits tell little: all rows are handed on.
-    monkeypatch.setattr("search.stored.THEN", 1_000)
+    monkeypatch.setattr("search.embeddings.THEN", 1_000)
     random = np.random.default_rng(4)
     vocabulary = [f"word{n}" for n in range(200)]
     documents = [NewDocument(str(n), " ".join(random.choice(vocabulary, 3)), " ".join(random.choice(vocabulary, 9)))

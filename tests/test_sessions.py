@@ -9,8 +9,8 @@ import pytest
 from flask import Flask, session
 
 from app import create_app
-from sessions import LONGEST_VALUE, MOST_BYTES, SessionUnfit, faults
 from tests.conftest import closed, settings_for, sqlite_alone
+from web.sessions import LONGEST_VALUE, MOST_BYTES, SessionUnfit, faults
 
 database = sqlite_alone
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from operations.rates import BoundedStorage
 from tests.conftest import sqlite_alone
 from tests.redis_server import RedisServer, redis_server
 from tests.servers import Server, serving
 from tests.test_shared import connected_unasked, sharing
 from tests.waiting import until
+from web.rate_limits import BoundedStorage
 
 database = sqlite_alone
 server = redis_server

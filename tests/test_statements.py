@@ -10,10 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from matching import weights, wording
+from matching import idf as weights
+from matching import tag_names as wording
 from models import db
-from operations.embedded import _COUNTS
-from search.kept import MOST_OF_BROWSER
+from operations.embedding_counts import _COUNTS
+from search.saved_searches import MOST_OF_BROWSER
 from tests.conftest import Started, closed, settings_for
 from tests.plans import executed
 from tests.visited import READS, WRITES, Visit, furnished, visitor
@@ -23,7 +24,7 @@ FEW, MANY = 25, 100  # of both there are hits: an answer without any needs fewer
 NOT_ALWAYS = 2
 # What is new in a kept search is a search of its own: a page has A_PAGE of them, and this answer all that are kept.
 # What is missing is explained by documents, where there are any; few have none.
-MORE = {"api.api_searches": MOST_OF_BROWSER * 10, "api.api_skill_gap": NOT_ALWAYS + 1}
+MORE = {"api_saved_searches.api_searches": MOST_OF_BROWSER * 10, "api_matching.api_skill_gap": NOT_ALWAYS + 1}
 # Addresses that write, tried by their own tests: files, and starting what runs behind the page.
 APART = frozenset(
     "pages.import_upload pages.import_start api.api_import"

@@ -21,9 +21,10 @@ from app import create_app
 from config import ROOT
 from encoders.onnx_encoder import OnnxEncoder
 from indexing.embedding import embed
-from matching.screening import wanted_of_job
-from matching.screenings import begin
 from models import Collection, db
+from runtime import runtime_of
+from screening.store import begin
+from screening.vocabulary import wanted_of_job
 from tests.conftest import Started, closed, migrate, settings_for
 from tests.databases import MAKERS
 from tests.documents import stands_right
@@ -176,7 +177,7 @@ def test_what_a_former_release_wrote_is_there_after_the_upgrade(filled: Filled, 
         with opened(url, filled) as app:
             stands_right(db.session())
             assert db.session.execute(select(Collection.documents)).scalars().all() == [len(DOCUMENTS)]
-            app.extensions["matmon.semantic"].follow(db.session())
+            runtime_of(app).semantic.follow(db.session())
 
 
 class Kept:

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from indexing.import_jobs import KEPT_FILES, accept, file_name, upload_path
 from indexing.importing import Options
 from indexing.reading import FileUnusable
-from indexing.uploads import KEPT_FILES, accept, file_name, upload_path
 from models import Job
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
-from indexing.half_building import build_index, building, make_extension
-from indexing.halves import Halves
-from search.filters import Filter
-from search.index_choice import VectorIndex, Wanted
+from indexes.choice import VectorIndex, Wanted
+from indexes.filters import Filter
+from indexes.pgvector_build import build_index, building, make_extension
+from indexes.pgvector_table import Halves
+from search.embeddings import Stored
 from search.query import Query
-from search.stored import Stored
 from tests.conftest import Started
 from tests.stored_vectors import Vectors, clustered
 from utils.bit_index import row_bytes
@@ -60,8 +60,8 @@ def built(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_the_nearest_are_found_whatever_the_filter_lets_pass(
     built: Built, wanted: Wanted, tag: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.half_index.NARROW", 1_000)  # so that 10 % and 100 % ask the graph
-    monkeypatch.setattr("search.stored.NARROW", 1_000)
+    monkeypatch.setattr("indexes.pgvector_search.NARROW", 1_000)  # so that 10 % and 100 % ask the graph
+    monkeypatch.setattr("search.embeddings.NARROW", 1_000)
     stored = built.stored(wanted)
     assert built.vectors.recall(built.session, stored, tag) >= 0.97
     assert stored.choice.serving.serves == wanted
@@ -83,10 +83,10 @@ def plan(built: Built, stored: Stored, statement: str, values: dict[str, object]
 
 
 def test_the_graph_is_used_where_all_may_pass_and_not_where_few_do(built: Built) -> None:
-    stored, narrow = built.stored("pgvector"), Filter.of(Query(tags=("0.1 %",)))
+    stored, narrow = built.stored("pgvector"), Query(tags=("0.1 %",)).filter()
     graph = f"Index Scan using {stored.halves.index}"
     assert graph in plan(built, stored, stored.halves.graph(Filter()), {})
-    wide = Filter.of(Query(tags=("100 %",)))
+    wide = Query(tags=("100 %",)).filter()
     assert graph in plan(built, stored, stored.halves.graph(wide), dict(wide.values))
     for restriction in (narrow, Filter()):
         assert graph not in plan(built, stored, stored.halves.exact(restriction), dict(restriction.values))

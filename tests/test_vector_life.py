@@ -14,14 +14,15 @@ from sqlalchemy.orm import Session
 
 from config import ROOT
 from encoders.lazy import LazyEncoder
+from indexes.choice import VectorIndex
+from indexes.pgvector import half_index, table_state
+from indexes.pgvector_build import CannotBuild, build_index, building, make_extension
+from indexes.pgvector_table import Halves, drop_halves
 from indexing.backup import plain_tables
-from indexing.choosing import drop, switch
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
-from indexing.half_building import CannotBuild, build_index, building, make_extension
-from indexing.halves import Halves, drop_halves
+from indexing.stored_models import drop, switch
 from models import document_number
-from search.index_choice import VectorIndex
 from search.semantic import Semantic, model_of
 from tests.collections import HOUSE, fill
 from tests.conftest import Started
@@ -29,14 +30,13 @@ from tests.fakes import HashedWords
 from tests.test_model_choice import ENCODERS, Narrow, found
 from tests.test_semantic import found as searched
 from tests.waiting import until
-from utils.pgvector import half_index, table_state
 
 HASHED = HashedWords()
 
 
 @pytest.fixture(autouse=True)
 def looked_at_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.index_choice.BETWEEN_LOOKS_S", 0.0)
+    monkeypatch.setattr("indexes.choice.BETWEEN_LOOKS_S", 0.0)
 
 
 @pytest.fixture
@@ -116,12 +116,14 @@ def test_what_another_version_wrote_is_missed_and_made_good_by_the_next_embed(ho
 def test_between_two_looks_the_changed_documents_are_looked_at(house: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     halves, semantic = build(house), side()
     searched(house, "good bread", semantic)
-    monkeypatch.setattr("search.index_choice.BETWEEN_LOOKS_S", 3600.0)
+    monkeypatch.setattr("indexes.choice.BETWEEN_LOOKS_S", 3600.0)
     write_documents(house, "house", [NewDocument("sky", "Telescope", "Stars through a telescope.")])
     embed(house, HASHED)
     assert searched(house, "telescope stars", semantic)[0] == "sky"
     assert served(semantic) == ("pgvector", "set")
-    monkeypatch.setattr("indexing.halves.Halves.are_there", lambda *_: False)  # as a version that knows no halves
+    monkeypatch.setattr(
+        "indexes.pgvector_table.Halves.are_there", lambda *_: False
+    )  # as a version that knows no halves
     write_documents(house, "house", [NewDocument("sea", "Lighthouse", "Waves under a lighthouse.")])
     embed(house, HASHED)
     assert searched(house, "lighthouse waves", semantic)[0] == "sea"

@@ -12,16 +12,17 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from app import create_app
-from commands import register
+from commands.register import register
+from indexes.pgvector import half_index
+from indexes.pgvector_build import CannotBuild, make_extension
 from indexing.documents import write_documents
 from indexing.embedding import embed
-from indexing.half_building import CannotBuild, make_extension
 from models import db, half_table
+from runtime import runtime_of
 from tests.collections import HOUSE, fill
 from tests.conftest import Started, closed, settings_for
 from tests.test_semantic import found as searched
 from tests.test_vector_life import HASHED, looked_at_each_change, served, side  # noqa: F401 - a fixture of every test
-from utils.pgvector import half_index
 
 
 def test_without_the_extension_searches_are_served_and_the_reason_is_told(
@@ -88,7 +89,9 @@ def test_the_commands_build_tell_and_drop_or_say_why_not(site: Flask, started: S
     assert (code, "e5-small: pgvector, since VECTOR_INDEX is set to it" in told, "indexed" in told) == (0, True, True)
     assert checked(site)[:2] == (0, "ok")
     with site.app_context():
-        table = half_table(site.extensions["matmon.semantic"].model_key)
+        model = runtime_of(site).semantic.model_key
+        assert model
+        table = half_table(model)
         db.session.execute(text(f"DROP INDEX {half_index(table)}"))
         db.session.execute(text("UPDATE state SET version = version + 1"))
         db.session.commit()
@@ -104,7 +107,7 @@ def test_the_status_and_the_monitoring_say_which_serves(site: Flask) -> None:
         embed(db.session(), HASHED)
     client = site.test_client()
     assert client.get("/api/monitoring/memory").json["vector_index"]["serves"] is None  # type: ignore[index]
-    side_of_site = site.extensions["matmon.semantic"]
+    side_of_site = runtime_of(site).semantic
     with site.app_context():
         assert side_of_site.ready(60)
     client.get("/api/search?mode=semantic&q=bread")

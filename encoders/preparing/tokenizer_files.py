@@ -12,8 +12,8 @@ import numpy as np
 
 from encoders import byte_pairs
 from encoders.byte_pairs import ENDINGS, LETTER, MERGES_FILE, NUMBER, OTHER, SPACE
-from encoders.characters import ALL, CHARACTERS_FILE, table
 from encoders.hashes import hashes_of
+from encoders.normalizer import ALL, CHARACTERS_FILE, table
 from encoders.preparing.folder import NotPrepared
 from encoders.preparing.pieces import write_hashed, write_vocabulary
 from encoders.wordpiece import INNER_SEED, SETTINGS_FILE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.words import SCALES_FILE, WORDS_FILE
+from encoders.word_embeddings import SCALES_FILE, WORDS_FILE
 
 
 def write_rows(words: np.ndarray, folder: Path) -> None:

@@ -1,0 +1,147 @@
+"""The JSON API for operators: health, memory, metrics and statistics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api.requests import check_number
+from models import db
+from operations.figures import Figures
+from operations.health import Stored, health, holdings, stats
+from operations.history import EVERY_S, KEPT, History, Sample
+from operations.metrics import CONTENT_TYPE, exposition
+from utils.memory import MB, group_memory
+from web.current import semantic, watch
+from web.rate_limits import rate_limit
+
+operations_api = Blueprint("api_operations", __name__)
+
+OPENAPI = Path(__file__).parent / "static" / "openapi.json"
+
+
+@operations_api.get("/health")
+@rate_limit("none")
+def api_health() -> tuple[Response, int]:
+    found = holdings(db.session(), semantic())
+    return jsonify(health(semantic(), watch().memory(), found)), 200 if found else 503
+
+
+@operations_api.get("/livez")
+@rate_limit("none")
+def api_livez() -> Response:
+    return Response("ok", mimetype="text/plain")
+
+
+@operations_api.get("/api/monitoring/health")
+def api_monitoring_health() -> tuple[Response, int]:
+    figures = watch().figures()
+    found = holdings(db.session(), semantic())
+    return jsonify(health_json(figures, found)), 200 if found else 503
+
+
+@operations_api.get("/api/monitoring/memory")
+def api_monitoring_memory() -> Response:
+    """Answer without the database, so that memory can be looked at while that is gone."""
+    samples = check_number("samples", KEPT) if request.args.get("samples") else 0
+    return jsonify(memory_json(watch().figures(), watch().history, samples))
+
+
+@operations_api.get("/metrics")
+@rate_limit("none")
+def api_metrics() -> Response:
+    figures = watch().figures()
+    return Response(exposition(figures, holdings(db.session(), semantic())), content_type=CONTENT_TYPE)
+
+
+@operations_api.get("/api/stats")
+def api_stats() -> Response:
+    return jsonify(stats(db.session(), semantic()))
+
+
+@operations_api.get("/api/openapi.json")
+def api_openapi() -> Response:
+    return jsonify(json.loads(OPENAPI.read_text(encoding="utf-8")))
+
+
+def memory_json(figures: Figures, history: History, most_samples: int = 0) -> dict[str, Any]:
+    """Return where the memory is, part by part; of what was asked and found nothing."""
+    used = figures.memory
+    return {
+        **asdict(used),
+        "level": used.level,
+        "advice": figures.advice,
+        "group": group_json(),
+        "processes": [asdict(one) for one in figures.processes],
+        "worker": figures.worker,
+        "parts": figures.parts,
+        "model": asdict(figures.model),
+        "index": figures.index,
+        "vector_index": figures.vector_index.figures(),
+        "caches": figures.caches,
+        "pool": asdict(figures.pool),
+        "guard": asdict(figures.guard),
+        "history": history_json(history.samples(), most_samples),
+    }
+
+
+def group_json() -> dict[str, float | None] | None:
+    """Return the control group's own figures in MB; None on a system without them."""
+    group = group_memory()
+    if group is None:
+        return None
+    limit = round(group.limit / MB, 1) if group.limit else None
+    return {
+        "used_mb": round(group.used / MB, 1),
+        "limit_mb": limit,
+        "anonymous_mb": round(group.anonymous / MB, 1),
+    }
+
+
+def history_json(samples: Sequence[Sample], most: int) -> dict[str, Any]:
+    """Return the hour in short, and the newest `most` samples, oldest first."""
+    return {
+        "every_s": EVERY_S,
+        "kept": len(samples),
+        "peak_mb": round(max((one.used_mb for one in samples), default=0.0), 1),
+        "samples": [sample_json(one) for one in samples[len(samples) - min(most, len(samples)) :]],
+    }
+
+
+def sample_json(sample: Sample) -> dict[str, float]:
+    return {name: round(value, 1) for name, value in asdict(sample).items()}
+
+
+def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
+    """Return how each part does; `status` is `error` without the database, `degraded` where something is amiss."""
+    used, model, guard = figures.memory, figures.model, figures.guard
+    shared = figures.shared
+    amiss = used.level != "fine" or model.state == "unavailable" or guard.text_only_left_s > 0
+    amiss = amiss or (shared is not None and (shared.state == "away" or bool(shared.fault)))
+    amiss = amiss or figures.vector_index.is_refused
+    return {
+        "status": "error" if found is None else "degraded" if amiss else "ok",
+        "up_s": figures.up_s,
+        "worker": figures.worker,
+        "database": {"answers": found is not None, "pool": asdict(figures.pool)},
+        "documents": asdict(found) if found else None,
+        "memory": asdict(used) | {"level": used.level},
+        "model": asdict(model),
+        "vector_index": figures.vector_index.figures(),
+        "text_only_left_s": guard.text_only_left_s,
+        "redis": asdict(shared) if shared else None,
+        "searches": searches_json(figures),
+    }
+
+
+def searches_json(figures: Figures) -> dict[str, dict[str, float]]:
+    """Return by mode how many searches there were since the start, and how long one took on average."""
+    return {
+        mode: {"count": count, "mean_ms": round(figures.search_seconds.get(mode, 0.0) * 1000 / count, 1)}
+        for mode, count in figures.searches.items()
+    }

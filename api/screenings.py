@@ -1,0 +1,146 @@
+"""The API of screenings: the same calls as the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from api.requests import body_fields, check_number, checked, need_admin, text_of, too_much
+from indexes.version import caught_up
+from matching.documents import NoSuchJob
+from matching.limits import TooMuch
+from models import Screening, db
+from screening.export import result_json, screening_json
+from screening.listing import LAST_PAGE, MOST_LIMIT, PAGE_LIMIT, Listing
+from screening.results import Found, status_counts, written_since
+from screening.store import STATUSES, NoteTooLong, begin, cancel, decide, forget, found, is_cut_off, listed, run_again
+from screening.vocabulary import Unscreenable, wanted_of_job, wanted_of_text
+from search.query import LAST_VERSION, clean
+from web.access import is_bearer
+from web.current import skill_aliases
+from web.errors import ApiError
+from web.rate_limits import rate_limit
+from web.screenings import NUMBER, columns_of, exported, may_delete, wake
+from web.sessions import browser, browser_or_new
+
+screening_api = Blueprint("api_screenings", __name__)
+
+REFUSED = {"no_collection": 404, "no_room": 409}  # the others are of what was sent
+
+
+@screening_api.get("/api/screenings")
+def api_screenings() -> Response:
+    """Return the screenings of the browser whose cookie this is; all of them for the admin's token."""
+    everything = is_bearer()
+    own = listed(db.session(), None if everything else browser()) if everything or browser() else []
+    return jsonify({"screenings": [screening_json(one) | {"address": address(one)} for one in own]})
+
+
+@screening_api.post("/api/screenings")
+@rate_limit("search")
+def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
+    fields, session, names = body_fields(), db.session(), skill_aliases()
+    job, said = text_of(fields, "job_id").strip(), text_of(fields, "text")
+    jobs, profiles = (clean(text_of(fields, name, name))[:64] for name in ("jobs", "profiles"))
+    if bool(job) == bool(said.strip()):
+        raise ApiError(422, "bad_parameter", "name the job by job_id, or send it as text, one of them")
+    try:
+        wanted = wanted_of_job(session, jobs, job) if job else wanted_of_text(session, jobs, profiles, said, names)
+        one = begin(session, browser_or_new(), wanted, profiles)
+    except NoSuchJob as error:
+        raise ApiError(404, "not_found", str(error)) from None
+    except TooMuch as error:
+        raise too_much(error) from None
+    except Unscreenable as error:
+        raise ApiError(REFUSED.get(error.code, 422), error.code, str(error)) from None
+    wake()
+    return jsonify({"id": one.id, "address": address(one)}), 202, {"Location": address(one)}
+
+
+def address(one: Screening) -> str:
+    return url_for("api_screenings.api_screening", number=one.id)
+
+
+def kept(number: int) -> Screening:
+    """Return a screening; raises 404. One that waits or was cut off is run."""
+    caught_up(db.session())
+    one = found(db.session(), number)
+    if one is None:
+        raise ApiError(404, "not_found", "There is no such screening.")
+    if one.state == "waiting" or is_cut_off(one):
+        wake()
+    return one
+
+
+@screening_api.get(f"/api/screenings/{NUMBER}")
+@rate_limit("search")
+def api_screening(number: int) -> Response:
+    """Return how far a screening is, and a page of its results."""
+    one, session = kept(number), db.session()
+    check_number("page", LAST_PAGE)
+    check_number("limit", MOST_LIMIT, PAGE_LIMIT)
+    check_number("since", LAST_VERSION, 0, 0)
+    listing = Listing.from_args(request.args, columns_of(one))
+    page = Found(session, one, listing, skill_aliases()).page()
+    values: dict[str, Any] = {
+        "columns": [column.as_json() for column in columns_of(one)],
+        "statuses": status_counts(session, one),
+        "written_since": written_since(session, one),
+        "page": listing.page,
+        "limit": listing.limit,
+        "matching": page.total,
+        "results": [result_json(result) for result in page.results],
+    }
+    return jsonify(screening_json(one) | values)
+
+
+@screening_api.delete(f"/api/screenings/{NUMBER}")
+def api_screening_delete(number: int) -> tuple[str, int]:
+    one = kept(number)
+    if not may_delete(one):
+        need_admin()
+    forget(db.session(), one.id)
+    return "", 204
+
+
+@screening_api.post(f"/api/screenings/{NUMBER}/run")
+@rate_limit("search")
+def api_screening_run(number: int) -> tuple[Response, int]:
+    one = kept(number)
+    if not run_again(db.session(), one.id):
+        raise ApiError(409, "runs", "The screening runs already: wait for its end, or cancel it.")
+    wake()
+    return jsonify({"id": one.id, "address": address(one)}), 202
+
+
+@screening_api.post(f"/api/screenings/{NUMBER}/cancel")
+def api_screening_cancel(number: int) -> Response:
+    one = kept(number)
+    if not cancel(db.session(), one.id):
+        raise ApiError(409, "ended", "The screening does not run: there is nothing to cancel.")
+    return jsonify(screening_json(one))
+
+
+@screening_api.put(f"/api/screenings/{NUMBER}/profiles/<path:own_id>")
+@rate_limit("search")
+def api_screening_decide(number: int, own_id: str) -> Response:
+    one, fields = kept(number), body_fields()
+    status, note = text_of(fields, "status", "new"), clean(text_of(fields, "note"))
+    if status not in STATUSES:
+        raise ApiError(422, "bad_parameter", f"status={status[:50]!r}: it must be one of {', '.join(STATUSES)}")
+    try:
+        if not decide(db.session(), one, own_id, status, note):
+            raise ApiError(404, "not_found", f"There is no profile {own_id[:100]!r} in this screening.")
+    except NoteTooLong as error:
+        raise ApiError(413, "too_much", str(error)) from None
+    return jsonify({"id": own_id, "status": status, "note": note})
+
+
+@screening_api.get(f"/api/screenings/{NUMBER}/export")
+@rate_limit("search")
+def api_screening_export(number: int) -> Response:
+    """Return all that the filters find, written while it is read."""
+    one = kept(number)
+    form = checked("format", ("json", "csv"), "json")
+    return exported(one, Listing.from_args(request.args, columns_of(one)), form, skill_aliases())

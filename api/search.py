@@ -1,0 +1,50 @@
+"""The JSON API: the same calls as the pages, described at /api/openapi.json."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import ServiceUnavailable
+
+from api.requests import check_number, checked
+from models import db
+from search.json import results_json
+from search.query import LAST_PAGE, LAST_VERSION, MODES, MOST_LIMIT, SORTS, Query
+from search.suggestions import suggestions
+from search.tag_index import tag_page
+from web.current import search_results
+from web.rate_limits import rate_limit
+
+search_api = Blueprint("api_search", __name__)
+
+BUSY_S = 5  # when to ask again, where the model has too many in its queue
+
+
+@search_api.get("/api/search")
+@rate_limit("search")
+def api_search() -> Response:
+    query = Query.from_args(request.args, checked("mode", MODES, "hybrid"))
+    check_number("page", LAST_PAGE)
+    check_number("limit", MOST_LIMIT)
+    check_number("since", LAST_VERSION, 0, 0)
+    checked("sort", SORTS, "score")
+    results = search_results(query)
+    if query.mode == "semantic" and results.semantic_state == "busy":
+        raise ServiceUnavailable("The model is busy with other searches; try again in a moment.", retry_after=BUSY_S)
+    return jsonify(results_json(results))
+
+
+@search_api.get("/api/suggest")
+@rate_limit("search")
+def api_suggest() -> Response:
+    return jsonify({"suggestions": [asdict(one) for one in suggestions(db.session(), request.args.get("q", ""))]})
+
+
+@search_api.get("/api/tags")
+def api_tags() -> Response:
+    page, limit = check_number("page", LAST_PAGE), check_number("limit", 500, 100)
+    collection = request.args.get("collection", "")
+    found = tag_page(db.session(), request.args.get("prefix", "")[:200], collection, page, limit)
+    tags = [asdict(tag) for tag in found.tags]
+    return jsonify({"tags": tags, "total": found.total, "total_is_exact": found.total_is_exact})

@@ -1,0 +1,52 @@
+"""What every command needs: the site's parts, a bar that shows progress, and a clear end where it cannot go on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+from sqlalchemy import inspect
+from sqlalchemy.exc import OperationalError
+
+from encoders.base import Encoder
+from models import db
+from search.semantic import Semantic
+from web.current import runtime
+
+LOADING_S = 120
+
+
+def refuse(message: str) -> NoReturn:
+    """Say what is wrong and end with 2: nothing was done."""
+    click.echo(message, err=True)
+    sys.exit(2)
+
+
+def semantic() -> Semantic:
+    found: Semantic = runtime().semantic
+    return found
+
+
+def need_tables() -> None:
+    try:
+        made = inspect(db.engine).has_table("state")
+    except OperationalError as error:
+        refuse(f"The database does not answer: {str(error.orig).strip()}")
+    if not made:
+        refuse("The database has no tables yet; make them with: flask --app app db upgrade")
+
+
+def progress_bar(**options: Any) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(disable=not sys.stderr.isatty(), **options)
+
+
+def loaded_encoder() -> Encoder:
+    side = semantic()
+    if side.is_off:
+        refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
+    if not side.ready(LOADING_S) or side.lazy.encoder is None:
+        refuse(f"The model {side.lazy.model} cannot be loaded: {side.lazy.error}")
+    return side.lazy.encoder

@@ -1,0 +1,123 @@
+"""The original of a prepared model, in torch through sentence-transformers: for hosts with memory, to compare with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from encoders.manifest import Manifest, ModelUnusable
+from encoders.onnx_encoder import cleaned
+from encoders.queue import Turns
+
+# Measured: torch and sentence-transformers alone are 400 MB resident.
+LIBRARIES_MB, BYTES_A_WEIGHT = 400.0, 4
+
+
+class OriginalEncoder:
+    """The encoders.base.Encoder of the weights as they were published, in float32.
+
+    Its manifest is that of the prepared folder (cut-offs, means, prefixes) with a name and a checksum of its own.
+    """
+
+    def __init__(
+        self, manifest: Manifest, weights: str, batch_size: int | None = None, turns: Turns | None = None
+    ) -> None:
+        """Load the weights, a folder or a hub id; raises ModelUnusable where they cannot be had."""
+        self.manifest, self.name, self.dim = manifest, manifest.name, manifest.dim
+        self._batch_size, self._turns = batch_size or manifest.passage_batch_size, turns or Turns()
+        self._model = _loaded(manifest, weights)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 of shape (len(texts), dim), each row of length 1, without a prefix."""
+        return self._encoded("", texts)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encoded(self.manifest.query_prefix, texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encoded(self.manifest.passage_prefix, texts)
+
+    def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encoded(self.manifest.query_prefix, texts)
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
+        return len(self._model.tokenizer.encode(cleaned(self.manifest.passage_prefix + text)).ids)
+
+    def close(self, reason: str) -> None:
+        """Let the batch at work finish, and refuse what comes after it."""
+        self._turns.close(reason)
+
+    def _encoded(self, prefix: str, texts: Sequence[str]) -> np.ndarray:
+        found = np.empty((len(texts), self.dim), np.float32)
+        for start in range(0, len(texts), self._batch_size):
+            batch = [cleaned(prefix + text) for text in texts[start : start + self._batch_size]]
+            with self._turns.turn():
+                # An empty prompt: a published one would come on top of the prefix.
+                found[start : start + len(batch)] = self._model.whole.encode(
+                    batch, prompt="", batch_size=len(batch), normalize_embeddings=True, show_progress_bar=False
+                )
+        return found
+
+
+def original_manifest(manifest: Manifest, name: str, weights: str) -> Manifest:
+    """Return the manifest of the original: its embeddings are another model's, under another key."""
+    deciding = ("sentence-transformers", original_weights(manifest, weights), manifest.revision, manifest.max_tokens,
+                manifest.query_prefix, manifest.passage_prefix)  # fmt: skip
+    return replace(manifest, name=name, checksum=hashlib.sha256(repr(deciding).encode()).hexdigest())
+
+
+def original_weights(manifest: Manifest, given: str) -> str:
+    """Return the folder or hub id that was given, else the one that the folder was prepared from."""
+    return given or manifest.source
+
+
+def original_mb(manifest: Manifest) -> float:
+    """Return about how many megabytes an original takes: its weights are held whole, four bytes each, not one."""
+    weights = sum(manifest.sizes.get(name, 0) for name in ("weights.bin", "words.npy"))
+    return LIBRARIES_MB + BYTES_A_WEIGHT * weights / 2**20
+
+
+def _loaded(manifest: Manifest, weights: str) -> Any:
+    try:
+        import torch
+
+        from encoders.preparing import sentence_model
+        from encoders.preparing.folder import NotPrepared
+    except ImportError as error:
+        raise ModelUnusable(
+            f"SEMANTIC_RUNTIME=sentence-transformers takes {error.name}, which is not installed here; install it with:"
+            " pip install -r requirements-original.txt"
+        ) from error
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    try:
+        model = sentence_model.loaded(_folder(manifest, weights), weights)
+    except NotPrepared as error:
+        raise ModelUnusable(f"{error} (ORIGINAL_MODEL names a folder or a hub id)") from error
+    except ImportError as error:
+        raise ModelUnusable(f"{error.name} is not installed: pip install -r requirements-original.txt") from error
+    if model.dim != manifest.dim:
+        raise ModelUnusable(f"{weights} gives embeddings {model.dim} wide, not {manifest.dim}; look at ORIGINAL_MODEL")
+    model.whole.max_seq_length = manifest.max_tokens
+    return model
+
+
+def _folder(manifest: Manifest, weights: str) -> Path:
+    """Return the folder of the weights, fetched from the hub if they are not on this disk."""
+    if Path(weights).is_dir():
+        return Path(weights)
+    from encoders.preparing import hub, sentence_model
+
+    if not hub.is_hub_id(weights):
+        raise ModelUnusable(
+            f"the original of {manifest.folder.name} is {weights!r}, no folder here and no hub id; set ORIGINAL_MODEL"
+            " to a folder or a hub id such as owner/model"
+        )
+    commit = manifest.revision.rpartition("-")[2] if weights == manifest.source else None
+    return hub.fetched(weights, lambda folder: sentence_model.check(folder, weights), commit).folder

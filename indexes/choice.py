@@ -1,0 +1,143 @@
+"""Which index of embeddings serves, the one in memory or pgvector's, and why."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from indexes.pgvector import HalfTable, extension, table_state
+from models import half_table
+from utils.bit_index import row_bytes
+from utils.sql import dialect
+
+Wanted = Literal["auto", "memory", "pgvector"]
+Served = Literal["memory", "pgvector"]
+# Of pgvector: set, larger. Of the memory: all but larger. Nobody searched by meaning yet: unasked.
+Reason = Literal[
+    "unasked", "not_postgresql", "set", "fits", "larger", "no_extension", "old_extension", "not_built", "incomplete"
+]
+BETWEEN_LOOKS_S = 30.0  # while documents are written: a look at 100,000 rows takes a tenth of a second
+log = logging.getLogger("matmon.search")
+
+COUNT = "SELECT count(*) FROM embedding WHERE model_id = :model"
+# By the keys alone, which both tables' indexes hold: the rows themselves are a gigabyte a million. A half of an earlier
+# text may be among them, which costs that text a good place; what was found is compared by its present text anyway.
+MISSING = """
+SELECT EXISTS (SELECT 1 FROM embedding e WHERE e.model_id = :model AND NOT EXISTS (
+  SELECT 1 FROM {table} v WHERE v.document_id = e.document_id AND v."window" = e."window"))
+"""
+CHANGED = """
+SELECT EXISTS (SELECT 1 FROM embedding e WHERE e.model_id = :model AND NOT EXISTS (
+  SELECT 1 FROM {table} v
+  WHERE v.document_id = e.document_id AND v."window" = e."window" AND v.content_hash = e.content_hash)
+AND e.document_id IN (SELECT document_id FROM change WHERE version > :seen))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """What the operator wants, and how many bytes of embeddings `auto` holds in memory."""
+
+    wanted: Wanted = "auto"
+    most_bytes: int = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The index that serves and why; rows of embeddings and bytes, those of pgvector in the database. None: unknown."""
+
+    wanted: Wanted
+    serves: Served | None = None
+    why: Reason = "unasked"
+    rows: int | None = None
+    nbytes: int | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether pgvector was demanded and does not serve."""
+        return (self.wanted, self.serves) == ("pgvector", "memory")
+
+    def figures(self) -> dict[str, str | int | None]:
+        return {"wanted": self.wanted, "serves": self.serves, "why": self.why, "rows": self.rows, "bytes": self.nbytes}
+
+
+def version_of(session: Session) -> int:
+    """Return the state's version, which grows with every committed change."""
+    return int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
+
+
+class IndexChoice:
+    """The choice for one model, looked at again when the database changed; thread-safe."""
+
+    def __init__(self, model: int, dim: int, vector_index: VectorIndex) -> None:
+        self._model, self._dim, self._setting = model, dim, vector_index
+        self._table = half_table(model)
+        self._lock = threading.Lock()
+        self._version, self._looked_s = -1, 0.0
+        self.serving = Serving(vector_index.wanted)
+
+    def is_pgvector(self, session: Session, version: int) -> bool:
+        """Tell whether pgvector serves the state's version; a statement only where it changed."""
+        with self._lock:
+            if version != self._version and not (self._setting.wanted == "memory" and self.serving.serves):
+                self._changed(session, version)
+            return self.serving.serves == "pgvector"
+
+    def lost(self) -> None:
+        """Serve from memory: the table was dropped while it was searched."""
+        with self._lock:
+            self._serve("memory", "not_built", self.serving.rows)
+            self._version = -1
+
+    def _changed(self, session: Session, version: int) -> None:
+        if time.monotonic() - self._looked_s >= BETWEEN_LOOKS_S or self.serving.serves is None:
+            self._look(session)
+            self._version, self._looked_s = version, time.monotonic()
+        elif self.serving.serves == "pgvector":
+            if self._lacks_changes(session):
+                self._serve("memory", "incomplete", self.serving.rows)
+            self._version = version
+
+    def _look(self, session: Session) -> None:
+        setting = self._setting
+        if dialect(session) != "postgresql":
+            return self._serve("memory", "not_postgresql")
+        if setting.wanted == "memory":
+            return self._serve("memory", "set")
+        rows = int(session.execute(text(COUNT), {"model": self._model}).scalar_one())
+        if setting.wanted == "auto" and rows * row_bytes(self._dim) <= setting.most_bytes:
+            return self._serve("memory", "fits", rows)
+        table = table_state(session, self._table)
+        if reason := self._hindrance(session, table):
+            return self._serve("memory", reason, rows)
+        why: Reason = "set" if setting.wanted == "pgvector" else "larger"
+        return self._serve("pgvector", why, rows, table.nbytes if table else None)
+
+    def _hindrance(self, session: Session, table: HalfTable | None) -> Reason | None:
+        found = extension(session)
+        if found in ("no_extension", "old_extension"):
+            return found
+        if found == "not_made" or table is None or not table.is_indexed:
+            return "not_built"
+        missing = session.execute(text(MISSING.format(table=self._table)), {"model": self._model}).scalar_one()
+        return "incomplete" if missing else None
+
+    def _lacks_changes(self, session: Session) -> bool:
+        if table_state(session, self._table) is None:
+            return True
+        statement = text(CHANGED.format(table=self._table))
+        return bool(session.execute(statement, {"model": self._model, "seen": self._version}).scalar_one())
+
+    def _serve(self, serves: Served, why: Reason, rows: int | None = None, nbytes: int | None = None) -> None:
+        before, self.serving = self.serving, Serving(self._setting.wanted, serves, why, rows, nbytes)
+        if (before.serves, before.why) == (serves, why):
+            return
+        say = log.warning if self.serving.is_refused else log.info
+        say("VECTOR_INDEX=%s: the index of embeddings is %s (%s)%s", self._setting.wanted, serves, why,
+            "; what to do: flask --app app vectors" if self.serving.is_refused else "")  # fmt: skip

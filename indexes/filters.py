@@ -1,0 +1,38 @@
+"""What narrows a search (tags, collection, language) as one SQL condition that every search applies inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions on a document's number; `sql` writes them for a column."""
+
+    conditions: tuple[str, ...] = ()
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions)
+
+    def key(self) -> tuple[object, ...]:
+        """Return what makes two filters the same."""
+        return (*self.conditions, *sorted(map(str, self.values.items())))
+
+    def sql(self, column: str) -> str:
+        """Return ` AND …` for a WHERE that is not empty."""
+        return "".join(f" AND {condition.format(column=column)}" for condition in self.conditions)
+
+    def count(self, session: Session, most: int) -> int:
+        """Return how many documents hold, counted up to `most`."""
+        statement = f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('id')} LIMIT :most) found"
+        return int(session.execute(text(statement), {**self.values, "most": most}).scalar_one())
+
+    def documents(self, session: Session, most: int) -> list[int]:
+        """Return the numbers of the documents that hold, in order, at most `most` of them."""
+        statement = f"SELECT id FROM document WHERE 1 = 1{self.sql('id')} ORDER BY id LIMIT :most"
+        return list(session.execute(text(statement), {**self.values, "most": most}).scalars())

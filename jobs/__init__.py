@@ -1,0 +1,1 @@
+"""Background work: one runner for imports, embedding and screenings."""

@@ -1,0 +1,1 @@
+"""The HTML pages other than search: request in, template out."""

@@ -1,0 +1,114 @@
+"""The pages that import a file: given, looked at, started, followed."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask_babel import gettext
+from werkzeug.wrappers import Response as AnyResponse
+
+from indexing.embedding import waiting_documents
+from indexing.import_jobs import accept, is_cut_off, options_of, upload_path
+from indexing.importing import Options, preview
+from indexing.reading import FileUnusable
+from models import Job, db
+from search.query import Query, clean
+from web.access import is_admin, sign_in
+from web.body_limits import UPLOAD_BYTES, body_limit
+from web.current import runtime, semantic
+from web.imports import upload_folder
+from web.rate_limits import rate_limit
+
+import_pages = Blueprint("imports", __name__)
+
+
+@import_pages.get("/import")
+def import_form() -> str:
+    return render_template("import.html", query=Query(), admin=is_admin(), error="", options=Options())
+
+
+@import_pages.post("/import")
+@rate_limit("sign_in")
+@body_limit(UPLOAD_BYTES)
+def import_upload() -> AnyResponse | tuple[str, int]:
+    """Keep an uploaded file and show how it would be understood; nothing is imported yet."""
+    options = asked_options()
+    if not is_admin() and not sign_in(request.form.get("token", "")):
+        return refused(gettext("The admin token is not right."), options, 401)
+    upload = request.files.get("file")
+    if request.form.get("token") and (upload is None or not upload.filename):
+        return redirect(url_for("imports.import_form"), 303)
+    if upload is None or not upload.filename:
+        return refused(gettext("Choose a file first."), options, 422)
+    try:
+        job = accept(db.session(), upload_folder(), upload.filename, upload.save, options)
+    except FileUnusable as error:
+        return refused(unusable(error), options, 422)
+    return redirect(url_for("imports.import_job", number=job.id))
+
+
+def asked_options() -> Options:
+    form = request.form
+    pairs = [form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")]
+    mapping = {name: column for name, column in zip(("title", "body", "tags", "id"), pairs, strict=True) if column}
+    return Options(
+        collection=clean(form.get("collection", ""))[:64] or "documents",
+        mapping=mapping,
+        tag_separator=form.get("tag_separator", "").strip()[:4] or None,
+        drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
+    )
+
+
+def refused(message: str, options: Options, code: int) -> tuple[str, int]:
+    page = render_template("import.html", query=Query(), admin=is_admin(), error=message, options=options)
+    return page, code
+
+
+def unusable(error: FileUnusable) -> str:
+    """Return why a file cannot be used, in the user's language."""
+    names = ", ".join(error.values.get("names", ()))  # type: ignore[arg-type]
+    said = {
+        "empty": gettext("The file is empty."),
+        "kind": gettext("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
+        "nothing": gettext("No row of the file can be read."),
+        "header": gettext("No column is called title or body: name the columns below."),
+        "twice": gettext("Two columns have the same name: %(names)s. Rename one of them.", names=names),
+        "map": gettext("A column named below is not in the file: %(message)s", message=str(error)),
+    }
+    return said.get(error.code, str(error))
+
+
+@import_pages.get("/import/<int(max=9007199254740991):number>")
+def import_job(number: int) -> str:
+    job = db.session.get(Job, number)
+    if job is None or not is_admin():
+        abort(404)
+    path = upload_path(upload_folder(), job)
+    shown = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
+    return render_template(
+        "import_job.html", query=Query(), job=job, preview=shown, cut_off=is_cut_off(job), kept=path.exists(),
+        waiting=waiting_for_meaning(job),
+    )  # fmt: skip
+
+
+def waiting_for_meaning(job: Job) -> int:
+    """Return how many documents of an import's collection are found by words only, once it is done."""
+    model = semantic().model_key
+    if job.state != "done" or model is None:
+        return 0
+    return waiting_documents(db.session(), model, options_of(job).collection)
+
+
+@import_pages.post("/import/<int(max=9007199254740991):number>")
+def import_start(number: int) -> AnyResponse:
+    """Start a job that waits, or one that was cut off."""
+    job = db.session.get(Job, number)
+    if job is None or not is_admin():
+        abort(404)
+    path = upload_path(upload_folder(), job)
+    if path.exists() and (job.state in ("waiting", "failed") or is_cut_off(job)):
+        job.state, job.updated_at = "running", int(time.time())
+        db.session.commit()
+        runtime().start_import(job.id, path)
+    return redirect(url_for("imports.import_job", number=number))

@@ -1,0 +1,204 @@
+"""The pages of screenings: begun, followed, narrowed, decided upon, exported; whoever has an address may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask_babel import gettext, ngettext
+from werkzeug.wrappers import Response as AnyResponse
+
+from indexes.version import caught_up
+from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title
+from matching.limits import JOBS, MOST_TEXT, TooMuch
+from models import Screening, db
+from pages.matching import too_much
+from screening.columns import OFFERED_COLUMNS
+from screening.listing import Listing
+from screening.results import Found, status_counts, written_since
+from screening.store import (
+    KEPT_SCREENINGS,
+    LONGEST_NOTE,
+    MOST_PROFILES,
+    OPEN,
+    STATUSES,
+    NoteTooLong,
+    asked_of,
+    begin,
+    cancel,
+    decide,
+    forget,
+    found,
+    is_cut_off,
+    listed,
+    run_again,
+)
+from screening.vocabulary import Unscreenable, Wanted, wanted_of_job, wanted_of_text
+from search.documents import collections
+from search.query import Query, clean
+from web.access import is_admin
+from web.current import skill_aliases
+from web.rate_limits import rate_limit
+from web.screenings import NUMBER, columns_of, exported, may_delete, screening_address, wake
+from web.sessions import browser, browser_or_new
+
+screening_pages = Blueprint("screenings", __name__)
+
+PROFILES = "profiles"  # the collection that is ranked where none is chosen
+
+
+@screening_pages.get("/screenings")
+def screenings() -> str:
+    return screenings_page(request.args)
+
+
+def screenings_page(form: Mapping[str, str], error: str = "", choices: tuple[tuple[str, str], ...] = ()) -> str:
+    own = listed(db.session(), None if is_admin() else browser()) if is_admin() or browser() else []
+    names = collections(db.session())
+    return render_template(
+        "screenings.html", query=Query(), screenings=own, collections=names, error=error, choices=choices,
+        jobs=asked_collection(form, "jobs", JOBS), profiles=asked_collection(form, "profiles", PROFILES),
+        job=form.get("job", "")[:500], said=form.get("text", "")[:MOST_TEXT], most_text=MOST_TEXT,
+        kept=KEPT_SCREENINGS, most_profiles=MOST_PROFILES, admin=is_admin(),
+    )  # fmt: skip
+
+
+def asked_collection(form: Mapping[str, str], name: str, default: str) -> str:
+    return clean(form.get(name, ""))[:64] or default
+
+
+@screening_pages.post("/screenings")
+@rate_limit("search")
+def screenings_begin() -> AnyResponse | tuple[str, int]:
+    form = request.form
+    try:
+        wanted = wanted_of(form)
+        screening = begin(db.session(), browser_or_new(), wanted, asked_collection(form, "profiles", PROFILES))
+    except SeveralJobs as several:
+        return screenings_page(form, gettext("Several jobs have this title: choose one."), several.choices), 409
+    except NoSuchJob:
+        return screenings_page(form, gettext("There is no such job in this collection.")), 404
+    except TooMuch as much:
+        return screenings_page(form, too_much(much)), 413
+    except Unscreenable as error:
+        return screenings_page(form, unscreenable(error)), 422
+    wake()
+    return redirect(url_for("screenings.screening", number=screening.id), 303)
+
+
+def wanted_of(form: Mapping[str, str]) -> Wanted:
+    """Return what a form asks for: a job by its id or title, or a pasted text; raises what cannot be."""
+    jobs, profiles = asked_collection(form, "jobs", JOBS), asked_collection(form, "profiles", PROFILES)
+    job, said, session = form.get("job", "").strip(), form.get("text", ""), db.session()
+    if not job and said.strip():
+        return wanted_of_text(session, jobs, profiles, said[: MOST_TEXT + 1], skill_aliases())
+    try:
+        one = job_by_id(session, jobs, job)
+    except NoSuchJob:
+        one = job_by_title(session, jobs, job)
+    return wanted_of_job(session, jobs, one.id)
+
+
+def unscreenable(error: Unscreenable) -> str:
+    """Return why a screening cannot begin, in the user's language."""
+    said = {
+        "no_skills": gettext("No skill is named here, so nobody can be ranked by it: name the job's skills."),
+        "no_collection": gettext("There is no such collection of profiles."),
+        "no_profiles": gettext("This collection is empty: import profiles first."),
+        "too_many": gettext(
+            "The collection has more than %(most)s profiles: import those that are meant as one of their own.",
+            most=f"{MOST_PROFILES:,}",
+        ),
+        "no_room": gettext(
+            "%(most)s screenings with decisions are kept, as many as there may be: delete one that is not needed.",
+            most=KEPT_SCREENINGS,
+        ),
+    }
+    return said[error.code]
+
+
+def known(number: int) -> Screening:
+    """Return a screening, and see to it that one that waits or was cut off is run; raises 404."""
+    caught_up(db.session())  # what is told to be new, or not ranked yet, may be a former release's
+    one = found(db.session(), number)
+    if one is None:
+        abort(404)
+    if one.state == "waiting" or is_cut_off(one):
+        wake()
+    return one
+
+
+@screening_pages.get(f"/screenings/{NUMBER}")
+@rate_limit("search")
+def screening(number: int) -> AnyResponse | str:
+    one = known(number)
+    listing = Listing.from_args(request.args, columns_of(one))
+    if "" in request.args.values():  # a form's empty fields: the address to keep and to send is without them
+        return redirect(screening_address(one, listing), 303)
+    return screening_page(one, listing)
+
+
+def screening_page(one: Screening, listing: Listing, error: str = "", typed: tuple[str, str] = ("", "")) -> str:
+    session = db.session()
+    results = Found(session, one, listing, skill_aliases()).page()
+    return render_template(
+        "screening.html", query=Query(), screening=one, results=results, listing=listing, error=error, typed=typed,
+        columns=[column for column in columns_of(one) if column.is_offered][:OFFERED_COLUMNS],
+        counts=status_counts(session, one), since=written_since(session, one), asked=asked_of(one), statuses=STATUSES,
+        runs=one.state in OPEN, longest_note=LONGEST_NOTE, may_delete=may_delete(one),
+        here=lambda **changes: screening_address(one, listing, **changes),
+    )  # fmt: skip
+
+
+@screening_pages.post(f"/screenings/{NUMBER}/profiles")
+@rate_limit("search")
+def screening_decide(number: int) -> AnyResponse | tuple[str, int]:
+    """Keep what was decided of a profile, and lead back to the list as it was."""
+    one, form = known(number), request.form
+    listing = Listing.from_args(request.args, columns_of(one))
+    status, note = form.get("status", ""), clean(form.get("note", "").replace("\r\n", "\n"))
+    if status not in STATUSES:
+        abort(422)
+    try:
+        if not decide(db.session(), one, form.get("profile", ""), status, note):
+            abort(404)
+    except NoteTooLong:
+        said = ngettext(
+            "The note is longer than %(num)s character: shorten it.",
+            "The note is longer than %(num)s characters: shorten it.",
+            LONGEST_NOTE,
+        )
+        return screening_page(one, listing, said, (form.get("profile", ""), note)), 413
+    return redirect(f"{screening_address(one, listing)}#p{form.get('place', '')[:20]}", 303)
+
+
+@screening_pages.post(f"/screenings/{NUMBER}/run")
+@rate_limit("search")
+def screening_run(number: int) -> AnyResponse:
+    one = known(number)
+    run_again(db.session(), one.id)
+    wake()
+    return redirect(url_for("screenings.screening", number=number), 303)
+
+
+@screening_pages.post(f"/screenings/{NUMBER}/cancel")
+def screening_cancel(number: int) -> AnyResponse:
+    cancel(db.session(), known(number).id)
+    return redirect(url_for("screenings.screening", number=number), 303)
+
+
+@screening_pages.post(f"/screenings/{NUMBER}/delete")
+def screening_delete(number: int) -> AnyResponse:
+    one = known(number)
+    if not may_delete(one):
+        abort(403)
+    forget(db.session(), one.id)
+    return redirect(url_for("screenings.screenings"), 303)
+
+
+@screening_pages.get(f"/screenings/{NUMBER}/export")
+@rate_limit("search")
+def screening_export(number: int) -> Response:
+    one = known(number)
+    listing = Listing.from_args(request.args, columns_of(one))
+    return exported(one, listing, request.args.get("format", "csv"), skill_aliases())

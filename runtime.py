@@ -1,0 +1,289 @@
+"""One Runtime per process: settings, database, memory guard, model, caches and jobs, built in that order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from config import ORIGINAL, Settings
+from encoders.base import Encoder
+from encoders.footprint import loading_mb, release_memory, trim_memory
+from encoders.lazy import LazyEncoder
+from encoders.manifest import Manifest, ModelUnusable, read_manifest
+from encoders.queue import EncoderAway, Turns
+from indexes.choice import VectorIndex
+from indexing.import_jobs import Running
+from matching.aliases import Aliases, aliases
+from matching.collection_state import FilledCollection
+from matching.idf import forget as forget_weights
+from matching.limits import JOBS
+from matching.tag_names import forget as forget_names
+from operations.figures import Watch
+from operations.guard import Guard
+from operations.memory import memory
+from operations.recycling import Recycling
+from screening.runner import Screener
+from search.current_model import Prepared
+from search.semantic import Semantic, query_cache
+from search.shared_cache import SharedResults, SharedVectors
+from utils.memory import MB, process_memory
+from utils.shared import Shared
+from utils.terms import forget_words
+
+IMPORT_WAIT_S = 20  # for a model that is loading; a job that reports nothing for 30 s counts as dead
+log = logging.getLogger("matmon")
+
+
+@dataclass
+class Runtime:
+    """What one process has. Parts that need one another get it when they are built: nothing is looked up later."""
+
+    settings: Settings
+    engine: Engine
+    guard: Guard
+    semantic: Semantic
+    recycling: Recycling
+    screener: Screener
+    shared_cache: Shared | None
+    shared_results: SharedResults | None
+    jobs: FilledCollection
+    watch: Watch
+
+    @classmethod
+    def build(cls, settings: Settings, engine: Engine) -> Runtime:
+        """Build the parts: the guard first, then the model that asks it for room, then what the guard can free."""
+        guard = memory_guard(settings)
+        semantic = Models(settings, guard).semantic()
+        shared = shared_cache(settings)
+        if shared is not None:
+            semantic.shared = SharedVectors(shared, settings.query_cache_s, settings.cache_skills_s)
+        semantic.after_idle = partial(close_idle_connections, engine)
+        recycling = worker_recycling(semantic, settings)
+        guard.can_free(partial(drop_caches, semantic), semantic.unload, partial(tidy, recycling))
+        return cls(
+            settings=settings,
+            engine=engine,
+            guard=guard,
+            semantic=semantic,
+            recycling=recycling,
+            screener=Screener(
+                partial(Session, engine),
+                semantic,
+                partial(aliases, aliases_file(settings)),
+                settings.background == "web",
+            ),
+            shared_cache=shared,
+            shared_results=SharedResults(shared, settings.cache_results_s) if shared else None,
+            jobs=FilledCollection(JOBS),
+            watch=Watch(
+                semantic=semantic,
+                guard=guard,
+                engine=engine,
+                most_connections=settings.db_pool_size + settings.db_max_overflow,
+                limit_mb=settings.memory_limit_mb,
+                idle_s=settings.model_idle_s,
+                with_text=settings.log_queries,
+                shared=shared,
+            ),
+        )
+
+    def skill_aliases(self) -> Aliases:
+        """Return the aliases of skills: those of the project, and those in the instance folder."""
+        return aliases(aliases_file(self.settings))
+
+    def encoder(self) -> Encoder | None:
+        """Return the current model for indexing, loaded; None without one. Raises EncoderAway while memory is short."""
+        with Session(self.engine) as session:
+            self.semantic.follow(session)
+        self.semantic.ready(0)
+        if self.semantic.lazy.wait(IMPORT_WAIT_S):
+            return self.semantic.lazy.encoder
+        if self.guard.text_only_left_s():
+            raise EncoderAway(self.semantic.lazy.error or "memory is short")
+        return None
+
+    def start_import(self, job: int, path: Path) -> None:
+        """Run an import in the background; with BACKGROUND=worker its documents are left for the worker to embed."""
+        encoder = self.encoder if self.settings.background == "web" else no_encoder
+        Running(partial(Session, self.engine), job, path, encoder).start()
+
+
+class MatmonApp(Flask):
+    """The Flask application with its Runtime."""
+
+    runtime: Runtime
+
+
+def runtime_of(app: Flask) -> Runtime:
+    """Return the Runtime of an application that `create_app` made."""
+    assert isinstance(app, MatmonApp)  # noqa: S101 - create_app makes no other
+    return app.runtime
+
+
+def no_encoder() -> None:
+    return None
+
+
+def aliases_file(settings: Settings) -> Path:
+    return settings.instance_dir / "skill-aliases.csv"
+
+
+class Models:
+    """The models of one process by name. Each asks the guard for room before it loads."""
+
+    def __init__(self, settings: Settings, guard: Guard) -> None:
+        self._settings, self._guard = settings, guard
+        is_off = settings.semantic_model == "none"
+        self._default = None if is_off else self.find(settings.model_name)
+        self._lazy = LazyEncoder(
+            self._default.load if self._default else None,
+            settings.model_name if self._default else "none",
+            settings.model_retry_s,
+        )
+
+    def semantic(self) -> Semantic:
+        """Return the semantic side of search, its model not loaded yet."""
+        if self._default is None:
+            return Semantic(self._lazy)
+        settings = self._settings
+        queries = query_cache(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
+        index = VectorIndex(settings.vector_index, settings.vector_index_memory_mb * MB)  # type: ignore[arg-type]
+        default = self._default
+        return Semantic(self._lazy, default.key, settings.model_idle_s, queries, self.find, default.manifest, index)
+
+    def find(self, name: str) -> Prepared:
+        """Return the model in the folder `name`; an unusable folder is reported when the model is loaded."""
+        settings = self._settings
+        folder = settings.models_dir / name.removesuffix(ORIGINAL)
+        if name.endswith(ORIGINAL):
+            return self._in_torch(name, folder)
+        if settings.embeddings_url and not folder.is_dir():
+            return remote_model(settings)
+        return Prepared(name, partial(self._load, folder), manifest_or_none(folder))
+
+    def _in_torch(self, name: str, folder: Path) -> Prepared:
+        """Return the unquantized model of a prepared folder; its embeddings are not those of the folder."""
+        from encoders.torch_encoder import original_manifest
+
+        known = manifest_or_none(folder)
+        manifest = original_manifest(known, name, self._settings.original_model) if known else None
+        return Prepared(name, partial(self._load_in_torch, name, folder), manifest)
+
+    def _load(self, folder: Path) -> Encoder:
+        """Load a model folder; raises ModelUnusable, and MemoryShort where it would not fit."""
+        self._guard.check_room(loading_mb(read_manifest(folder)))
+        from encoders.onnx_encoder import OnnxEncoder
+
+        settings = self._settings
+        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, turns=self._queue())
+
+    def _load_in_torch(self, name: str, folder: Path) -> Encoder:
+        from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb, original_weights
+
+        settings, known = self._settings, read_manifest(folder)
+        self._guard.check_room(original_mb(known))
+        manifest = original_manifest(known, name, settings.original_model)
+        weights = original_weights(known, settings.original_model)
+        return OriginalEncoder(manifest, weights, settings.passage_batch_size, self._queue())
+
+    def _queue(self) -> Turns:
+        return Turns(after_each=self._after_each)
+
+    def _after_each(self) -> None:
+        self._lazy.used()  # an import that embeds for an hour uses the model too: it must not be unloaded as idle
+        self._guard.check_between()
+
+
+def remote_model(settings: Settings) -> Prepared:
+    """Return the model served at EMBEDDINGS_URL; what is known of it is in the instance folder."""
+    from encoders.endpoint import Endpoint  # 4 MB that only these sites need
+    from encoders.remote import known_manifest, open_remote, source
+
+    folder = settings.instance_dir / "remote"
+    prefixes = settings.embeddings_query_prefix, settings.embeddings_passage_prefix
+    endpoint = Endpoint(
+        settings.embeddings_url, settings.embeddings_model, settings.embeddings_api_key, settings.embeddings_batch_size
+    )
+    known = known_manifest(folder, source(endpoint.url, endpoint.model, prefixes))
+    return Prepared("remote", partial(open_remote, endpoint, folder, prefixes), known)
+
+
+def manifest_or_none(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except ModelUnusable as error:
+        log.warning("%s", error)
+        return None
+
+
+def memory_guard(settings: Settings) -> Guard:
+    """Return the memory guard; gunicorn.conf.py starts it in each worker."""
+    return Guard(
+        partial(memory, settings.memory_limit_mb),
+        settings.memory_drop_caches_share,
+        settings.memory_give_back_share,
+        settings.memory_rest_s,
+    )
+
+
+def drop_caches(semantic: Semantic) -> None:
+    """Drop every cache of this process that can be rebuilt."""
+    semantic.drop_caches()
+    forget_words()
+    forget_names()
+    forget_weights()
+    release_memory()
+
+
+def tidy(recycling: Recycling) -> None:
+    """Return freed memory to the system, and recycle the worker if it grew."""
+    trim_memory()
+    recycling.look()
+
+
+def close_idle_connections(engine: Engine) -> None:
+    """Close the pool's idle connections: with SQLite each holds 2 MB of pages."""
+    engine.dispose()
+    release_memory()
+
+
+def worker_recycling(semantic: Semantic, settings: Settings) -> Recycling:
+    """Return what restarts a worker that grew; gunicorn.conf.py switches it on, where a master starts another."""
+
+    def anonymous_mb() -> float:
+        own = process_memory(os.getpid())
+        return own.anonymous / MB if own else 0.0
+
+    return Recycling(
+        anonymous_mb,
+        lambda: semantic.lazy.encoder is not None,
+        lambda: memory(settings.memory_limit_mb).limit_mb * settings.worker_grown_share or float("inf"),
+        lambda: os.kill(os.getpid(), signal.SIGTERM),  # gunicorn finishes the requests at work first
+    )
+
+
+def shared_cache(settings: Settings) -> Shared | None:
+    """Return the shared Redis cache, not connected yet; None without REDIS_URL, and then no client is imported."""
+    if not settings.redis_url:
+        return None
+    from utils.redis_link import Link
+
+    return Shared(lambda: Link(settings.redis_url, settings.redis_tls_verify), f"matmon:{site_key(settings)}")
+
+
+def site_key(settings: Settings) -> str:
+    """Return the prefix of this site's keys in Redis: made from its database, and for SQLite also the host name."""
+    where = make_url(settings.database_url).render_as_string(hide_password=True)
+    machine = "" if settings.is_postgresql else socket.gethostname()
+    return blake2b(f"{where} {machine}".encode(), digest_size=6).hexdigest()

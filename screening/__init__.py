@@ -1,0 +1,1 @@
+"""Screenings: profiles ranked against one job, kept in the database."""

@@ -1,0 +1,205 @@
+"""A screening's results: found, counted and read by pages, in as many statements for a hundred rows as for one."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import TextClause, select, text
+from sqlalchemy.orm import Session
+
+from matching.aliases import Aliases
+from matching.scores import Answers, percent
+from matching.skills import skill
+from models import Document, Screening, ScreeningResult, number, tag_number
+from screening.listing import Listing
+from screening.store import STATUSES, asked_of
+from screening.vocabulary import Vocabulary, answers_of, tags_by_profile
+from utils.hebrew import is_hebrew
+from utils.sql import among, among_sql, by_dialect, number_list
+
+EXPORTED_AT_ONCE = 200
+FROM = """
+FROM screening_result JOIN document ON document.id = screening_result.document_id
+WHERE screening_result.screening_id = :screening"""
+# As a text; numbers in it are compared as numbers where they are such, and elsewhere are none.
+VALUE_SQLITE, VALUE_POSTGRESQL = "CAST(document.extra ->> {name} AS TEXT)", "(document.extra ->> {name})"
+NUMBER_SQLITE = "CASE WHEN {value} NOT GLOB '*[^0-9.-]*' AND {value} GLOB '*[0-9]*' THEN CAST({value} AS REAL) END"
+# PostgreSQL reads the whole of `extra` anew for each mention of it: one is enough.
+NUMBER_POSTGRESQL = "CAST(substring({value} from '^ *(-?[0-9]{{1,15}}([.][0-9]{{1,9}})?) *$') AS double precision)"
+# One of several with `;` between, as it is written or in other letter case.
+HOLDS_SQLITE = "instr(';' || replace({value}, '; ', ';') || ';', {wanted})"
+HOLDS_POSTGRESQL = "strpos(';' || replace({value}, '; ', ';') || ';', {wanted})"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A profile in a screening; `is_changed` where it was written since it was ranked."""
+
+    rank: int
+    number: int
+    id: str
+    title: str
+    language: str
+    score: float
+    answers: Answers
+    status: str
+    note: str
+    values: dict[str, Any]
+    is_changed: bool
+
+    @property
+    def match_percent(self) -> int:
+        return percent(self.score)
+
+    @property
+    def direction(self) -> str:
+        return "rtl" if is_hebrew(self.title) else "ltr"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A page of results; `total` is of all that the listing finds, exactly."""
+
+    listing: Listing
+    total: int
+    results: tuple[Result, ...]
+
+    @property
+    def pages(self) -> int:
+        return -(-self.total // self.listing.limit)
+
+
+class Found:
+    """The results of one screening that one listing asks for."""
+
+    def __init__(self, session: Session, screening: Screening, listing: Listing, aliases: Aliases) -> None:
+        self._session, self._screening, self._listing = session, screening, listing
+        self._asked = asked_of(screening)
+        self._vocabulary = Vocabulary.of_json(screening.vocabulary, self._asked)
+        self._aliases = aliases
+        self._values: dict[str, Any] = {"screening": screening.id}
+        self._numbers: dict[str, Sequence[int]] = {}
+        self._where = FROM + "".join(f" AND {one}" for one in self._conditions())
+
+    def page(self) -> Results:
+        """Return the page asked for; found and counted in one statement, unless it lies beyond the end."""
+        start = (self._listing.page - 1) * self._listing.limit
+        order = f"ORDER BY {self._order()} LIMIT {self._listing.limit} OFFSET {start}"
+        columns = "SELECT screening_result.document_id, count(*) OVER () AS total"
+        rows = self._session.execute(self._text(f"{columns} {self._where} {order}"), self._values).all()
+        total = rows[0].total if rows else self.count() if start else 0
+        return Results(self._listing, total, tuple(self._read([row.document_id for row in rows], start + 1)))
+
+    def count(self) -> int:
+        return int(self._session.execute(self._text(f"SELECT count(*) {self._where}"), self._values).scalar_one())
+
+    def all(self) -> Iterator[Result]:
+        """Yield every result in order: in memory are its keys, 8 bytes each, and EXPORTED_AT_ONCE of them whole."""
+        numbers = self._ordered()
+        for start in range(0, len(numbers), EXPORTED_AT_ONCE):
+            yield from self._read(numbers[start : start + EXPORTED_AT_ONCE], start + 1)
+
+    def _ordered(self) -> array[int]:
+        ordered = f"SELECT screening_result.document_id {self._where} ORDER BY {self._order()}"
+        return array("q", self._session.execute(self._text(ordered), self._values).scalars())
+
+    def _text(self, statement: str) -> TextClause:
+        return text(statement).bindparams(*(number_list(name, given) for name, given in self._numbers.items()))
+
+    def _order(self) -> str:
+        sort = self._listing.sort
+        name = sort.removeprefix("-")
+        if sort == "score":
+            return "screening_result.score DESC, screening_result.document_id"
+        if sort == "title":
+            return "document.title, screening_result.document_id"
+        value = self._number(name) if name in self._listing.numeric else self._value(name)
+        direction = "DESC" if sort.startswith("-") else "ASC"
+        return f"{value} {direction} NULLS LAST, screening_result.score DESC, screening_result.document_id"
+
+    def _bound(self, value: Any) -> str:
+        name = f"value_{len(self._values)}"
+        self._values[name] = value
+        return f":{name}"
+
+    def _conditions(self) -> Iterator[str]:
+        listing = self._listing
+        for skills, has in ((listing.skills, "IN"), (listing.not_skills, "NOT IN")):
+            for name in skills:
+                key = f"tags_{len(self._numbers)}"
+                self._numbers[key] = self._tags(name)
+                theirs = f"SELECT document_id FROM document_tag WHERE {among_sql(self._session, 'tag_id', key)}"
+                yield f"screening_result.document_id {has} ({theirs})"
+        if listing.statuses:
+            yield f"screening_result.status IN ({', '.join(map(self._bound, listing.statuses))})"
+        if listing.language:
+            yield f"document.language = {self._bound(listing.language)}"
+        if listing.since:
+            yield f"document.version > {self._bound(listing.since)}"
+        for column, chosen in listing.values.items():
+            yield f"({' OR '.join(self._holds(column, value) for value in chosen)})"
+        yield from (f"{self._number(column)} >= {self._bound(end)}" for column, end in listing.least.items())
+        yield from (f"{self._number(column)} <= {self._bound(end)}" for column, end in listing.most.items())
+
+    def _tags(self, name: str) -> list[int]:
+        """Return the tags that are a skill: itself, and where it is asked for those that answer it exactly."""
+        key = skill(name, self._aliases).key
+        places = {place for place, one in enumerate(self._asked) if skill(one.name, self._aliases).key == key}
+        exact = [
+            tag
+            for tag, pairs in self._vocabulary.answers.items()
+            if any(place in places and match.kind == "exact" for place, match in pairs)
+        ]
+        return [tag_number(name), *exact]
+
+    def _value(self, column: str) -> str:
+        written = by_dialect(self._session, sqlite=VALUE_SQLITE, postgresql=VALUE_POSTGRESQL)
+        return written.format(name=self._bound(column))
+
+    def _number(self, column: str) -> str:
+        written = by_dialect(self._session, sqlite=NUMBER_SQLITE, postgresql=NUMBER_POSTGRESQL)
+        return written.format(value=self._value(column))
+
+    def _holds(self, column: str, wanted: str) -> str:
+        written = by_dialect(self._session, sqlite=HOLDS_SQLITE, postgresql=HOLDS_POSTGRESQL)
+        value = self._value(column)
+        as_is = written.format(value=value, wanted=self._bound(f";{wanted};"))
+        folded = written.format(value=f"lower({value})", wanted=self._bound(f";{wanted.lower()};"))
+        return f"({as_is} > 0 OR {folded} > 0)"
+
+    def _read(self, numbers: Sequence[int], first: int) -> Iterator[Result]:
+        """Yield results whole, in the order given: two statements."""
+        mine = ScreeningResult.screening_id == self._screening.id
+        rows = select(
+            Document.id, Document.own_id, Document.title, Document.language, Document.extra, Document.version,
+            ScreeningResult.version.label("ranked"), ScreeningResult.score, ScreeningResult.status,
+            ScreeningResult.note,
+        ).join(ScreeningResult, ScreeningResult.document_id == Document.id)  # fmt: skip
+        found = {row.id: row for row in self._session.execute(rows.where(mine, among(Document.id, numbers)))}
+        tags = tags_by_profile(self._session, numbers)
+        shown = [column["name"] for column in self._screening.columns if column["kind"] == "number" or column["values"]]
+        for rank, one in enumerate(numbers, first):
+            if row := found.get(one):
+                told = answers_of(self._asked, self._vocabulary.matches(tags.get(one, ())))
+                values = {name: row.extra[name] for name in shown if row.extra.get(name) not in (None, "")}
+                yield Result(
+                    rank, one, row.own_id, row.title, row.language, row.score, told, row.status, row.note, values,
+                    row.version != row.ranked,
+                )  # fmt: skip
+
+
+def status_counts(session: Session, screening: Screening) -> dict[str, int]:
+    """Return how many profiles have each status."""
+    rows = "SELECT status, count(*) FROM screening_result WHERE screening_id = :screening GROUP BY status"
+    counted = {row[0]: row[1] for row in session.execute(text(rows), {"screening": screening.id})}
+    return {status: counted.get(status, 0) for status in STATUSES}
+
+
+def written_since(session: Session, screening: Screening) -> int:
+    """Return how many profiles were added or changed since the last ranking."""
+    rows = "SELECT count(*) FROM document WHERE version > :version AND collection_id = :collection"
+    values = {"version": screening.version, "collection": number("collection", screening.profiles)}
+    return int(session.execute(text(rows), values).scalar_one())

@@ -1,0 +1,39 @@
+"""Means of embeddings by group, such as a language: what all of a group share, and no text of it says."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utils.int8 import Floats
+
+
+class MeanGroups:
+    """`centre`, the mean of everything, from which embeddings are stored, and `means` of shape (groups, dim)."""
+
+    def __init__(self, rows: Floats) -> None:
+        """Take float32 of shape (1 + groups, dim): the centre, then the groups; with none the centre is one."""
+        self.centre: Floats = rows[0]
+        self.means: Floats = rows[1:] if len(rows) > 1 else rows[:1]
+        self._shifts: Floats = self.centre - self.means
+
+    def groups(self, centred: Floats) -> NDArray[np.int8]:
+        """Return the group whose mean is nearest for each row of (x - centre), shape (n, dim)."""
+        if len(self.means) == 1:
+            return np.zeros(len(centred), np.int8)
+        # |c + s|² differs between groups by 2·c·s + |s|² only.
+        distances = 2 * centred @ self._shifts.T + (self._shifts**2).sum(axis=1)
+        nearest: NDArray[np.int8] = distances.argmin(axis=1).astype(np.int8)
+        return nearest
+
+    def less_means(self, centred: Floats, groups: NDArray[np.int8]) -> Floats:
+        """Return (x - mean of its group) for rows of (x - centre)."""
+        rows: Floats = centred + self._shifts[groups]
+        return rows
+
+    def direction(self, vector: Floats) -> Floats:
+        """Return (x - mean of its group) of one embedding, of length 1."""
+        centred = (vector - self.centre)[None, :]
+        row = self.less_means(centred, self.groups(centred))[0]
+        unit: Floats = row / max(float(np.linalg.norm(row)), 1e-12)
+        return unit

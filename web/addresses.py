@@ -1,0 +1,63 @@
+"""URLs of searches, and the interface language that they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote, urlencode
+
+from flask import current_app, request, session, url_for
+from werkzeug.exceptions import MethodNotAllowed
+
+from search.query import Query
+from web.current import settings
+
+LOCALES = ("he", "en")
+
+
+def locale() -> str:
+    """Return the interface's language: the address's, the session's, or the site's own."""
+    asked = request.args.get("lang", "")
+    if asked in LOCALES:
+        session["lang"] = asked
+    kept = session.get("lang")
+    return kept if kept in LOCALES else settings().default_locale
+
+
+def mode_path(mode: str) -> str:
+    ends = {"hybrid": "everything", "text": "text", "tags": "tags", "semantic": "by_meaning"}
+    return url_for(f"search.{ends[mode]}")
+
+
+def address(query: Query, **changes: object) -> str:
+    """Return the address of a query's page, for templates."""
+    path = mode_path(str(changes.pop("mode", query.mode)))
+    asked = query.address(**changes)
+    return f"{path}?{asked}" if asked else path
+
+
+def page_path() -> str:
+    """Return this page's path; for the answer to a form, which no link can lead to, that of the nearest page above."""
+    path, adapter = request.path, current_app.create_url_adapter(request)
+    is_form = request.method not in ("GET", "HEAD") or isinstance(request.routing_exception, MethodNotAllowed)
+    while is_form and adapter and path != "/" and not adapter.test(path, "GET"):
+        path = path.rpartition("/")[0] or "/"
+    return path
+
+
+def address_in(lang: str) -> str:
+    """Return this page's address in another language."""
+    return f"{quote(page_path())}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
+
+
+def safe_link(url: str) -> str:
+    """Return a document's own address if it is one of the web, and nothing else."""
+    return url if url.lower().startswith(("http://", "https://")) else ""
+
+
+def page_numbers(current: int, last: int) -> Iterator[int]:
+    """Yield the pages worth a link: the ends, and two on each side of the current; 0 for a gap."""
+    shown = sorted({1, last, *range(max(1, current - 2), min(last, current + 2) + 1)})
+    for place, page in enumerate(shown):
+        if place and page - shown[place - 1] > 1:
+            yield 0
+        yield page

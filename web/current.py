@@ -1,0 +1,42 @@
+"""The parts of the Runtime that the current request uses."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+from config import Settings
+from matching.aliases import Aliases
+from models import db
+from operations.figures import Watch
+from runtime import Runtime, runtime_of
+from search.query import Query
+from search.results import Results
+from search.search import search
+from search.semantic import Semantic
+
+
+def runtime() -> Runtime:
+    return runtime_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way
+
+
+def settings() -> Settings:
+    return runtime().settings
+
+
+def semantic() -> Semantic:
+    return runtime().semantic
+
+
+def watch() -> Watch:
+    return runtime().watch
+
+
+def skill_aliases() -> Aliases:
+    return runtime().skill_aliases()
+
+
+def search_results(query: Query) -> Results:
+    """Return a page of results, and record how long it took for the status page."""
+    results = search(db.session(), query, semantic(), shared=runtime().shared_results)
+    watch().searches.note(query.mode, query.text, results.total, results.took_ms)
+    return results

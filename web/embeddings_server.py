@@ -1,0 +1,125 @@
+"""A model for several small hosts: /v1/embeddings as OpenAI's, /embed as text-embeddings-inference's."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import asdict
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from encoders.base import Encoder
+from encoders.manifest import load_means
+from encoders.queue import EncoderAway
+from search.semantic import Semantic
+
+MOST_TEXTS, MOST_BODY_BYTES = 256, 4 * 2**20
+# A model reads 512 tokens; no token is longer than 16 letters.
+MOST_LETTERS = 8_192
+LOADING_S = 60.0
+RETRY_S = 2
+# What another Matmon must know of the model to search with it; nothing of this host's files.
+TOLD = (
+    "name", "dim", "max_tokens", "score_low", "score_high", "score_floor", "tag_low", "tag_high", "tag_same",
+    "tag_across", "revision", "licence", "query_prefix", "passage_prefix", "pooling", "centred_floor", "strict_floor",
+    "centred_weight", "checksum", "format",
+)  # fmt: skip
+
+
+class Refused(HTTPException):
+    """A request that cannot be answered, and why."""
+
+    def __init__(self, status: int, message: str, retry_s: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.retry_s = status, retry_s
+
+
+def create_embeddings_app(side: Semantic, api_key: str = "") -> Flask:
+    """Return the application; the model is loaded at the first request, and given back when idle."""
+    app = Flask("matmon-embeddings", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
+
+    @app.before_request
+    def check_key() -> None:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if api_key and request.path != "/health" and not hmac.compare_digest(given.encode(), api_key.encode()):
+            raise Refused(401, "the key is not right: send it as a bearer token")
+
+    @app.get("/health")
+    def health() -> Response:
+        return jsonify({"status": "ok", "model": side.lazy.model, "state": side.lazy.state})
+
+    @app.get("/v1/models")
+    def models() -> Response:
+        encoder = loaded(side)
+        means = load_means(encoder.manifest).astype(float).round(7).tolist()
+        told = {name: value for name, value in asdict(encoder.manifest).items() if name in TOLD}
+        row = {"id": encoder.name, "object": "model", "owned_by": "matmon", "matmon": told | {"means": means}}
+        return jsonify({"object": "list", "data": [row]})
+
+    @app.post("/v1/embeddings")
+    def embeddings() -> Response:
+        texts, encoder = given_texts("input"), loaded(side)
+        check_model(encoder)
+        rows = [
+            {"object": "embedding", "index": place, "embedding": row}
+            for place, row in enumerate(encoded(side, encoder, texts))
+        ]
+        tokens = sum(min(encoder.count_tokens(text), encoder.manifest.max_tokens) for text in texts)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        # The checksum is no part of OpenAI's answer: by it another Matmon sees that the model is another by now.
+        own = {"model": encoder.name, "checksum": encoder.manifest.checksum}
+        return jsonify({"object": "list", "data": rows, "usage": usage, **own})
+
+    @app.post("/embed")
+    def embed() -> Response:
+        texts = given_texts("inputs")
+        return jsonify(encoded(side, loaded(side), texts))
+
+    @app.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> tuple[Response, int, dict[str, str]]:
+        status, retry_s = error.code or 500, getattr(error, "retry_s", None)
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        answer = jsonify({"error": {"message": error.description, "type": kind, "code": status}})
+        return answer, status, {"Retry-After": str(retry_s)} if retry_s else {}
+
+    return app
+
+
+def loaded(side: Semantic) -> Encoder:
+    side.lazy.start()
+    side.watch_idleness()
+    side.lazy.wait(LOADING_S)
+    encoder = side.lazy.encoder
+    if encoder is None:
+        raise Refused(503, f"the model {side.lazy.model} is not loaded: {side.lazy.error or side.lazy.state}", RETRY_S)
+    side.lazy.used()
+    return encoder
+
+
+def given_texts(name: str) -> list[str]:
+    """Return the texts of a request: one, or a list of MOST_TEXTS at the most; no model reads more of each."""
+    body: Any = request.get_json(silent=True)
+    found = body.get(name) if isinstance(body, dict) else None
+    texts = [found] if isinstance(found, str) else found
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise Refused(422, f"{name!r} must be a text or a list of texts")
+    if len(texts) > MOST_TEXTS:
+        raise Refused(413, f"{len(texts)} texts: at most {MOST_TEXTS} at once")
+    return [text[:MOST_LETTERS] for text in texts]
+
+
+def check_model(encoder: Encoder) -> None:
+    wanted = request.get_json().get("model")
+    if wanted not in (None, "", encoder.name):
+        raise Refused(404, f"there is no model {wanted} here, but {encoder.name}")
+
+
+def encoded(side: Semantic, encoder: Encoder, texts: list[str]) -> list[list[float]]:
+    try:
+        rows: list[list[float]] = encoder.encode_texts(texts).astype(float).round(7).tolist()
+    except EncoderAway as away:
+        raise Refused(429, str(away), RETRY_S) from away
+    side.lazy.used()
+    return rows

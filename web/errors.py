@@ -1,0 +1,69 @@
+"""Errors as HTTP responses: JSON for the API, a page for everything else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable
+
+from search.query import Query
+
+RETRY_S = 5
+JSON_PATHS = ("/health", "/livez", "/metrics")
+log = logging.getLogger("matmon")
+Answer = Response | tuple[str, int, dict[str, str]]
+
+
+class ApiError(Exception):
+    """An API error: an HTTP status, a code and a sentence that says what to do; `more` joins the error object."""
+
+    def __init__(self, status: int, code: str, message: str, more: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.more = status, code, message, more or {}
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(ApiError, api_error)
+    app.register_error_handler(HTTPException, http_error)
+    for error in (OperationalError, InterfaceError, NoConnectionFree):
+        app.register_error_handler(error, database_error)
+
+
+def api_error(error: ApiError) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return error_json(error.status, error.code, error.message, headers, error.more)
+
+
+def http_error(error: HTTPException) -> Answer:
+    """Return an HTTP error as JSON or as a page; headers such as Retry-After and Allow are kept."""
+    if isinstance(error, RequestEntityTooLarge):
+        error.description = f"The request is larger than {(request.max_content_length or 0) // 1024:,} KB: send less."
+    if request.path.startswith("/api/") or request.path in JSON_PATHS:
+        headers = {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
+        code = (error.name or "error").lower().replace(" ", "_")
+        return error_json(error.code or 500, code, error.description or "", headers)
+    headers = {name: value for name, value in error.get_headers() if name in ("Retry-After", "Allow", "Location")}
+    return render_template("error.html", error=error, query=Query()), error.code or 500, headers
+
+
+def database_error(error: SQLAlchemyError) -> Answer:
+    log.error("the database does not answer: %s", str(getattr(error, "orig", error))[:300])
+    return http_error(ServiceUnavailable("The database does not answer; try again in a moment.", retry_after=RETRY_S))
+
+
+def error_json(
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Response:
+    response = jsonify({"error": {"code": code, "message": message, **(more or {})}})
+    response.status_code = status
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,133 @@
+"""How often a client may search: counted in a store of this process that cannot grow past its bound, or in a Redis."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from flask import request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from limits.storage import Storage
+
+from runtime import MatmonApp
+from utils.shared import Shared
+
+DEFAULT_FACTOR = 10  # what searches nothing costs a tenth
+SIGN_IN_RATE = "10/minute"
+MOST_CLIENTS = 10_000  # some 2 MB; beyond it the clients that were seen first are forgotten
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class BoundedStorage(Storage):
+    """Fixed windows of counts by client, for Flask-Limiter; its address is `bounded://`.
+
+    With a Redis that all processes share, its counts hold, and are remembered here: while it is away, this process goes
+    on from the last that it heard. Windows end by a clock that nobody sets: one that is set back would make them hours.
+    """
+
+    STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 - the base class has it so
+
+    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: Any) -> None:
+        super().__init__(uri, wrap_exceptions=wrap_exceptions)
+        self._shared: Shared | None = options.get("shared")
+        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._turn = threading.Lock()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __bool__(self) -> bool:
+        """True while it is empty too: the limiter asserts that it has a store."""
+        return True
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        told = self._shared.count(hashed(key), amount, int(expiry)) if self._shared else None
+        with self._turn:
+            count, ends = self._current(key)
+            if not count:
+                ends = time.monotonic() + expiry
+            count += amount
+            if told is not None:
+                count, ends = told[0], time.monotonic() + told[1]
+            self._counts[key] = count, ends
+            while len(self._counts) > MOST_CLIENTS:
+                self._counts.popitem(last=False)
+            return count
+
+    def _current(self, key: str) -> tuple[int, float]:
+        count, ends = self._counts.get(key, (0, 0.0))
+        if ends <= time.monotonic():
+            self._counts.pop(key, None)
+            return 0, 0.0
+        return count, ends
+
+    def get(self, key: str) -> int:
+        with self._turn:
+            return self._current(key)[0]
+
+    def get_expiry(self, key: str) -> float:
+        """Return when a window ends, in seconds since 1970: what the limiter reckons with."""
+        now = time.monotonic()
+        with self._turn:
+            return time.time() + max(self._counts.get(key, (0, now))[1] - now, 0.0)
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        with self._turn:
+            held = len(self._counts)
+            self._counts.clear()
+            return held
+
+    def clear(self, key: str) -> None:
+        with self._turn:
+            self._counts.pop(key, None)
+
+
+def hashed(key: str) -> str:
+    """Return what stands for a client in a Redis: short, and not its address."""
+    return blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def rate_limit(scope: str) -> Callable[[View], View]:
+    """Count a view's requests in a scope: "search" (RATE_LIMIT), "sign_in" (10 POSTs a minute) or "none"."""
+
+    def mark(view: View) -> View:
+        view.rate_limit = scope  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def register(app: MatmonApp) -> None:
+    """Limit every route: by the scope declared beside its view, else together at DEFAULT_FACTOR times RATE_LIMIT."""
+    limiter = Limiter(get_remote_address, app=app, strategy="fixed-window")
+    rate = app.runtime.settings.rate_limit
+    count, _, unit = rate.partition("/")
+    limits = {
+        "search": limiter.shared_limit(rate, scope="searches", exempt_when=is_cheap),
+        "sign_in": limiter.limit(SIGN_IN_RATE, methods=["POST"]),
+        "default": limiter.shared_limit(f"{int(count) * DEFAULT_FACTOR}/{unit}", scope="others"),
+    }
+    for endpoint, view in app.view_functions.items():
+        scope = "none" if endpoint == "static" else getattr(view, "rate_limit", "default")
+        if scope != "none":
+            app.view_functions[endpoint] = limits[scope](view)  # type: ignore[assignment]
+    app.runtime.watch.own_caches = lambda: {"rate_limit_clients": len(limiter.storage)}  # type: ignore[arg-type]
+
+
+def is_cheap() -> bool:
+    """Tell whether a page searches nothing: the home page, the list of tags, the empty matching form."""
+    endpoints = ("search.everything", "search.tags", "matching.match")
+    return request.endpoint in endpoints and not set(request.args) - {"lang"}

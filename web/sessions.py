@@ -1,0 +1,82 @@
+"""The session's cookie: signed, small; in it the random number of a browser that keeps something here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response, has_request_context, request, session
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+
+LIFETIME = timedelta(days=365)  # since the browser's last visit
+MOST_BYTES = 1_024  # of the cookie: it travels with every request
+LONGEST_VALUE = 64  # characters: a token, a language; never a query or a text
+
+
+class SessionUnfit(RuntimeError):
+    """A session over MOST_BYTES, or holding more than numbers and short strings."""
+
+
+class Signer(TimestampSigner):
+    """Takes a signature of the future as one of now: the clock was set back since, or that of another host is ahead."""
+
+    def unsign(self, signed_value: Any, max_age: int | None = None, return_timestamp: Any = False) -> Any:
+        try:
+            return super().unsign(signed_value, max_age, return_timestamp)
+        except SignatureExpired as expired:
+            now = self.timestamp_to_datetime(self.get_timestamp())
+            if expired.date_signed is None or expired.date_signed <= now:
+                raise
+            return super().unsign(signed_value, None, return_timestamp)
+
+
+class Cookie(SecureCookieSessionInterface):
+    """Flask's own cookie, which a browser sends back under https only where it came by https."""
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        made = super().get_signing_serializer(app)
+        if made:
+            made.signer = Signer
+        return made
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return super().get_cookie_secure(app) or (has_request_context() and request.is_secure)
+
+
+def browser() -> int:
+    """Return the number of the browser that asks; 0 where it keeps nothing."""
+    kept = session.get("browser", 0)
+    return kept if isinstance(kept, int) else 0
+
+
+def browser_or_new() -> int:
+    """Return the browser's number, made where it has none."""
+    if not browser():
+        session["browser"] = secrets.randbits(53) or 1
+        session.permanent = True
+    return browser()
+
+
+def faults(values: Mapping[str, object], size: int) -> list[str]:
+    """Return what a session should not hold, and whether its cookie of so many bytes is too large."""
+    found = [
+        f"{name} is {type(value).__name__}"
+        for name, value in values.items()
+        if not (isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_VALUE))
+    ]
+    return [*found, f"{size} bytes"] if size > MOST_BYTES else found
+
+
+def check_sessions(app: Flask) -> None:
+    """Refuse, after each request, a session that is not small and plain: for tests, and while developing."""
+
+    @app.after_request
+    def check(response: Response) -> Response:
+        serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+        written = str(serializer.dumps(dict(session))) if serializer and session else ""
+        if found := faults(session, len(written)):
+            raise SessionUnfit(f"the session must hold ids, numbers and short strings only: {'; '.join(found)}")
+        return response
