@@ -9,7 +9,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from indexes import filters
+from search import query
 from indexing import documents as writing
 from indexing.documents import KeysMeet
 from indexing.embedding import embed
@@ -114,7 +114,7 @@ def test_tags_meet_in_every_spelling_and_keep_their_order(session: Session) -> N
 @pytest.mark.parametrize("name", [*TAGS, "  רווחה  ", "C++", "", "a  b", "\ufb2aלום", "1,000"])
 def test_reading_and_writing_know_a_tag_by_the_same_key(name: str) -> None:
     assert facets.tag_key(name) == tag_key(name)
-    assert filters.tag_number(name) == tag_number(name)
+    assert query.tag_number(name) == tag_number(name)
 
 
 def test_collections_have_documents_of_the_same_id(session: Session) -> None:
