@@ -9,12 +9,11 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from search import query
 from indexing import documents as writing
 from indexing.documents import KeysMeet
 from indexing.embedding import embed
 from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, Words, db, tag_key, tag_number
-from search import facets
+from search import facets, query
 from tests.documents import document, found, in_full_text, remove, stands_right, write
 from tests.fakes import HashedWords
 from utils.sql import dialect
