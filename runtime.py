@@ -37,6 +37,7 @@ from operations.memory import memory
 from operations.recycling import Recycling
 from screening.runner import ScreeningJobs
 from search.current_model import Prepared
+from search.documents import collections
 from search.semantic import Semantic, query_cache
 from search.shared_cache import SharedResults, SharedVectors
 from utils.memory import MB, process_memory
@@ -62,6 +63,7 @@ class Runtime:
     shared_results: SharedResults | None
     job_collection: FilledCollection
     watch: Watch
+    _collections: tuple[int, list[str]] = (-1, [])
 
     @classmethod
     def build(cls, settings: Settings, engine: Engine) -> Runtime:
@@ -142,6 +144,12 @@ class Runtime:
         if self.settings.background == "web" and self.semantic.model_key is not None:
             queue_embedding(session)
             self.imports.wake()
+
+    def collection_names(self, session: Session, version: int) -> list[str]:
+        """Return the names of the collections at a version of the state, read again when it changed."""
+        if self._collections[0] != version:
+            self._collections = version, collections(session)
+        return self._collections[1]
 
     def skill_aliases(self) -> Aliases:
         """Return the aliases of skills: those of the project, and those in the instance folder."""

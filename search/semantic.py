@@ -124,15 +124,17 @@ class Semantic(ModelLife):
         floor = manifest.strict_floor if strict else manifest.centred_floor
         return Meaning(vector, loaded.passages, loaded.questions.direction(vector), manifest, floor)
 
-    def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
-        """Return the documents nearest in meaning that pass the filter, best first."""
+    def nearest(
+        self,
+        session: Session,
+        meaning: Meaning,
+        restriction: Filter,
+        version: int | None = None,
+        also: Sequence[int] = (),
+    ) -> dict[int, Near]:
+        """Return the documents nearest in meaning that pass the filter, best first, and the documents `also`."""
         stored = self._known()
-        return stored.nearest(session, meaning, restriction) if stored else {}
-
-    def nearness(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
-        """Return the best window of each given document that has embeddings; one statement."""
-        stored = self._known()
-        return stored.nearness(session, meaning, documents) if stored and documents else {}
+        return stored.nearest(session, meaning, restriction, version, also) if stored else {}
 
     def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
         """Return the documents nearest to a stored one, itself left out; None where it has no embedding.

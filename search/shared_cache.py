@@ -8,10 +8,8 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Table, select
-from sqlalchemy.orm import Session
 
-from models import State
+from indexes.version import Snapshot
 from search.query import Query
 from search.results import Facet, Found, Ranked, TagScore
 from search.semantic import Semantic
@@ -22,7 +20,6 @@ from utils.shared import Shared
 FORM = (
     1  # raised where what is kept, or how it is ranked, changes: the versions of a site then do not read each other's
 )
-STATE: Table = State.__table__  # type: ignore[assignment]
 UNIT = (0.99, 1.01)  # the length of a sound embedding
 
 
@@ -62,8 +59,8 @@ class SharedResults:
     def __init__(self, shared: Shared, ttl_s: int) -> None:
         self._shared, self._ttl_s = shared, ttl_s
 
-    def key(self, session: Session, query: Query, semantic: Semantic) -> str | None:
-        """Return the key of what a query finds now, in one statement; None where it is not to be kept.
+    def key(self, snapshot: Snapshot, query: Query, semantic: Semantic) -> str | None:
+        """Return the key of what a query finds now; None where it is not to be kept.
 
         It holds all that the database tells of its data: the version, which grows with each committed change, and the
         totals, which tell a database from one that was put back or made anew under the same address.
@@ -71,8 +68,7 @@ class SharedResults:
         model = "" if not needs_meaning(query) or semantic.is_off else semantic.model_key
         if model is None or (model != "" and semantic.lazy.state == "unavailable"):
             return None
-        row = session.execute(select(STATE).where(STATE.c.id == 1)).one()
-        return hashed([FORM, ANALYSIS_VERSION, list(row), model, semantic.is_off, asdict(query)])
+        return hashed([FORM, ANALYSIS_VERSION, astuple(snapshot), model, semantic.is_off, asdict(query)])
 
     def recall(self, key: str, query: Query, semantic: Semantic) -> Found | None:
         value = self._shared.recall("results", key)

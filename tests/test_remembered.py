@@ -13,6 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
+from indexes.version import read_snapshot
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from models import State, document_number
@@ -166,8 +167,9 @@ def test_each_model_has_answers_of_its_own(session: Session, kept: SharedResults
     side, query = fill(session), Query("bread", "semantic")
     other = fill(session)
     other.model_key = 7
-    assert kept.key(session, query, side) != kept.key(session, query, other)
-    assert kept.key(session, Query("bread", "text"), side) == kept.key(session, Query("bread", "text"), other)
+    now = read_snapshot(session)
+    assert kept.key(now, query, side) != kept.key(now, query, other)
+    assert kept.key(now, Query("bread", "text"), side) == kept.key(now, Query("bread", "text"), other)
 
 
 @pytest.mark.parametrize(
