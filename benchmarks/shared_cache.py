@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.figures import WORK, Figure, tell
-from benchmarks.server import DOCUMENTS, MODES, Server, prepared, rows, served
 from utils.redis_link import Link
 from utils.shared import Shared
+
+from benchmarks.figures import WORK, Figure, tell
+from benchmarks.server import DOCUMENTS, MODES, Server, prepared, rows, served
 
 SEARCHES = 100
 LOADED_S = 60.0

@@ -46,11 +46,11 @@ def search(
     if query.mode != "text":
         semantic.follow(session)
     key = shared.key(session, query, semantic) if shared else None
-    found = shared.recall(key, query, semantic) if shared and key else None
+    found = shared.get(key, query, semantic) if shared and key else None
     if found is None:
         found = _page(session, query, semantic, wait_s)
         if shared and key:
-            shared.keep(key, found, query, semantic)
+            shared.set(key, found, query, semantic)
     return Results(
         query=query,
         hits=hits(session, query, found.page),

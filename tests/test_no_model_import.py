@@ -24,7 +24,7 @@ print(json.dumps({"answers": answers, "state": runtime_of(app).semantic.lazy.sta
                   "modules": sorted(sys.modules)}))
 """
 MODEL = ("onnxruntime", "encoders.onnx_encoder", "encoders.unigram", "onnx", "tokenizers", "torch", "transformers")
-REDIS = ("redis", "utils.redis_link")
+REDIS = ("redis", "utils.redis_cache")
 COMMANDS = ("alembic", "flask_migrate", "tqdm", "commands")
 
 
