@@ -171,8 +171,7 @@ def reached(client: Redis, settings: Settings) -> Iterator[Finding]:
     """Write, read and count as the site does."""
     from utils.redis_cache import OPERATION_S
 
-    if not client.ping():
-        raise ValueError("PING is not answered with PONG")
+    client.ping()
     if not settings.redis_url.startswith("rediss:"):
         yield ok("it is reached, without TLS")
     elif settings.redis_tls_verify:

@@ -17,6 +17,7 @@ from tests.conftest import settings_for, sqlite_alone
 VISIT = """
 import json, sys
 from app import app
+from runtime import runtime_of
 client = app.test_client()
 paths = ["/", "/text?q=bread", "/tags", "/status", "/health", "/api/search?mode=text&q=bread", "/api/tags", "/import"]
 answers = [client.get(path).status_code for path in paths]

@@ -1,4 +1,4 @@
-"""The Redis cache, with a real Redis and with servers that are none: every fault costs little time and ends by itself."""
+"""The Redis cache, with a real Redis and servers that are none: each fault costs little time and ends by itself."""
 
 from __future__ import annotations
 

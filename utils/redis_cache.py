@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -22,6 +22,7 @@ from utils.circuit_breaker import CircuitBreaker
 OPERATION_S = 0.05  # a socket's time-out; a Redis nearby answers in 0.2 ms
 BUDGET_S = 0.05  # a request that has spent this starts no operation: it waits for twice as long at most
 DEADLINE_S = 0.1  # for a whole answer, since a socket's time-out starts anew with each byte
+GREETINGS = 3  # AUTH, SELECT and PING, each within a socket's time-out
 CONNECT_S = 2.0  # only the background thread waits this long
 RETRY_S = 2.0
 CONNECTIONS = 2  # an operation takes well under a millisecond, so threads can take turns
@@ -57,9 +58,23 @@ def redis_client(url: str, verify_tls: bool = True, timeout_s: float = OPERATION
     if kind is SSLConnection and not verify_tls:
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
     timeouts = {"timeout": timeout_s, "socket_timeout": timeout_s, "socket_connect_timeout": CONNECT_S}
-    options |= timeouts | {"retry": Retry(NoBackoff(), 0), "max_connections": CONNECTIONS}
+    options |= timeouts | {"retry": Retry(NoBackoff(), 0), "max_connections": CONNECTIONS, "redis_connect_func": greet}
     # RESP 2 needs no HELLO, and without driver information no CLIENT SETINFO: one round trip less each.
     return Redis(connection_pool=BlockingConnectionPool(connection_class=kind, protocol=2, driver_info=None, **options))
+
+
+def greet(connection: Any) -> None:
+    """Log in and exchange PING and PONG, without reading for ever from something that is no Redis."""
+    limit = threading.Timer(GREETINGS * connection.socket_timeout, connection.disconnect)
+    limit.daemon = True
+    limit.start()
+    try:
+        connection.on_connect()
+        connection.send_command("PING")
+        if connection.read_response() != b"PONG":
+            raise errors.InvalidResponse("PING was not answered with PONG")
+    finally:
+        limit.cancel()
 
 
 def fault_of(error: Exception) -> str:
@@ -248,34 +263,16 @@ class RedisCache:
                 self._wake.clear()
 
     def _open(self) -> None:
-        limit = threading.Timer(CONNECT_S, self._pool.disconnect)
-        limit.daemon = True
         try:
-            limit.start()
-            with self.breaker.watch():
-                open_connections(self._pool)
+            with self.breaker.watch(), ExitStack() as opened:
+                for _ in range(CONNECTIONS):
+                    opened.callback(self._pool.release, self._pool.get_connection())
         except REDIS_ERRORS as error:
             self._count("failed_connects")
             self._lose(fault_of(error), error)
             return
-        finally:
-            limit.cancel()
         with self._lock:
             self._state, self._fault, self._since = "connected", "", time.monotonic()
         if self._is_loss_logged:
             log.info("Redis is connected again")
         self._is_loss_logged = False
-
-
-def open_connections(pool: Any) -> None:
-    """Open every connection of a pool; raises one of REDIS_ERRORS unless each answers PING in time."""
-    connections: list[Any] = []
-    try:
-        for _ in range(CONNECTIONS):
-            connections.append(pool.get_connection())
-            connections[-1].send_command("PING")
-            if connections[-1].read_response() != b"PONG":
-                raise errors.InvalidResponse("PING was not answered with PONG")
-    finally:
-        for connection in connections:
-            pool.release(connection)
