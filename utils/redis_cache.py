@@ -21,7 +21,7 @@ from utils.circuit_breaker import CircuitBreaker
 
 OPERATION_S = 0.05  # a socket's time-out; a Redis nearby answers in 0.2 ms
 BUDGET_S = 0.05  # a request that has spent this starts no operation: it waits for twice as long at most
-DEADLINE_S = 0.1  # for a whole answer, since a socket's time-out starts anew with each byte
+DEADLINE_S = 0.2  # for a whole answer, since a socket's time-out starts anew with each byte
 GREETINGS = 3  # AUTH, SELECT and PING, each within a socket's time-out
 CONNECT_S = 2.0  # only the background thread waits this long
 RETRY_S = 2.0
