@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from sqlalchemy import Engine
@@ -39,10 +40,12 @@ from screening.runner import ScreeningJobs
 from search.current_model import Prepared
 from search.documents import collections
 from search.semantic import Semantic, query_cache
-from search.shared_cache import SharedResults, SharedVectors
+from search.shared_cache import SharedEmbeddings, SharedResults
 from utils.memory import MB, process_memory
-from utils.shared import Shared
 from utils.terms import forget_words
+
+if TYPE_CHECKING:
+    from utils.redis_cache import RedisCache
 
 IMPORT_WAIT_S = 20  # for a model that is loading; a job that reports nothing for 30 s counts as dead
 log = logging.getLogger("matmon")
@@ -59,7 +62,7 @@ class Runtime:
     recycling: Recycling
     imports: Runner
     screenings: Runner
-    shared_cache: Shared | None
+    shared_cache: RedisCache | None
     shared_results: SharedResults | None
     job_collection: FilledCollection
     watch: Watch
@@ -72,7 +75,7 @@ class Runtime:
         semantic = Models(settings, guard).semantic()
         shared = shared_cache(settings)
         if shared is not None:
-            semantic.shared = SharedVectors(shared, settings.query_cache_s, settings.cache_skills_s)
+            semantic.shared = SharedEmbeddings(shared, settings.query_cache_s, settings.cache_skills_s)
         semantic.after_idle = partial(close_idle_connections, engine)
         recycling = worker_recycling(semantic, settings)
         guard.can_free(partial(drop_caches, semantic), semantic.unload, partial(tidy, recycling))
@@ -321,13 +324,13 @@ def worker_recycling(semantic: Semantic, settings: Settings) -> Recycling:
     )
 
 
-def shared_cache(settings: Settings) -> Shared | None:
-    """Return the shared Redis cache, not connected yet; None without REDIS_URL, and then no client is imported."""
+def shared_cache(settings: Settings) -> RedisCache | None:
+    """Return the Redis cache, not connected yet; None without REDIS_URL, and then redis is not imported."""
     if not settings.redis_url:
         return None
-    from utils.redis_link import Link
+    from utils.redis_cache import RedisCache
 
-    return Shared(lambda: Link(settings.redis_url, settings.redis_tls_verify), f"matmon:{site_key(settings)}")
+    return RedisCache(settings.redis_url, f"matmon:{site_key(settings)}", settings.redis_tls_verify)
 
 
 def site_key(settings: Settings) -> str:

@@ -55,7 +55,7 @@ def search(
     began = time.perf_counter()
     snapshot = read_snapshot(session) if query.mode == "text" else semantic.follow(session)
     key = shared.key(snapshot, query, semantic) if shared else None
-    found = shared.recall(key, query, semantic) if shared and key else None
+    found = shared.get(key, query, semantic) if shared and key else None
     if found is None:
         if query.mode in ("semantic", "hybrid") and query.parts().wanted():
             semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
@@ -77,7 +77,7 @@ def search(
             ranking = text_only(session, query, snapshot)
         found = page_of(session, query, ranking, near, state)
         if shared and key:
-            shared.keep(key, found, query, semantic)
+            shared.set(key, found, query, semantic)
     return Results(
         query=query,
         hits=hits(session, query, found.page),
