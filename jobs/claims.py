@@ -112,8 +112,15 @@ def claim_next(
     return None
 
 
-def is_any_open(sessions: Sessions, table: type[Row], queued: str, *conditions: ColumnElement[bool]) -> bool:
-    """Tell whether a row waits or runs anywhere."""
+def is_any_open(
+    sessions: Sessions,
+    table: type[Row],
+    queued: str,
+    *conditions: ColumnElement[bool],
+    can_run: Callable[[Any], bool] = lambda _row: True,
+) -> bool:
+    """Tell whether a row that can run here waits, or runs in any process."""
     with sessions() as session:
         is_open = table.state.in_((queued, *RUNNING))
-        return session.execute(select(table.id).where(is_open, *conditions).limit(1)).first() is not None
+        rows: Sequence[Any] = session.execute(select(table).where(is_open, *conditions)).scalars().all()
+        return any(map(can_run, rows))

@@ -99,17 +99,18 @@ class ImportJobs:
         self._sessions, self._folder, self._encoder, self._pauses_s = sessions, folder, encoder, pauses_s
 
     def run_next(self, stop: threading.Event) -> bool:
-        claim = claim_next(
-            self._sessions, Job, stop, "queued", Job.kind == "import",
-            can_run=lambda job: upload_path(self._folder, job).exists(),
-        )  # fmt: skip
+        claim = claim_next(self._sessions, Job, stop, "queued", Job.kind == "import", can_run=self._has_file)
         if claim is None:
             return False
         self._run(claim)
         return True
 
     def is_open(self) -> bool:
-        return is_any_open(self._sessions, Job, "queued", Job.kind == "import")
+        return is_any_open(self._sessions, Job, "queued", Job.kind == "import", can_run=self._has_file)
+
+    def _has_file(self, job: Job) -> bool:
+        """Tell whether the upload is on this host: another host's disk, or one that vanished, has it no more."""
+        return upload_path(self._folder, job).exists()
 
     def _run(self, claim: Claim) -> None:
         try:

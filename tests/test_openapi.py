@@ -240,7 +240,7 @@ def test_every_route_is_described_and_every_description_has_a_route(api: Flask) 
     routed = {
         (re.sub(r"<[^>]*?(\w+)>", r"{\1}", rule.rule).replace("{own_id}", "{id}"), method.lower())
         for rule in api.url_map.iter_rules()
-        if rule.endpoint.startswith("api.")
+        if rule.endpoint.startswith("api_")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert {(one.path, one.method) for one in OPERATIONS.values()} == routed

@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po
 from config import ROOT
 
 HEBREW = ROOT / "translations" / "he" / "LC_MESSAGES" / "messages.po"
-METHODS = [("routes.py", "python"), ("*_pages.py", "python"), ("templates/**.html", "jinja2")]
+METHODS = [("routes.py", "python"), ("pages/**.py", "python"), ("web/**.py", "python"), ("templates/**.html", "jinja2")]
 JINJA = {"trim_blocks": "true", "lstrip_blocks": "true"}
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
