@@ -7,7 +7,7 @@ INSTANCE ?= $(or $(INSTANCE_DIR),instance)
 export PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help install model run test check bench lock clean chromium
+.PHONY: help install model run test check bench lock settings clean chromium
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ lock: build/uv/bin/uv ## Write requirements*.txt from requirements/*.in; UPGRADE
 	$(COMPILE) --generate-hashes requirements/test.in -o requirements-test.txt
 	$(COMPILE) --excludes requirements/gpu.txt requirements/prepare.in -o requirements-prepare.txt
 	$(COMPILE) --excludes requirements/gpu.txt requirements/original.in -o requirements-original.txt
+
+settings: | $(BIN)/python ## Write docs/reference/settings.md from config.py
+	$(BIN)/python -m scripts.settings_page > docs/reference/settings.md
 
 clean: ## Remove what was installed and made; the database in instance/ stays
 	rm -rf $(VENV) $(PREPARE) models build .pytest_cache .mypy_cache .ruff_cache
