@@ -65,23 +65,22 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
-    """Begin the history of memory, take up screenings, reach the Redis; with MODEL_LOADING=warm, load the model."""
+    """Start what runs beside the requests; with MODEL_LOADING=warm also load the model."""
     from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
     from app import app
     from runtime import runtime_of
-    from screening.runner import TAKE_UP_S
 
-    runtime = runtime_of(app)
-
-    # A connection that says nothing holds a thread this long, then it waits aside. By gunicorn's own five seconds four
-    # such connections are all four threads, and 500 stopped the site.
+    # A connection that sends nothing holds a thread this long, then it waits aside. With gunicorn's own five seconds
+    # four such connections are all four threads, and 500 stopped the site.
     gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.01
-    runtime.watch.history.start()
-    runtime.guard.start()
-    runtime.screener.wake(TAKE_UP_S)
+    runtime = runtime_of(app)
+    runtime.start()
     runtime.recycling.is_on = True
-    if runtime.shared_cache:
-        runtime.shared_cache.connect()
-    if runtime.settings.model_loading == "warm":
-        runtime.semantic.ready(0)
+
+
+def worker_exit(_server, _worker) -> None:  # type: ignore[no-untyped-def]
+    """End background work before the interpreter does: a thread inside a library would abort the process."""
+    app_module = sys.modules.get("app")
+    if app_module is not None and "app" in vars(app_module):
+        app_module.app.runtime.stop()

@@ -216,13 +216,19 @@ class TagEmbedding(Base):
 
 
 class Job(Base):
-    """An import that runs behind a page; `state` is waiting, running, embedding, done or failed."""
+    """Background work: `kind` is import or embed.
+
+    `state` is waiting (for the user), queued, running, embedding, done, failed or cancelled; `claim` is the token of
+    the process that runs it. See jobs/claims.py.
+    """
 
     __tablename__ = "job"
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(255), nullable=False)
     options: Mapped[dict[str, Any]] = mapped_column(JSON, nullable=False)
+    kind: Mapped[str] = mapped_column(String(16), nullable=False, server_default="import")
     state: Mapped[str] = mapped_column(String(16), nullable=False)
+    claim: Mapped[int] = mapped_column(BigInteger, nullable=False, server_default="0")
     done: Mapped[int] = mapped_column(BigInteger, nullable=False)
     total: Mapped[int] = mapped_column(BigInteger, nullable=False)
     report: Mapped[dict[str, Any]] = mapped_column(JSON, nullable=False)

@@ -18,7 +18,7 @@ from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
 from utils.cells import MARK, csv_line
 from web.addresses import mode_path
-from web.current import search_results, semantic, settings, watch
+from web.current import runtime, search_results, semantic, settings, watch
 from web.rate_limits import rate_limit
 
 search_pages = Blueprint("search", __name__)
@@ -73,8 +73,9 @@ def search_page(mode: str) -> AnyResponse | str:
     if query.is_empty() and not (query.collection or query.language or query.since) and mode != "tags":
         return home(query)
     results = search_results(query)
+    names = runtime().collection_names(db.session(), results.version)
     template = "_results.html" if request.args.get("part") == "results" else "search.html"
-    return render_template(template, query=query, results=results, collections=collections(db.session()))
+    return render_template(template, query=query, results=results, collections=names)
 
 
 def home(query: Query) -> str:

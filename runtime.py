@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from sqlalchemy import Engine
@@ -23,7 +24,9 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.queue import EncoderAway, Turns
 from indexes.choice import VectorIndex
-from indexing.import_jobs import Running
+from jobs.embedding import EmbedJobs, MissingEmbeddings, queue_embedding
+from jobs.imports import ImportJobs
+from jobs.runner import TAKE_UP_S, Runner
 from matching.aliases import Aliases, aliases
 from matching.collection_state import FilledCollection
 from matching.idf import forget as forget_weights
@@ -33,13 +36,16 @@ from operations.figures import Watch
 from operations.guard import Guard
 from operations.memory import memory
 from operations.recycling import Recycling
-from screening.runner import Screener
+from screening.runner import ScreeningJobs
 from search.current_model import Prepared
+from search.documents import collections
 from search.semantic import Semantic, query_cache
-from search.shared_cache import SharedResults, SharedVectors
+from search.shared_cache import SharedEmbeddings, SharedResults
 from utils.memory import MB, process_memory
-from utils.shared import Shared
 from utils.terms import forget_words
+
+if TYPE_CHECKING:
+    from utils.redis_cache import RedisCache
 
 IMPORT_WAIT_S = 20  # for a model that is loading; a job that reports nothing for 30 s counts as dead
 log = logging.getLogger("matmon")
@@ -54,11 +60,13 @@ class Runtime:
     guard: Guard
     semantic: Semantic
     recycling: Recycling
-    screener: Screener
-    shared_cache: Shared | None
+    imports: Runner
+    screenings: Runner
+    shared_cache: RedisCache | None
     shared_results: SharedResults | None
-    jobs: FilledCollection
+    job_collection: FilledCollection
     watch: Watch
+    _collections: tuple[int, list[str]] = (-1, [])
 
     @classmethod
     def build(cls, settings: Settings, engine: Engine) -> Runtime:
@@ -67,25 +75,21 @@ class Runtime:
         semantic = Models(settings, guard).semantic()
         shared = shared_cache(settings)
         if shared is not None:
-            semantic.shared = SharedVectors(shared, settings.query_cache_s, settings.cache_skills_s)
+            semantic.shared = SharedEmbeddings(shared, settings.query_cache_s, settings.cache_skills_s)
         semantic.after_idle = partial(close_idle_connections, engine)
         recycling = worker_recycling(semantic, settings)
         guard.can_free(partial(drop_caches, semantic), semantic.unload, partial(tidy, recycling))
-        return cls(
+        runtime = cls(
             settings=settings,
             engine=engine,
             guard=guard,
             semantic=semantic,
             recycling=recycling,
-            screener=Screener(
-                partial(Session, engine),
-                semantic,
-                partial(aliases, aliases_file(settings)),
-                settings.background == "web",
-            ),
+            imports=Runner("imports"),
+            screenings=Runner("screenings"),
             shared_cache=shared,
             shared_results=SharedResults(shared, settings.cache_results_s) if shared else None,
-            jobs=FilledCollection(JOBS),
+            job_collection=FilledCollection(JOBS),
             watch=Watch(
                 semantic=semantic,
                 guard=guard,
@@ -97,6 +101,58 @@ class Runtime:
                 shared=shared,
             ),
         )
+        runtime.add_jobs()
+        return runtime
+
+    def add_jobs(self) -> None:
+        """Give the runners their work; with BACKGROUND=worker this process imports, and the worker does the rest."""
+        is_web = self.settings.background == "web"
+        imports = ImportJobs(self.sessions, self.upload_folder, self.encoder if is_web else no_encoder)
+        embedding = [EmbedJobs(self.sessions, self.encoder)] if is_web else []
+        self.imports = Runner("imports", imports, *embedding)
+        screenings = ScreeningJobs(self.sessions, self.semantic, self.skill_aliases)
+        self.screenings = Runner("screenings", *([screenings] if is_web else []))
+
+    def worker(self) -> Runner:
+        """Return the runner of `flask worker`."""
+        screenings = ScreeningJobs(self.sessions, self.semantic, self.skill_aliases)
+        return Runner("worker", screenings, MissingEmbeddings(self.sessions, self.semantic, self.encoder))
+
+    def sessions(self) -> Session:
+        """Return a new session for background work."""
+        return Session(self.engine)
+
+    @property
+    def upload_folder(self) -> Path:
+        return self.settings.instance_dir / "uploads"
+
+    def start(self) -> None:
+        """Start what runs beside the requests: after the fork, in the process that serves."""
+        self.watch.history.start()
+        self.guard.start()
+        for runner in (self.imports, self.screenings):
+            runner.wake(TAKE_UP_S)
+        if self.shared_cache:
+            self.shared_cache.connect()
+        if self.settings.model_loading == "warm":
+            self.semantic.ready(0)
+
+    def stop(self) -> None:
+        """End background work within STOP_S: the batch at work is finished, the rest goes back into the queue."""
+        self.imports.stop()
+        self.screenings.stop()
+
+    def embed_soon(self, session: Session) -> None:
+        """Queue the embedding of what was just written; a worker finds it by itself."""
+        if self.settings.background == "web" and self.semantic.model_key is not None:
+            queue_embedding(session)
+            self.imports.wake()
+
+    def collection_names(self, session: Session, version: int) -> list[str]:
+        """Return the names of the collections at a version of the state, read again when it changed."""
+        if self._collections[0] != version:
+            self._collections = version, collections(session)
+        return self._collections[1]
 
     def skill_aliases(self) -> Aliases:
         """Return the aliases of skills: those of the project, and those in the instance folder."""
@@ -112,11 +168,6 @@ class Runtime:
         if self.guard.text_only_left_s():
             raise EncoderAway(self.semantic.lazy.error or "memory is short")
         return None
-
-    def start_import(self, job: int, path: Path) -> None:
-        """Run an import in the background; with BACKGROUND=worker its documents are left for the worker to embed."""
-        encoder = self.encoder if self.settings.background == "web" else no_encoder
-        Running(partial(Session, self.engine), job, path, encoder).start()
 
 
 class MatmonApp(Flask):
@@ -273,13 +324,13 @@ def worker_recycling(semantic: Semantic, settings: Settings) -> Recycling:
     )
 
 
-def shared_cache(settings: Settings) -> Shared | None:
-    """Return the shared Redis cache, not connected yet; None without REDIS_URL, and then no client is imported."""
+def shared_cache(settings: Settings) -> RedisCache | None:
+    """Return the Redis cache, not connected yet; None without REDIS_URL, and then redis is not imported."""
     if not settings.redis_url:
         return None
-    from utils.redis_link import Link
+    from utils.redis_cache import RedisCache
 
-    return Shared(lambda: Link(settings.redis_url, settings.redis_tls_verify), f"matmon:{site_key(settings)}")
+    return RedisCache(settings.redis_url, f"matmon:{site_key(settings)}", settings.redis_tls_verify)
 
 
 def site_key(settings: Settings) -> str:

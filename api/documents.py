@@ -17,7 +17,7 @@ from search.documents import Page, document_page, similar
 from search.json import hit_json
 from search.query import clean
 from web.body_limits import DOCUMENT_BYTES, body_limit
-from web.current import semantic
+from web.current import runtime, semantic
 from web.errors import ApiError
 from web.rate_limits import rate_limit
 
@@ -50,6 +50,8 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
         document = as_document(fields, Options(name, drop=OURS))
         document = replace(document, extra=extra | document.extra)
         written = write_documents(db.session(), name, [document])
+        if written.new or written.changed:
+            runtime().embed_soon(db.session())
     except (RowRefused, FileUnusable) as error:
         raise ApiError(413 if "over 1 MB" in str(error) else 422, "bad_document", str(error)) from None
     except KeysMeet as error:

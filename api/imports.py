@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from api.requests import need_admin
-from indexing.import_jobs import accept, is_cut_off, upload_path
 from indexing.importing import Options, mapping_of
 from indexing.reading import FileUnusable
+from jobs.claims import is_cut_off
+from jobs.imports import accept, cancel_import, import_job, start_import
 from models import Job, db
 from search.query import clean
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
 from web.imports import upload_folder
+from web.screenings import NUMBER
 
 import_api = Blueprint("api_imports", __name__)
 
@@ -30,7 +34,8 @@ def api_import() -> tuple[Response, int]:
         job = accept(db.session(), upload_folder(), upload.filename, upload.save, form_options())
     except FileUnusable as error:
         raise ApiError(422, error.code, str(error)) from None
-    runtime().start_import(job.id, upload_path(upload_folder(), job))
+    start_import(db.session(), job)
+    runtime().imports.wake()
     address = url_for("api_imports.api_import_state", number=job.id)
     return jsonify({"id": job.id, "address": address}), 202
 
@@ -45,11 +50,29 @@ def form_options() -> Options:
     )
 
 
-@import_api.get("/api/import/<int(max=9007199254740991):number>")
-def api_import_state(number: int) -> Response:
-    need_admin()
-    job = db.session.get(Job, number)
+def known_import(number: int) -> Job:
+    job = import_job(db.session(), number)
     if job is None:
         raise ApiError(404, "not_found", "There is no such import.")
+    return job
+
+
+@import_api.get(f"/api/import/{NUMBER}")
+def api_import_state(number: int) -> Response:
+    need_admin()
+    return jsonify(import_json(known_import(number)))
+
+
+@import_api.post(f"/api/import/{NUMBER}/cancel")
+def api_import_cancel(number: int) -> Response:
+    """Cancel an import: what was stored stays."""
+    need_admin()
+    job = known_import(number)
+    if not cancel_import(db.session(), job):
+        raise ApiError(409, "ended", "The import does not run: there is nothing to cancel.")
+    return jsonify(import_json(job))
+
+
+def import_json(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in ("id", "name", "state", "done", "total", "report")}
-    return jsonify(values | {"cut_off": is_cut_off(job)})
+    return values | {"cut_off": is_cut_off(job)}

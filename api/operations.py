@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from api.requests import check_number
+from config import ROOT
 from models import db
 from operations.figures import Figures
 from operations.health import Stored, health, holdings, stats
@@ -22,7 +22,7 @@ from web.rate_limits import rate_limit
 
 operations_api = Blueprint("api_operations", __name__)
 
-OPENAPI = Path(__file__).parent / "static" / "openapi.json"
+OPENAPI = ROOT / "static" / "openapi.json"
 
 
 @operations_api.get("/health")

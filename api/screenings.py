@@ -8,13 +8,14 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from api.requests import body_fields, check_number, checked, need_admin, text_of, too_much
 from indexes.version import caught_up
+from jobs.claims import is_cut_off
 from matching.documents import NoSuchJob
 from matching.limits import TooMuch
 from models import Screening, db
 from screening.export import result_json, screening_json
 from screening.listing import LAST_PAGE, MOST_LIMIT, PAGE_LIMIT, Listing
 from screening.results import Found, status_counts, written_since
-from screening.store import STATUSES, NoteTooLong, begin, cancel, decide, forget, found, is_cut_off, listed, run_again
+from screening.store import STATUSES, NoteTooLong, begin, cancel, decide, forget, found, listed, run_again
 from screening.vocabulary import Unscreenable, wanted_of_job, wanted_of_text
 from search.query import LAST_VERSION, clean
 from web.access import is_bearer

@@ -69,9 +69,9 @@ def ranked() -> list[Figure]:
     from config import read_settings
     from matching.aliases import aliases
     from models import Document, Screening, db, number
-    from screening.runner import run_waiting
     from screening.store import begin
     from screening.vocabulary import wanted_of_job
+    from tests.screened import run_waiting
 
     app = create_app(read_settings({"INSTANCE_DIR": str(INSTANCE)}))
     with app.app_context():

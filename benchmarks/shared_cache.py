@@ -1,4 +1,4 @@
-"""What a Redis spares and what it costs: a search found there and one that is not, and one that stands still."""
+"""What Redis saves and costs: searches found in it and not, and a server that hangs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from contextlib import contextmanager
 
 from benchmarks.figures import WORK, Figure, tell
 from benchmarks.server import DOCUMENTS, MODES, Server, prepared, rows, served
-from utils.redis_link import Link
-from utils.shared import Shared
+from utils.redis_cache import RedisCache
 
 SEARCHES = 100
 LOADED_S = 60.0
@@ -49,25 +48,26 @@ def cpu_ms(server: Server, mode: str, texts: list[str]) -> float:
 
 
 def request_ms(url: str, redis: subprocess.Popen[bytes]) -> tuple[float, float]:
-    """Return the milliseconds of a question to the Redis, and of a request's questions while it stands still."""
-    shared = Shared(lambda: Link(url), "bench")
-    shared.connect()
-    while not shared.is_connected:
+    """Return the milliseconds of one operation, and of a request's operations while the server hangs."""
+    cache = RedisCache(url, "bench")
+    cache.connect()
+    while not cache.is_connected:
         time.sleep(0.01)
     began = time.monotonic()
     for _ in range(SEARCHES):
-        shared.recall("results", "none")
-    one = (time.monotonic() - began) * 1000 / SEARCHES
+        cache.start_request()
+        cache.get("results", "none")
+    operation_ms = (time.monotonic() - began) * 1000 / SEARCHES
     redis.send_signal(signal.SIGSTOP)
-    shared.begin()
+    cache.start_request()
     began = time.monotonic()
-    shared.count("client", 1, 60)
+    cache.increment("client", 1, 60)
     for _ in range(5):
-        shared.recall("results", "none")
-    stopped = (time.monotonic() - began) * 1000
+        cache.get("results", "none")
+    hung_ms = (time.monotonic() - began) * 1000
     redis.send_signal(signal.SIGCONT)
-    shared.close()
-    return one, stopped
+    cache.close()
+    return operation_ms, hung_ms
 
 
 def ready(server: Server) -> None:

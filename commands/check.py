@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -25,14 +25,13 @@ from operations.guard import MemoryShort
 from operations.memory import memory
 from search.semantic import Semantic
 from utils.memory import MB
-from utils.shared import OP_S, LinkFault, Refused
 
 if TYPE_CHECKING:
-    from utils.redis_link import Link
+    from redis import Redis
 
 NEARLY_FULL = 0.95
-PROBE = "matmon:check"
-TRY_S, MOST_ANSWER_BYTES = 2.0, 64 * 1024  # an operator waits longer than a reader
+PROBE_KEY = "matmon:check"
+TRY_S = 2.0  # an operator waits longer than a reader
 FAULTS = {
     "unreachable": "check the host and the port in REDIS_URL, and that this machine may reach them",
     "slow": "it takes connections and does not answer: is it overloaded, or is another kind of server at that port?",
@@ -146,61 +145,58 @@ def tables(connection: Connection) -> Iterator[Finding]:
 
 def redis_findings(settings: Settings) -> Iterator[Finding]:
     if not settings.redis_url:
-        yield remark("REDIS_URL is not set; each process keeps and counts for itself, and one alone needs no other")
+        yield remark("REDIS_URL is not set; each process caches and counts for itself, and a single one needs no Redis")
         return
-    from utils.redis_link import Link
+    from utils.redis_cache import REDIS_ERRORS, error_text, fault_of, redis_client
 
+    client = redis_client(settings.redis_url, settings.redis_tls_verify, TRY_S)
     try:
-        link = Link(settings.redis_url, settings.redis_tls_verify)
-    except LinkFault as error:
-        yield wrong(f"it cannot be used ({error})", FAULTS[error.fault])
-        return
-    try:
-        yield from reached(link, settings)
-        yield from room(link)
-    except (LinkFault, Refused) as error:
-        yield wrong(f"it refused, or broke off ({error})", FAULTS.get(error.fault, ""))
+        yield from reached(client, settings)
+        yield from room(client)
+    except REDIS_ERRORS as error:
+        yield wrong(f"it cannot be used ({error_text(error, client)})", FAULTS[fault_of(error)])
     finally:
-        link.close()
+        client.close()
 
 
-def reached(link: Link, settings: Settings) -> Iterator[Finding]:
-    """Yield what comes of writing, reading and counting as the site does."""
-    if link.ask([("PING",)], TRY_S, MOST_ANSWER_BYTES) != [b"PONG"]:
-        yield wrong("PING is not answered with PONG", FAULTS["garbage"])
-        return
+def reached(client: Redis, settings: Settings) -> Iterator[Finding]:
+    """Write, read and count as the site does."""
+    from utils.redis_cache import OPERATION_S
+
+    client.ping()
     if not settings.redis_url.startswith("rediss:"):
         yield ok("it is reached, without TLS")
     elif settings.redis_tls_verify:
         yield ok("it is reached with TLS, and its certificate is trusted")
     else:
-        yield remark("it is reached with TLS, and its certificate is not looked at (REDIS_TLS_VERIFY=0)")
+        yield remark("it is reached with TLS, and its certificate is not verified (REDIS_TLS_VERIFY=0)")
     began, value = time.monotonic(), b"x" * 1_000
-    commands = [("SET", PROBE, value, "EX", 60), ("GETRANGE", PROBE, 0, 2_000), ("DEL", PROBE), ("INCRBY", PROBE, 1),
-                ("EXPIRE", PROBE, 60), ("PTTL", PROBE), ("DEL", PROBE)]  # fmt: skip
-    answers = link.ask(commands, TRY_S, MOST_ANSWER_BYTES)
+    pipeline: Any = client.pipeline(transaction=False)
+    pipeline.set(PROBE_KEY, value, ex=60).getrange(PROBE_KEY, 0, 2_000).delete(PROBE_KEY)
+    pipeline.incrby(PROBE_KEY, 1).expire(PROBE_KEY, 60).pttl(PROBE_KEY).delete(PROBE_KEY)
+    answers = pipeline.execute()
     took_s = time.monotonic() - began
     if answers[1] != value:
-        yield wrong("what was written was not read again", "do its keys go to several servers? That is no use here")
-    elif took_s > OP_S:
-        told = f"it answers in {took_s * 1000:.0f} ms, and requests wait {OP_S * 1000:.0f}"
-        yield wrong(told, "let it run in the same region as the site")
+        yield wrong("it did not return what was written", "a cluster that spreads keys over servers cannot be used")
+    elif took_s > OPERATION_S:
+        slow = f"it answers in {took_s * 1000:.0f} ms, and requests wait {OPERATION_S * 1000:.0f}"
+        yield wrong(slow, "run it in the same region as the site")
     else:
         yield ok(f"it is written, read and counted with, in {took_s * 1000:.1f} ms")
 
 
-def room(link: Link) -> Iterator[Finding]:
-    """Yield its version, and what it does when it is full; some hosts do not let it be asked."""
+def room(client: Redis) -> Iterator[Finding]:
+    """Look at its version, and what it does when it is full; some hosts do not allow INFO."""
+    from redis.exceptions import ResponseError
+
     try:
-        answers = link.ask([("INFO", "server"), ("INFO", "memory")], TRY_S, MOST_ANSWER_BYTES)
-    except Refused as error:
-        yield remark(f"it does not tell of its memory ({error})")
+        info: dict[str, Any] = client.info("server") | client.info("memory")
+    except ResponseError as error:
+        yield remark(f"it does not report its memory ({error})")
         return
-    lines = b"\n".join(answers).decode(errors="replace").splitlines()
-    told = dict(line.split(":", 1) for line in lines if ":" in line)
-    used, most = int(told.get("used_memory", 0)), int(told.get("maxmemory", 0))
-    policy = told.get("maxmemory_policy", "noeviction")
-    yield ok(f"version {told.get('redis_version', 'unknown')}, {used / MB:.1f} MB used")
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    policy = info.get("maxmemory_policy", "noeviction")
+    yield ok(f"version {info.get('redis_version', 'unknown')}, {used / MB:.1f} MB used")
     if not most:
         yield remark("its memory has no bound; set its maxmemory, and maxmemory-policy allkeys-lru")
     elif policy != "noeviction":

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from encoders.breaker import Breaker
 from encoders.http_client import NOT_THERE, Asking, EndpointFailed, Patience, TextsRefused, parsed
 from encoders.queue import Turns
+from utils.circuit_breaker import CircuitBreaker
 
 # Someone waits for a query, in one of four threads; nobody waits for passages.
 QUICK = Patience(timeout_s=3.0, whole_s=3.0, retries=1, longest_pause_s=1.0)
@@ -36,11 +36,12 @@ class Endpoint:
         model: str = "",
         api_key: str = "",
         batch_size: int = 32,
-        breaker: Breaker | None = None,
+        breaker: CircuitBreaker | None = None,
         asking: Asking | None = None,
     ) -> None:
         self.url, self.model, self.checksum = embeddings_url(url), model, ""
-        self._batch_size, self._breaker, self._asking = batch_size, breaker or Breaker(), asking or Asking(api_key)
+        self._batch_size, self._breaker = batch_size, breaker or CircuitBreaker()
+        self._asking = asking or Asking(api_key)
         self._turns = Turns(deadline_s=PLACE_S, places=MOST_ASKING)
         self._failed = ""
 
@@ -71,11 +72,11 @@ class Endpoint:
 
     def _embedded(self, texts: list[str], dim: int | None, patience: Patience) -> np.ndarray:
         with self._turns.turn() if patience is QUICK else nullcontext():
-            if not self._breaker.lets_through():
+            if not self._breaker.allows():
                 rest = f"it is left alone for {self._breaker.rest_s:.0f} s"
                 raise EndpointFailed(f"{self._failed or f'{self.url} failed several times'}; {rest}")
             try:
-                with self._breaker.watched(harmless=TextsRefused):
+                with self._breaker.watch(harmless=TextsRefused):
                     return self._checked(self._rows(texts, patience), len(texts), dim)
             except EndpointFailed as failed:
                 self._failed = str(failed)

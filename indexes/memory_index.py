@@ -84,6 +84,7 @@ class LiveIndex:
     def nearest(
         self,
         session: Session,
+        version: int,
         asked: Callable[[float], tuple[Floats, Floats]],
         first: int,
         then: int,
@@ -91,25 +92,27 @@ class LiveIndex:
     ) -> list[tuple[int, int]]:
         """Return at most `then` (key, part), best first by estimate; `among` gives the keys it is narrowed to.
 
-        `asked` is told the rows' mean length, and gives the query's vector and an offset for each group.
+        The index follows the state's `version`. `asked` takes the rows' mean length, and gives the query's vector and
+        an offset for each group.
         """
         keys = among()
         with self._lock:
-            index = self._current(session)
+            index = self._current(session, version)
             places = None if keys is None else index.places(np.asarray(keys, np.int64))
             vector, offsets = asked(index.mean_norm)
             found = index.nearest(vector, first, then, places, offsets)
             return list(zip(index.keys[found].tolist(), index.parts[found].tolist(), strict=True))
 
-    def near_each(self, session: Session, vectors: Sequence[Floats], first: int, then: int) -> list[list[int]]:
+    def near_each(
+        self, session: Session, version: int, vectors: Sequence[Floats], first: int, then: int
+    ) -> list[list[int]]:
         """Return, for each vector, the keys nearest to it, at most `then`; as many statements as for one vector."""
         with self._lock:
-            index = self._current(session)
+            index = self._current(session, version)
             offsets = np.zeros(1, np.float32)
             return [index.keys[index.nearest(vector, first, then, None, offsets)].tolist() for vector in vectors]
 
-    def _current(self, session: Session) -> BitIndex:
-        version = int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
+    def _current(self, session: Session, version: int) -> BitIndex:
         if self._index is None:
             self._load(session, version)
         elif version != self._version:

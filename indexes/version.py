@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, select, text, update
 from sqlalchemy.orm import Session
 
 from models import Change, Document, State
 
 CLOCKS_S = 300  # that the clocks of two hosts may be apart
+SNAPSHOT = """
+SELECT state.version, state.analysis, state.documents, state.stems, state.grams, state.titles,
+  state.model_id AS chosen_key, model.name AS chosen_name,
+  (SELECT count(*) FROM model mine WHERE mine.id = :key) AS has_key,
+  (SELECT count(*) FROM model other WHERE other.name = :name) AS has_name
+FROM state LEFT JOIN model ON model.id = state.model_id WHERE state.id = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the database as one search sees it: version, totals, and the model that it was switched to.
+
+    `has_key` and `has_name` tell whether embeddings are stored under the key and the name that were asked for.
+    """
+
+    version: int
+    analysis: int
+    documents: int
+    stems: int
+    grams: int
+    titles: int
+    chosen_key: int | None = None
+    chosen_name: str | None = None
+    has_key: int = 0
+    has_name: int = 0
+
+
+def read_snapshot(session: Session, name: str = "", key: int | None = None) -> Snapshot:
+    """Return the state now, in one statement; `name` and `key` are those of the model in use."""
+    return Snapshot(*session.execute(text(SNAPSHOT), {"name": name, "key": key or 0}).one())
 
 
 def bump(session: Session) -> int:

@@ -57,7 +57,7 @@ def waiting_tags(session: Session, model: int) -> int:
     return session.execute(select(func.count()).select_from(Tag).where(*_wanting_tags(model))).scalar_one()
 
 
-def is_owed(session: Session, model: int, since: int) -> bool:
+def needs_embedding(session: Session, model: int, since: int) -> bool:
     """Tell whether any document written after a version, or a tag of one, has no embedding under the model.
 
     Where nothing was owed at that version this is all there can be, and a look at a whole collection is saved.
@@ -227,12 +227,16 @@ def _store(
         for (row, place, start, end, _), vector in zip(parts, vectors, strict=True)
     ]  # fmt: skip
     version = bump(session)
-    # A document that was deleted meanwhile has nothing to hang an embedding on.
+    # Writers take turns from `bump` on: a document that was rewritten or deleted since it was read keeps no embedding
+    # of its former text.
     numbers = [row.id for row in found]
-    left = set(session.execute(select(Document.id).where(among(Document.id, numbers))).scalars())
+    now = session.execute(select(Document.id, Document.content_hash).where(among(Document.id, numbers)))
+    hashes = {row.id: row.content_hash for row in now}
+    left = {row.id for row in found if hashes.get(row.id) == row.content_hash}
     session.execute(delete(Embedding).where(among(Embedding.document_id, numbers), Embedding.model_id == model))
     rows = [row for row in rows if row["document_id"] in left]
-    session.execute(Embedding.__table__.insert(), rows)  # type: ignore[attr-defined]
+    if rows:
+        session.execute(Embedding.__table__.insert(), rows)  # type: ignore[attr-defined]
     if halves.are_there(session):
         columns = ("document_id", "window", "content_hash", "vector")
         halves.replace(session, numbers, [tuple(row[name] for name in columns) for row in rows])

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 
 from sqlalchemy.orm import Session
@@ -36,7 +36,7 @@ def write_documents_ahead(
     with (
         analyst(own_process) as analysis,
         ThreadPoolExecutor(1, "reading") as reader,
-        quick_turns(),
+        quick_turns() if own_process else nullcontext(),
         many_writes(session),
     ):
         widen_index(session)

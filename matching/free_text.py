@@ -81,6 +81,5 @@ def _meanings(
         return None
     if meaning is None:
         return None
-    near = semantic.nearest(session, meaning, restriction)
-    near = near | semantic.nearness(session, meaning, [job for job in jobs if job not in near])
+    near = semantic.nearest(session, meaning, restriction, also=list(jobs))
     return {job: meaning.score(one) for job, one in near.items() if meaning.is_relevant(one)}

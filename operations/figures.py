@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import Pool, QueuePool
@@ -19,7 +19,9 @@ from operations.memory import Memory, advice, memory
 from operations.processes import ProcessFigures, own_family
 from search.semantic import Semantic
 from utils.memory import MB
-from utils.shared import Shared, SharedFigures
+
+if TYPE_CHECKING:
+    from utils.redis_cache import RedisCache, RedisFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Figures:
     searches: dict[str, int]
     search_seconds: dict[str, float]
     slowest: tuple[Search, ...]
-    shared: SharedFigures | None = None  # the Redis; None where none is set
+    shared: RedisFigures | None = None  # the Redis; None where none is set
 
     @property
     def workers(self) -> int:
@@ -95,7 +97,7 @@ class Watch:
     idle_s: float = 0.0
     with_text: bool = False
     own_caches: Callable[[], Mapping[str, Any]] = dict
-    shared: Shared | None = None
+    shared: RedisCache | None = None
     searches: Searches = field(init=False)
     history: History = field(init=False)
     since: float = field(default_factory=time.time)

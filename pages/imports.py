@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from indexing.embedding import waiting_documents
-from indexing.import_jobs import accept, is_cut_off, options_of, upload_path
 from indexing.importing import Options, preview
 from indexing.reading import FileUnusable
+from jobs.claims import is_cut_off
+from jobs.imports import accept, cancel_import, import_job, options_of, start_import, upload_path
 from models import Job, db
 from search.query import Query, clean
 from web.access import is_admin, sign_in
@@ -19,6 +18,7 @@ from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
 from web.imports import upload_folder
 from web.rate_limits import rate_limit
+from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
 
@@ -45,7 +45,7 @@ def import_upload() -> AnyResponse | tuple[str, int]:
         job = accept(db.session(), upload_folder(), upload.filename, upload.save, options)
     except FileUnusable as error:
         return refused(unusable(error), options, 422)
-    return redirect(url_for("imports.import_job", number=job.id))
+    return redirect(url_for("imports.import_page", number=job.id))
 
 
 def asked_options() -> Options:
@@ -71,6 +71,7 @@ def unusable(error: FileUnusable) -> str:
     said = {
         "empty": gettext("The file is empty."),
         "kind": gettext("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
+        "disk_full": gettext("The disk is full: free some space, or send a smaller file."),
         "nothing": gettext("No row of the file can be read."),
         "header": gettext("No column is called title or body: name the columns below."),
         "twice": gettext("Two columns have the same name: %(names)s. Rename one of them.", names=names),
@@ -79,11 +80,9 @@ def unusable(error: FileUnusable) -> str:
     return said.get(error.code, str(error))
 
 
-@import_pages.get("/import/<int(max=9007199254740991):number>")
-def import_job(number: int) -> str:
-    job = db.session.get(Job, number)
-    if job is None or not is_admin():
-        abort(404)
+@import_pages.get(f"/import/{NUMBER}")
+def import_page(number: int) -> str:
+    job = known_import(number)
     path = upload_path(upload_folder(), job)
     shown = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
     return render_template(
@@ -100,15 +99,24 @@ def waiting_for_meaning(job: Job) -> int:
     return waiting_documents(db.session(), model, options_of(job).collection)
 
 
-@import_pages.post("/import/<int(max=9007199254740991):number>")
-def import_start(number: int) -> AnyResponse:
-    """Start a job that waits, or one that was cut off."""
-    job = db.session.get(Job, number)
+def known_import(number: int) -> Job:
+    job = import_job(db.session(), number)
     if job is None or not is_admin():
         abort(404)
-    path = upload_path(upload_folder(), job)
-    if path.exists() and (job.state in ("waiting", "failed") or is_cut_off(job)):
-        job.state, job.updated_at = "running", int(time.time())
-        db.session.commit()
-        runtime().start_import(job.id, path)
-    return redirect(url_for("imports.import_job", number=number))
+    return job
+
+
+@import_pages.post(f"/import/{NUMBER}")
+def import_start(number: int) -> AnyResponse:
+    """Start an import that waits, or one that failed, was cancelled or cut off."""
+    job = known_import(number)
+    if upload_path(upload_folder(), job).exists() and start_import(db.session(), job):
+        runtime().imports.wake()
+    return redirect(url_for("imports.import_page", number=number))
+
+
+@import_pages.post(f"/import/{NUMBER}/cancel")
+def import_cancel(number: int) -> AnyResponse:
+    """Cancel an import: what was stored stays."""
+    cancel_import(db.session(), known_import(number))
+    return redirect(url_for("imports.import_page", number=number), 303)

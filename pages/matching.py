@@ -114,7 +114,7 @@ def match_link() -> dict[str, Any]:
 
 def has_jobs() -> bool:
     """Tell whether there is a collection to match skills with, for the link on every page."""
-    return runtime().jobs.is_filled(db.session())
+    return runtime().job_collection.is_filled(db.session())
 
 
 @matching_pages.get("/match/compare")

@@ -9,6 +9,7 @@ from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from indexes.version import caught_up
+from jobs.claims import is_cut_off
 from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title
 from matching.limits import JOBS, MOST_TEXT, TooMuch
 from models import Screening, db
@@ -29,7 +30,6 @@ from screening.store import (
     decide,
     forget,
     found,
-    is_cut_off,
     listed,
     run_again,
 )

@@ -20,7 +20,6 @@ MOST_RESULTS = 1_000_000  # of all screenings together: some 100 MB
 STATUSES = ("new", "shortlisted", "rejected")
 LONGEST_NOTE = 2_000
 OPEN = ("waiting", "running")
-SILENT_S = 15  # a run that said nothing for so long was cut off
 SEEN_EVERY_S = 3_600
 
 
@@ -98,11 +97,6 @@ def listed(session: Session, browser: int | None) -> list[Screening]:
 
 def asked_of(screening: Screening) -> tuple[Asked, ...]:
     return tuple(Asked(name, weight, optional) for name, weight, optional in screening.asked)
-
-
-def is_cut_off(screening: Screening) -> bool:
-    """True where the process that ran it is gone; what it said in the future, it said before the clock was set back."""
-    return screening.state == "running" and abs(time.time() - screening.updated_at) > SILENT_S
 
 
 def run_again(session: Session, screening: int) -> bool:

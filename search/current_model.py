@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
-
 from encoders.base import Encoder
 from encoders.manifest import Manifest
+from indexes.version import Snapshot
 from models import model_number
 
 
@@ -37,24 +35,15 @@ FOREIGN = (
 class Chosen:
     """The model that the database was switched to, if it was.
 
-    `is_mine` tells of a name and a key whether embeddings under the key may be searched where none was chosen: unless
-    there are some of that name and none under the key.
+    `is_mine`: where none was chosen, embeddings under the key in use may be searched, unless there are some of its name
+    and none under the key.
     """
 
     key: int | None
     name: str | None
     is_mine: bool
 
-
-CHOSEN = """
-SELECT state.model_id AS chosen, model.name AS name,
-  (SELECT count(*) FROM model mine WHERE mine.id = :key) AS mine,
-  (SELECT count(*) FROM model other WHERE other.name = :name) AS same_name
-FROM state LEFT JOIN model ON model.id = state.model_id WHERE state.id = 1
-"""
-
-
-def chosen_model(session: Session, name: str, key: int | None) -> Chosen:
-    """Return what the database names, in one statement."""
-    row = session.execute(text(CHOSEN), {"name": name, "key": key or 0}).one()
-    return Chosen(row.chosen if row.name else None, row.name, bool(row.mine) or not row.same_name)
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Chosen:
+        key = snapshot.chosen_key if snapshot.chosen_name else None
+        return cls(key, snapshot.chosen_name, bool(snapshot.has_key) or not snapshot.has_name)

@@ -50,6 +50,7 @@ WINDOWS_POSTGRESQL = (
     " ON e.document_id = CAST(given.value ->> 0 AS bigint) AND e.model_id = :model"
     ' AND e."window" = CAST(given.value ->> 1 AS smallint)'
 )
+ALSO = ' UNION ALL SELECT e.document_id, e."start", e."end", e.vector FROM embedding e WHERE e.model_id = :model AND '
 
 
 class Stored:
@@ -74,18 +75,32 @@ class Stored:
     def held_rows(self) -> dict[str, int]:
         return {"documents": self.documents.size, "tags": self.tags.size}
 
-    def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
-        """Return the documents nearest in meaning that pass the filter, best first."""
-        found = self._by_pgvector(session, meaning, restriction)
-        if found is None:
-            found = self._in_memory(session, meaning, restriction)
-        near = self._rescored(session, meaning, found)
-        best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
-        return dict(best[:MOST_NEAREST])
+    def nearest(
+        self,
+        session: Session,
+        meaning: Meaning,
+        restriction: Filter,
+        version: int | None = None,
+        also: Sequence[int] = (),
+    ) -> dict[int, Near]:
+        """Return the documents nearest in meaning that pass the filter, best first, and the documents `also`.
 
-    def _by_pgvector(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]] | None:
+        `version` is that of the state, read here if it is not given. Documents without an embedding are left out.
+        """
+        version = version_of(session) if version is None else version
+        windows = self._by_pgvector(session, meaning, restriction, version)
+        if windows is None:
+            windows = self._in_memory(session, meaning, restriction, version)
+        near = self._rescored(session, meaning, windows, also)
+        indexed = {document for document, _ in windows}
+        best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
+        nearest = [pair for pair in best if pair[0] in indexed][:MOST_NEAREST]
+        return dict(nearest) | {document: near[document] for document in also if document in near}
+
+    def _by_pgvector(
+        self, session: Session, meaning: Meaning, restriction: Filter, version: int
+    ) -> list[tuple[int, int]] | None:
         """Return windows in the order of pgvector's estimate; None where it does not serve."""
-        version = version_of(session)
         if not self.choice.is_pgvector(session, version):
             return None
         self.documents.release()
@@ -96,43 +111,45 @@ class Stored:
             self.choice.lost()
             return None
 
-    def _in_memory(self, session: Session, meaning: Meaning, restriction: Filter) -> list[tuple[int, int]]:
+    def _in_memory(
+        self, session: Session, meaning: Meaning, restriction: Filter, version: int
+    ) -> list[tuple[int, int]]:
         if not restriction:
-            return self.documents.nearest(session, meaning.asked, FIRST, THEN)
-        keys = self._keys(session, restriction)
+            return self.documents.nearest(session, version, meaning.asked, FIRST, THEN)
+        keys = self._keys(session, restriction, version)
         if len(keys) < NARROW:
-            return self.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: keys)
-        rough = self.documents.nearest(session, meaning.asked, 2 * FIRST, FIRST)
+            return self.documents.nearest(session, version, meaning.asked, FIRST, THEN, lambda: keys)
+        rough = self.documents.nearest(session, version, meaning.asked, 2 * FIRST, FIRST)
         passing = passing_keys(session, [key for key, _ in rough], restriction)
         kept = [pair for pair in rough if pair[0] in passing]
         if len(kept) >= THEN // 2:
             return kept[:THEN]
         # Wide, and yet not where the query looks: every key is worth fetching.
         every = np.array(restriction.documents(session, 2**31), np.int64)
-        return self.documents.nearest(session, meaning.asked, FIRST, THEN, lambda: every)
+        return self.documents.nearest(session, version, meaning.asked, FIRST, THEN, lambda: every)
 
-    def _keys(self, session: Session, restriction: Filter) -> NDArray[np.int64]:
+    def _keys(self, session: Session, restriction: Filter, version: int) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
-        name = (version_of(session), restriction.key())
+        name = (version, restriction.key())
         keys = self.filters.recall(name)
         if keys is None:
             keys = self.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
         return keys
 
-    def _rescored(self, session: Session, meaning: Meaning, found: Sequence[tuple[int, int]]) -> dict[int, Near]:
-        """Return the exact cosines of windows, the best one of each document."""
-        if not found:
+    def _rescored(
+        self, session: Session, meaning: Meaning, windows: Sequence[tuple[int, int]], also: Sequence[int]
+    ) -> dict[int, Near]:
+        """Return the exact similarity of the best of these windows, or of all windows of `also`, by document."""
+        if not windows and not also:
             return {}
-        statement = text(by_dialect(session, sqlite=WINDOWS_SQLITE, postgresql=WINDOWS_POSTGRESQL))
-        values = {"model": self.model, "pairs": json.dumps(found)}
-        return best_windows([tuple(row) for row in session.execute(statement, values)], meaning)
-
-    def nearness(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
-        """Return the best window of each given document that has embeddings; one statement."""
-        rows = select(Embedding.document_id, Embedding.start, Embedding.end, Embedding.vector).where(
-            Embedding.model_id == self.model, among(Embedding.document_id, documents)
+        statement = by_dialect(session, sqlite=WINDOWS_SQLITE, postgresql=WINDOWS_POSTGRESQL)
+        values = {"model": self.model, "pairs": json.dumps(windows)}
+        if not also:
+            return best_windows([tuple(row) for row in session.execute(text(statement), values)], meaning)
+        whole = text(statement + ALSO + among_sql(session, "e.document_id", "also")).bindparams(
+            number_list("also", also)
         )
-        return best_windows([(r[0], r[1], r[2], r[3]) for r in session.execute(rows)], meaning)
+        return best_windows([tuple(row) for row in session.execute(whole, values)], meaning)
 
     def meaning_of(self, session: Session, document: int) -> Meaning | None:
         """Return what a stored document means, the mean of its windows; None where it has no embedding."""
@@ -188,7 +205,7 @@ class Stored:
             return self._compared(session, vectors, among_tags)
         version = version_of(session)
         asked = self.closeness.asked(np.stack(list(vectors.values())))
-        near = self.tags.near_each(session, list(asked), TAGS_FIRST, TAGS_OF_EACH)
+        near = self.tags.near_each(session, version, list(asked), TAGS_FIRST, TAGS_OF_EACH)
         found = self._compared(session, vectors, sorted({key for keys in near for key in keys}))
         for key, tags in found.items():
             self.close.keep((version, key), tags)
@@ -218,7 +235,9 @@ class Stored:
 
     def _tag_cosines(self, session: Session, vector: Floats, most: int) -> dict[int, float]:
         offset = float(vector @ self.questions.centre)
-        found = self.tags.nearest(session, lambda _: (vector, np.zeros(1, np.float32)), TAGS_FIRST, 4 * most)
+        found = self.tags.nearest(
+            session, version_of(session), lambda _: (vector, np.zeros(1, np.float32)), TAGS_FIRST, 4 * most
+        )
         stored = self._stored_tags(session, [key for key, _ in found])
         if not stored:
             return {}

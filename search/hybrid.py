@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from indexes.filters import Filter
 from indexes.similarity import Meaning, Near
+from indexes.version import Snapshot
 from search.query import Query
 from search.results import Ranked, Ranking
 from search.semantic import Semantic
@@ -17,27 +17,27 @@ TEXT_SHARE = 0.65  # measured flat from .6 to .7 on questions over Hebrew passag
 COMPARED = 100  # documents found by words whose meaning is compared too
 
 
-def text_ranking(session: Session, query: Query, restriction: Filter) -> Ranking:
+def text_ranking(session: Session, query: Query, _semantic: Semantic, snapshot: Snapshot) -> Ranking:
     """Return the documents that have the query's words, best first."""
-    asked = TextQuery(session, query.parts())
+    asked = TextQuery(session, query.parts(), snapshot)
     if asked.is_empty:
-        return _without_excluded(session, query, restriction)
-    found = asked.matches(restriction)
+        return _without_excluded(session, query, snapshot)
+    found = asked.matches(query.filter())
     pairs = zip(found.documents.tolist(), found.scores.tolist(), strict=True)
     return Ranking([Ranked(document, score, text=score) for document, score in pairs], found.complete)
 
 
-def semantic_ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
+def semantic_ranking(session: Session, query: Query, semantic: Semantic, snapshot: Snapshot) -> Ranking:
     """Return the documents nearest in meaning, none under the model's floor."""
     parts = query.parts()
     if not parts.wanted():
-        return _without_excluded(session, query, restriction)
-    asked = TextQuery(session, parts)
+        return _without_excluded(session, query, snapshot)
+    asked = TextQuery(session, parts, snapshot)
     meaning = semantic.meaning(parts.wanted(), asked.knows_a_word)
     if meaning is None:
         return Ranking([])
-    near = semantic.nearest(session, meaning, restriction)
-    allowed = _allowed(session, query, list(near), asked)
+    near = semantic.nearest(session, meaning, query.filter(), snapshot.version)
+    allowed = _allowed(list(near), asked)
     ranked = [
         Ranked(document, score := meaning.score(found), semantic=score, start=found.start, end=found.end)
         for document, found in near.items()
@@ -46,25 +46,22 @@ def semantic_ranking(session: Session, query: Query, restriction: Filter, semant
     return Ranking(ranked, len(ranked) < len(near))
 
 
-def hybrid_ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
+def hybrid_ranking(session: Session, query: Query, semantic: Semantic, snapshot: Snapshot) -> Ranking:
     """Return what words, meaning and tags find together; without the meaning while no model is ready."""
     parts = query.parts()
-    asked = TextQuery(session, parts)
+    asked = TextQuery(session, parts, snapshot)
     if asked.is_empty:
-        return _without_excluded(session, query, restriction)
+        return _without_excluded(session, query, snapshot)
     meaning = semantic.meaning(parts.wanted(), asked.knows_a_word) if semantic.ready(0) else None
+    restriction = query.filter()
     found = asked.matches(restriction)
     by_text = dict(zip(found.documents.tolist(), found.scores.tolist(), strict=True))
-    near = semantic.nearest(session, meaning, restriction) if meaning else {}
     named = named_in(session, parts)
-    tagged = set(named_documents(session, named, restriction))
-    allowed = _allowed(session, query, [one for one in {**near, **dict.fromkeys(tagged)} if one not in by_text], asked)
+    tagged = dict.fromkeys(named_documents(session, named, restriction))
+    compared = list({**dict.fromkeys(list(by_text)[:COMPARED]), **dict.fromkeys(list(tagged)[:COMPARED])})
+    near = semantic.nearest(session, meaning, restriction, snapshot.version, compared) if meaning else {}
+    allowed = _allowed([one for one in {**near, **tagged} if one not in by_text], asked)
     text_scores = by_text | allowed
-    near = {document: one for document, one in near.items() if document in text_scores}
-    if meaning:
-        first = {*list(by_text)[:COMPARED], *list(tagged)[:COMPARED]}
-        compared = [one for one in text_scores if one in first and one not in near]
-        near |= semantic.nearness(session, meaning, compared)
     tags = having(session, named, list(text_scores))
     ranked = [
         _joined(document, text, near.get(document), meaning, named, tags.get(document, []))
@@ -85,16 +82,15 @@ def _joined(
     return Ranked(document, score, text or None, close, *window, tags=tag_scores(named, tags))
 
 
-def _allowed(session: Session, query: Query, documents: list[int], asked: TextQuery | None = None) -> dict[int, float]:
+def _allowed(documents: list[int], asked: TextQuery) -> dict[int, float]:
     """Return those of the documents that phrases and excluded words let through, with their text score."""
-    asked = asked or TextQuery(session, query.parts())
     scores = asked.scores(documents)
     holding = asked.holding_phrases(list(scores))
     return {document: score for document, score in scores.items() if document in holding}
 
 
-def _without_excluded(session: Session, query: Query, restriction: Filter) -> Ranking:
+def _without_excluded(session: Session, query: Query, snapshot: Snapshot) -> Ranking:
     """Return the newest documents that pass the filter and have no excluded word: nothing was looked for."""
-    plain = listing(session, restriction)
-    allowed = _allowed(session, query, [one.document for one in plain.documents])
+    plain = listing(session, query.filter())
+    allowed = _allowed([one.document for one in plain.documents], TextQuery(session, query.parts(), snapshot))
     return Ranking([one for one in plain.documents if one.document in allowed], plain.complete)

@@ -14,8 +14,9 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
 from encoders.queue import EncoderBusy
 from indexes.choice import Serving, VectorIndex
+from indexes.version import Snapshot, read_snapshot
 from models import model_number
-from search.current_model import FOREIGN, Chosen, Prepared, chosen_model
+from search.current_model import FOREIGN, Chosen, Prepared
 from search.embeddings import Stored
 
 MOST_BETWEEN_LOOKS_S = 30.0
@@ -94,27 +95,29 @@ class ModelLife:
                 self._stored = None  # the index: 120 bytes a window, read again in a third of a second for 64,000
                 self.after_idle()
 
-    def follow(self, session: Session) -> None:
-        """Take up what the database says of the model, in one statement: the one it was switched to, if it was.
+    def follow(self, session: Session) -> Snapshot:
+        """Use the model that the database was switched to, if it was, and return the state it was read with.
 
         A folder whose files are not those that made the stored embeddings is not searched with: its vectors mean
         something else. The reason, and what mends it, is then the error that pages and the status show.
         """
+        snapshot = read_snapshot(session, self._stored_name, self.model_key)
         if self.is_off or self.find is None:
-            return
-        chosen = chosen_model(session, self._stored_name, self.model_key)
+            return snapshot
+        chosen = Chosen.of(snapshot)
         suits = self._suits(chosen)
         if suits and not self._refused:
-            return
+            return snapshot
         with self._lock:
             looked = (chosen.key, self.lazy.model)
             just = looked == self._looked_at and time.monotonic() - self._looked_s < BETWEEN_LOOKS_AT_FOLDER_S
             if just and not suits:
-                return
+                return snapshot
             self._take_up(session, self.find(chosen.name or self.default_model))
             self._looked_at, self._looked_s = (chosen.key, self.lazy.model), time.monotonic()
         if self._refused:
             self.lazy.give_back(self._refused, float("inf"))
+        return snapshot
 
     def note(self, away: Exception) -> None:
         """Keep why the model could not be asked, for the status, and say it in the log, once."""
@@ -135,7 +138,7 @@ class ModelLife:
     def _take_up(self, session: Session, found: Prepared) -> None:
         self.lazy.switch(found.load, found.name)
         self.model_key, self._manifest, self._stored = found.key, found.manifest, None
-        chosen = chosen_model(session, self._stored_name, found.key)
+        chosen = Chosen.of(read_snapshot(session, self._stored_name, found.key))
         self._refused = None if found.key is None or self._suits(chosen) else FOREIGN.format(name=found.name)
 
     def unload(self, reason: str, for_s: float) -> None:

@@ -114,6 +114,7 @@ class Results:
     semantic_state: str = "off"
     semantic_model: str = ""
     took_ms: float = 0.0
+    version: int = 0  # of the state that was searched
 
     @property
     def pages(self) -> int:

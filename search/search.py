@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Row, case, func, select, text
+from sqlalchemy import Row, case, func, literal_column, select, text
 from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
 from encoders.queue import EncoderAway, EncoderBusy
-from indexes.filters import Filter
+from indexes.version import Snapshot, read_snapshot
 from models import Collection, Document, tag_key
-from search.facets import MOST_COUNTED, facets, tags_of
+from search.facets import MOST_COUNTED, facets
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
 from search.results import Found, Hit, Ranked, Ranking, Results, TagScore, Why
@@ -22,13 +24,21 @@ from search.shared_cache import SharedResults
 from search.snippets import Wanted, found_words, marked, snippet
 from search.tags import listing, near_tags, tag_ranking
 from utils.hebrew import is_hebrew
-from utils.sql import among, among_sql, number_list
+from utils.sql import among, among_sql, by_dialect, number_list
 
 EXCERPT = 4_000  # characters of a body that a page reads: a book does not come into memory for its snippet
 MOST_SHOWN = 1_000
+TAG_NAMES_SQLITE = """(SELECT json_group_array(name) FROM (
+  SELECT tag.name FROM document_tag JOIN tag ON tag.id = document_tag.tag_id
+  WHERE document_tag.document_id = document.id ORDER BY document_tag.place))"""
+TAG_NAMES_POSTGRESQL = """(SELECT json_agg(tag.name ORDER BY document_tag.place) FROM document_tag
+  JOIN tag ON tag.id = document_tag.tag_id WHERE document_tag.document_id = document.id)"""
 WITHOUT_MEANING = Semantic(LazyEncoder(None, "none"))
 # How long a search by meaning alone waits for the model; one by everything shows its words at once.
 SEMANTIC_WAIT_S = 1.5
+
+
+RANKINGS = {"text": text_ranking, "tags": tag_ranking, "semantic": semantic_ranking, "hybrid": hybrid_ranking}
 
 
 def search(
@@ -38,19 +48,36 @@ def search(
     wait_s: float | None = None,
     shared: SharedResults | None = None,
 ) -> Results:
-    """Return a page of results; any query is answered. `wait_s` overrides how long to wait for the model.
+    """Return a page of results; any query is valid. `wait_s` overrides how long to wait for the model.
 
-    What another process found under the same model and data is taken from `shared`; the model is not needed for it.
+    What another process found with the same model and data is taken from `shared`, without the model.
     """
     began = time.perf_counter()
-    if query.mode != "text":
-        semantic.follow(session)
-    key = shared.key(session, query, semantic) if shared else None
-    found = shared.recall(key, query, semantic) if shared and key else None
+    snapshot = read_snapshot(session) if query.mode == "text" else semantic.follow(session)
+    key = shared.key(snapshot, query, semantic) if shared else None
+    found = shared.get(key, query, semantic) if shared and key else None
     if found is None:
-        found = _page(session, query, semantic, wait_s)
+        if query.mode in ("semantic", "hybrid") and query.parts().wanted():
+            semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
+        state = semantic.state  # before the search: a model that is ready a moment later joins in the next answer
+        near: tuple[TagScore, ...] = ()
+        try:
+            if query.mode == "semantic" and state in ("loading", "unavailable"):
+                ranking = text_only(session, query, snapshot)
+            elif query.text.strip() or query.mode == "tags":
+                ranking = RANKINGS[query.mode](session, query, semantic, snapshot)
+            else:
+                ranking = listing(session, query.filter())
+            if query.mode == "tags":
+                near, is_whole = near_tags(session, query, semantic)
+                state = "ready" if is_whole and state == "loading" else state  # stored tags need no model
+        except EncoderAway as away:
+            state = "busy" if isinstance(away, EncoderBusy) else "unavailable"
+            semantic.note(away)
+            ranking = text_only(session, query, snapshot)
+        found = page_of(session, query, ranking, near, state)
         if shared and key:
-            shared.keep(key, found, query, semantic)
+            shared.set(key, found, query, semantic)
     return Results(
         query=query,
         hits=hits(session, query, found.page),
@@ -61,13 +88,19 @@ def search(
         semantic_state=found.semantic_state,
         semantic_model=semantic.lazy.model,
         took_ms=(time.perf_counter() - began) * 1000,
+        version=snapshot.version,
     )
 
 
-def _page(session: Session, query: Query, semantic: Semantic, wait_s: float | None) -> Found:
-    if query.mode in ("semantic", "hybrid") and query.parts().wanted():
-        semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
-    state, ranking, near = _found(session, query, semantic)
+def text_only(session: Session, query: Query, snapshot: Snapshot) -> Ranking:
+    """Return what is found without the model."""
+    mode = "hybrid" if query.mode == "semantic" else query.mode
+    if not query.text.strip() and mode != "tags":
+        return listing(session, query.filter())
+    return RANKINGS[mode](session, query, WITHOUT_MEANING, snapshot)
+
+
+def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagScore, ...], state: str) -> Found:
     ranking = _ordered(session, ranking, query)
     shown = ranking.documents[:MOST_SHOWN]
     return Found(
@@ -78,43 +111,6 @@ def _page(session: Session, query: Query, semantic: Semantic, wait_s: float | No
         near_tags=near,
         semantic_state=state,
     )
-
-
-def _found(session: Session, query: Query, semantic: Semantic) -> tuple[str, Ranking, tuple[TagScore, ...]]:
-    """Return the state of the model, all that matches, and close tags; words alone where the model has no turn free."""
-    state = semantic.state  # before the search: a model that is ready a moment later joins in the next answer
-    restriction = query.filter()
-    if query.mode == "semantic" and state in ("loading", "unavailable"):
-        return state, _ranking(session, replace(query, mode="hybrid"), restriction, WITHOUT_MEANING), ()
-    try:
-        return _with_meaning(session, query, restriction, semantic, state)
-    except EncoderAway as away:
-        state = "busy" if isinstance(away, EncoderBusy) else "unavailable"
-        semantic.note(away)
-        mode = "hybrid" if query.mode == "semantic" else query.mode
-        return state, _ranking(session, replace(query, mode=mode), restriction, WITHOUT_MEANING), ()
-
-
-def _with_meaning(
-    session: Session, query: Query, restriction: Filter, semantic: Semantic, state: str
-) -> tuple[str, Ranking, tuple[TagScore, ...]]:
-    ranking = _ranking(session, query, restriction, semantic)
-    if query.mode != "tags":
-        return state, ranking, ()
-    near, whole = near_tags(session, query, semantic)
-    return "ready" if whole and state == "loading" else state, ranking, near  # stored tags need no model
-
-
-def _ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
-    if query.mode == "tags":
-        return tag_ranking(session, query, restriction, semantic)
-    if not query.text.strip():
-        return listing(session, restriction)
-    if query.mode == "text":
-        return text_ranking(session, query, restriction)
-    if query.mode == "semantic":
-        return semantic_ranking(session, query, restriction, semantic)
-    return hybrid_ranking(session, query, restriction, semantic)
 
 
 def _ordered(session: Session, ranking: Ranking, query: Query) -> Ranking:
@@ -129,27 +125,27 @@ def _ordered(session: Session, ranking: Ranking, query: Query) -> Ranking:
 
 
 def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, ...]:
-    """Return the page's documents with tags and snippets, in two statements."""
+    """Return the page's documents with tags and snippets, in one statement."""
     numbers = [one.document for one in page]
     starts = {one.document: max(one.start - 200, 0) if one.end > EXCERPT else 0 for one in page}
     begin = case(starts, value=Document.id, else_=0) if starts else 0
-    columns = (
+    tag_names = by_dialect(session, sqlite=TAG_NAMES_SQLITE, postgresql=TAG_NAMES_POSTGRESQL)
+    columns: tuple[Any, ...] = (
         Document.id, Document.own_id, Document.title, Document.language, Document.url, Document.source,
         func.substr(Document.body, begin + 1, EXCERPT).label("excerpt"), Collection.name.label("collection"),
+        literal_column(tag_names).label("tag_names"),
     )  # fmt: skip
     rows = select(*columns).join(Collection, Collection.id == Document.collection_id).where(among(Document.id, numbers))
     found = {row.id: row for row in session.execute(rows)}
-    tags = tags_of(session, numbers)
     wanted = Wanted.of(query.parts())
     return tuple(
-        _hit(found[one.document], one, tags[one.document], wanted, query, starts[one.document])
-        for one in page
-        if one.document in found
+        _hit(found[one.document], one, wanted, query, starts[one.document]) for one in page if one.document in found
     )
 
 
-def _hit(row: Row, one: Ranked, tags: tuple[str, ...], wanted: Wanted, query: Query, offset: int) -> Hit:
+def _hit(row: Row, one: Ranked, wanted: Wanted, query: Query, offset: int) -> Hit:
     title, excerpt = row.title, row.excerpt
+    tags = tuple(json.loads(row.tag_names) if isinstance(row.tag_names, str) else row.tag_names or ())
     in_title, in_body = found_words(title, wanted), found_words(excerpt, wanted)
     words = [*(title[w.start : w.end] for w in in_title), *(excerpt[w.start : w.end] for w in in_body)]
     window = (one.start - offset, one.end - offset) if one.end else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -23,12 +23,8 @@ from utils.hebrew import stripped
 from utils.int8 import Floats
 from utils.lru import Kept
 
-
-class SharedVectors(Protocol):
-    """Embeddings of queries that processes share, as search.shared_cache keeps them."""
-
-    def recall(self, model: int, kind: str, words: str, dim: int) -> Floats | None: ...
-    def keep(self, model: int, kind: str, words: str, vector: Floats) -> None: ...
+if TYPE_CHECKING:
+    from search.shared_cache import SharedEmbeddings
 
 
 log = logging.getLogger("matmon.search")
@@ -57,7 +53,7 @@ class Semantic(ModelLife):
     ) -> None:
         super().__init__(encoder, model_key, idle_s, find, manifest, vector_index)
         self._queries = query_cache() if queries is None else queries
-        self.shared: SharedVectors | None = None  # what other processes know too
+        self.shared: SharedEmbeddings | None = None
 
     def cache_figures(self) -> dict[str, dict[str, int]]:
         """Return what the caches hold and how often they helped."""
@@ -101,14 +97,14 @@ class Semantic(ModelLife):
                 # A copy: a row would keep the whole batch.
                 found[text] = self._queries.keep((model, kind, text), vector.copy())
                 if self.shared and model is not None and model == self.model_key:  # it was not switched meanwhile
-                    self.shared.keep(model, kind, text, vector)
+                    self.shared.set(model, kind, text, vector)
         return [vector for text in texts if (vector := found[text]) is not None]
 
     def _shared(self, model: int | None, kind: str, text: str) -> Floats | None:
-        """Return what another process kept."""
+        """Return the embedding that another process stored."""
         if self.shared is None or model is None or self._manifest is None:
             return None
-        return self.shared.recall(model, kind, text, self._manifest.dim)
+        return self.shared.get(model, kind, text, self._manifest.dim)
 
     def meaning(self, words: str, known: bool = True) -> Meaning | None:
         """Return what the words mean; None where there are none, or no model is ready.
@@ -124,15 +120,17 @@ class Semantic(ModelLife):
         floor = manifest.strict_floor if strict else manifest.centred_floor
         return Meaning(vector, loaded.passages, loaded.questions.direction(vector), manifest, floor)
 
-    def nearest(self, session: Session, meaning: Meaning, restriction: Filter) -> dict[int, Near]:
-        """Return the documents nearest in meaning that pass the filter, best first."""
+    def nearest(
+        self,
+        session: Session,
+        meaning: Meaning,
+        restriction: Filter,
+        version: int | None = None,
+        also: Sequence[int] = (),
+    ) -> dict[int, Near]:
+        """Return the documents nearest in meaning that pass the filter, best first, and the documents `also`."""
         stored = self._known()
-        return stored.nearest(session, meaning, restriction) if stored else {}
-
-    def nearness(self, session: Session, meaning: Meaning, documents: Sequence[int]) -> dict[int, Near]:
-        """Return the best window of each given document that has embeddings; one statement."""
-        stored = self._known()
-        return stored.nearness(session, meaning, documents) if stored and documents else {}
+        return stored.nearest(session, meaning, restriction, version, also) if stored else {}
 
     def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
         """Return the documents nearest to a stored one, itself left out; None where it has no embedding.

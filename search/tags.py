@@ -6,6 +6,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from indexes.filters import Filter
+from indexes.version import Snapshot
 from models import Tag, TagCount, tag_key, tag_number
 from search.facets import tag_names
 from search.query import Query
@@ -27,9 +28,9 @@ def listing(session: Session, restriction: Filter) -> Ranking:
     return Ranking([Ranked(one, 1.0) for one in found[:MOST_DOCUMENTS]], len(found) <= MOST_DOCUMENTS)
 
 
-def tag_ranking(session: Session, query: Query, restriction: Filter, semantic: Semantic) -> Ranking:
+def tag_ranking(session: Session, query: Query, semantic: Semantic, _snapshot: Snapshot) -> Ranking:
     """Return the documents whose tags answer the words typed; with no words, those that pass the filter."""
-    wanted = query.parts().wanted()
+    wanted, restriction = query.parts().wanted(), query.filter()
     if not wanted:
         asked = tuple(TagScore(name, 1.0) for name in query.all_tags())
         plain = listing(session, restriction)

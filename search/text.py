@@ -23,7 +23,8 @@ from indexes.full_text import (
     fts5_match,
     tsquery_match,
 )
-from models import Document, State, Term, Words
+from indexes.version import Snapshot, read_snapshot
+from models import Document, Term, Words
 from search.query import Parts
 from utils.bm25 import BM25, Field, QueryTerm
 from utils.hebrew import forms
@@ -68,9 +69,9 @@ _Row = Row[int, int, int, int, bytes]
 class TextQuery:
     """A query's words against one state of the collection: candidates, and the score of any document."""
 
-    def __init__(self, session: Session, parts: Parts) -> None:
+    def __init__(self, session: Session, parts: Parts, snapshot: Snapshot | None = None) -> None:
         self._session, self._parts = session, parts
-        self._state = session.execute(select(State)).scalar_one()
+        self._state = snapshot or read_snapshot(session)
         self._holding: dict[int, int] = {}
         self._terms = self._known_terms()
         fields = [
@@ -165,13 +166,28 @@ class TextQuery:
         return [chosen] if chosen else [], len(chosen) == len(known)
 
     def _find(self, groups: list[list[_Term]], restriction: Filter, found: dict[int, float]) -> int:
-        """Score the documents that match a term of every group into `found`, and return how many they are."""
+        """Score the documents that match a term of every group into `found`, and return how many they are.
+
+        Rows are read in parts: PostgreSQL's driver would hold the terms of 2,000 documents as 10 MB, in each thread.
+        """
         if not groups:
             return 0
+        statement = by_dialect(self._session, sqlite=CANDIDATES_SQLITE, postgresql=CANDIDATES_POSTGRESQL)
+        match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
+        values: dict[str, object] = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
         floor = 0 if restriction else self._floor(groups)
-        count = self._find_from(floor, groups, restriction, found)
-        if floor and count < MOST_CANDIDATES:  # the words stand together less often than reckoned
-            count = self._find_from(0, groups, restriction, found)
+        count = 0
+        for lowest in dict.fromkeys((floor, 0)):  # from 0 again where the words stand together less often than expected
+            above = " AND w.document_id >= :floor" if lowest else ""
+            bound = values | ({"floor": lowest} if lowest else {})
+            sql = text(statement.format(restriction=restriction.sql("w.document_id") + above))
+            count = 0
+            with _turns:
+                for part in self._session.execute(sql, bound, execution_options=IN_PARTS).partitions(PART):
+                    count += len(part)
+                    found.update(self._scored([row for row in part if row[0] not in found]))
+            if count >= MOST_CANDIDATES:
+                break
         return count
 
     def _floor(self, groups: list[list[_Term]]) -> int:
@@ -184,26 +200,6 @@ class TextQuery:
         expected = documents * prod(max(self._holding.get(t.id, 0) for t in group) / documents for group in groups)
         part = AMPLE * MOST_CANDIDATES / max(expected, 1)
         return int(KEYS * (1 - part)) if part < 1 / 2 else 0
-
-    def _find_from(self, floor: int, groups: list[list[_Term]], restriction: Filter, found: dict[int, float]) -> int:
-        """Do as _find, among the keys from `floor` on.
-
-        The documents' terms come and go in parts: PostgreSQL's driver would hold 2,000 documents' as 10 MB, in each
-        thread.
-        """
-        statement = by_dialect(self._session, sqlite=CANDIDATES_SQLITE, postgresql=CANDIDATES_POSTGRESQL)
-        match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
-        values = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
-        above = ""
-        if floor:
-            above, values["floor"] = " AND w.document_id >= :floor", floor
-        asked = text(statement.format(restriction=restriction.sql("w.document_id") + above))
-        count = 0
-        with _turns:
-            for part in self._session.execute(asked, values, execution_options=IN_PARTS).partitions(PART):
-                count += len(part)
-                found.update(self._scored([row for row in part if row[0] not in found]))
-        return count
 
     def _with_phrases(self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool) -> TextMatches:
         wanted, unwanted = self._parts.exact(), self._parts.not_exact()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from urllib.parse import parse_qsl
 
@@ -10,12 +12,13 @@ from werkzeug.datastructures import MultiDict
 
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
+from jobs.claims import Sessions
 from matching.aliases import Aliases
 from models import Screening
 from screening.columns import Column
 from screening.listing import Listing
 from screening.results import Found, Result
-from screening.runner import run_waiting
+from screening.runner import ScreeningJobs
 from screening.store import begin
 from screening.vocabulary import wanted_of_job
 from search.semantic import Semantic
@@ -33,6 +36,14 @@ PEOPLE = (
     NewDocument("avi", "אבי", "", ("בישול",), "he", extra={"city": "חיפה", "years": "unknown years"}),
     NewDocument("nobody", "Nobody", "Without a skill.", ()),
 )
+
+
+def run_waiting(sessions: Sessions, side: Semantic, skill_aliases: Callable[[], Aliases]) -> int:
+    """Run every screening that waits or was cut off, in this thread, and return how many."""
+    work, stop, count = ScreeningJobs(sessions, side, skill_aliases), threading.Event(), 0
+    while work.run_next(stop):
+        count += 1
+    return count
 
 
 def filled(session: Session) -> Semantic:

@@ -11,12 +11,12 @@ from werkzeug.test import TestResponse
 
 from matching.aliases import Aliases
 from models import Screening, ScreeningResult, db
-from screening.runner import run_waiting
 from screening.store import KEPT_SCREENINGS, begin
 from screening.vocabulary import wanted_of_job
 from search.saved_searches import MOST_OF_BROWSER
 from search.semantic import Semantic
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
+from tests.screened import run_waiting
 
 DONE, RUNS, NONE = "/api/screenings/7", "/api/screenings/8", "/api/screenings/9"
 JOB = {"job_id": "rent", "jobs": "house", "profiles": "house"}

@@ -15,5 +15,6 @@ Side = TypeVar("Side", bound=Semantic)
 def use_semantic(app: Flask, side: Side) -> Side:
     """Let every part of the application search with this side from now on, and return it."""
     runtime = runtime_of(app)
-    runtime.semantic = runtime.watch.semantic = runtime.screener.semantic = side
+    runtime.semantic = runtime.watch.semantic = side
+    runtime.add_jobs()
     return side

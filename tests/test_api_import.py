@@ -14,8 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from indexing.import_jobs import SILENT_S, new_job
 from indexing.importing import Options
+from jobs.claims import SILENT_S
+from jobs.imports import ImportJobs, new_import, start_import, upload_path
 from models import Job, db
 from runtime import runtime_of
 from tests.described import check
@@ -110,14 +111,18 @@ def test_two_imports_at_once_both_come_to_their_end(client: FlaskClient) -> None
 
 def test_an_import_that_fails_says_so_and_keeps_the_site_up(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
     with app.app_context():
-        number = new_job(db.session(), "emptied.csv", Options()).id
-    (tmp_path / "emptied.csv").touch()
-    runtime_of(app).start_import(number, tmp_path / "emptied.csv")
+        job = new_import(db.session(), "emptied.csv", Options())
+        path = upload_path(runtime_of(app).upload_folder, job)
+        path.parent.mkdir()
+        path.touch()
+        number = job.id
+        assert start_import(db.session(), job)
+    runtime_of(app).imports.wake()
     imports_ended()
     said = state(client, f"/api/import/{number}")
     assert (said["state"], said["report"]) == (
         "failed",
-        {"message": "emptied.csv: the file is empty", "code": "empty"},
+        {"message": f"{path.name}: the file is empty", "code": "empty"},
     )
     assert client.get("/health").status_code == 200
 
@@ -125,7 +130,7 @@ def test_an_import_that_fails_says_so_and_keeps_the_site_up(app: Flask, client: 
 def test_an_import_that_fell_silent_was_cut_off(app: Flask, client: FlaskClient) -> None:
     for silent_s, cut_off in ((0, False), (SILENT_S + 5, True), (-3_600, True)):  # the last: its clock was set back
         with app.app_context():
-            job = new_job(db.session(), "a.csv", Options())
+            job = new_import(db.session(), "a.csv", Options())
             job.state, job.updated_at, number = "running", job.updated_at - silent_s, job.id
             db.session.commit()
         assert state(client, f"/api/import/{number}")["cut_off"] == cut_off
@@ -138,13 +143,13 @@ def test_an_upload_leaves_no_file_behind(client: FlaskClient, tmp_path: Path) ->
 
 
 def test_the_answer_comes_before_the_work(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    let_go, begin = threading.Event(), runtime_of(app).start_import
+    let_go, usual = threading.Event(), ImportJobs.run_next
 
-    def late(job: int, path: Path) -> None:
-        threading.Thread(target=lambda: let_go.wait(30) and begin(job, path), name="import-late").start()
+    def late(self: ImportJobs, stop: threading.Event) -> bool:
+        return let_go.wait(30) and usual(self, stop)
 
-    monkeypatch.setattr(runtime_of(app), "start_import", late)
+    monkeypatch.setattr(ImportJobs, "run_next", late)
     address = check(send(client, "title\nא\n"), "importFile", 202)["address"]
-    assert state(client, address)["state"] == "waiting"
+    assert state(client, address)["state"] == "queued"
     let_go.set()
     assert until(lambda: state(client, address)["state"] == "done", "the import's end")

@@ -18,8 +18,7 @@ from models import db
 from runtime import runtime_of
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.redis_server import answering, serving_redis
-from tests.test_redis_link import with_tls
-from tests.test_shared import another_answer, http
+from tests.test_redis_cache import another_answer, http, with_tls
 
 Checked = Callable[..., Result]
 

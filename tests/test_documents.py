@@ -9,12 +9,11 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from indexes import filters
 from indexing import documents as writing
 from indexing.documents import KeysMeet
 from indexing.embedding import embed
 from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, Words, db, tag_key, tag_number
-from search import facets
+from search import facets, query
 from tests.documents import document, found, in_full_text, remove, stands_right, write
 from tests.fakes import HashedWords
 from utils.sql import dialect
@@ -114,7 +113,7 @@ def test_tags_meet_in_every_spelling_and_keep_their_order(session: Session) -> N
 @pytest.mark.parametrize("name", [*TAGS, "  רווחה  ", "C++", "", "a  b", "\ufb2aלום", "1,000"])
 def test_reading_and_writing_know_a_tag_by_the_same_key(name: str) -> None:
     assert facets.tag_key(name) == tag_key(name)
-    assert filters.tag_number(name) == tag_number(name)
+    assert query.tag_number(name) == tag_number(name)
 
 
 def test_collections_have_documents_of_the_same_id(session: Session) -> None:

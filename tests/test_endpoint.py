@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from encoders.breaker import Breaker
 from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url, models_url
 from encoders.http_client import Asking, EndpointFailed, Patience
 from encoders.queue import EncoderBusy
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
 from tests.waiting import until
+from utils.circuit_breaker import CircuitBreaker
 
 SHORT = Patience(timeout_s=0.3, whole_s=0.5, retries=1, longest_pause_s=1.0)
 ROW = [3.0, 4.0]
@@ -186,7 +186,7 @@ def test_nobody_there_is_told_at_once() -> None:
 def test_a_server_that_keeps_failing_is_left_alone_and_asked_again_after_a_rest() -> None:
     now = [0.0]
     with endpoint(lambda _: as_json({}, 500)) as served:
-        found = asked(served, [], breaker=Breaker(clock=lambda: now[0]))
+        found = asked(served, [], breaker=CircuitBreaker(clock=lambda: now[0]))
         for _ in range(3):
             with pytest.raises(EndpointFailed, match="answers 500"):
                 found.embed(["a"], 64, SHORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
 from encoders.queue import EncoderBusy
 from indexing.embedding import BATCH, waiting_documents
-from indexing.import_jobs import PAUSES_S, SILENT_S, Running, new_job
 from indexing.importing import Options
+from jobs.claims import SILENT_S
+from jobs.embedding import EMBED_JOB
+from jobs.imports import PAUSES_S, ImportJobs, new_import, set_state, upload_path
 from models import Embedding, Job, db, model_number
 from search.semantic import Semantic
 from tests.conftest import sqlite_alone
@@ -48,19 +51,21 @@ database = sqlite_alone  # what a job does about the model does not depend on th
 
 @pytest.fixture
 def job(session: Session) -> int:
-    return int(new_job(session, "rain.jsonl", Options("rain")).id)
+    return int(new_import(session, "rain.jsonl", Options("rain")).id)
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "rain.jsonl"
+def file(session: Session, job: int, tmp_path: Path) -> Path:
+    path = upload_path(tmp_path, session.get_one(Job, job))
     path.write_text("".join(json.dumps({"title": f"Rain {n}"}) + "\n" for n in range(DOCUMENTS)), encoding="utf-8")
     return path
 
 
 def run(app: Flask, job: int, file: Path, encoder: Callable[[], Encoder | None], tries: int = 5) -> Job:
     engine = db.engine
-    Running(lambda: Session(engine), job, file, encoder, [0.0] * (tries - 1)).run()
+    set_state(db.session(), job, "queued")
+    work = ImportJobs(lambda: Session(engine), file.parent, encoder, [0.0] * (tries - 1))
+    assert work.run_next(threading.Event())
     db.session.expire_all()
     return db.session.get_one(Job, job)
 
@@ -90,7 +95,10 @@ def test_a_model_that_stays_away_leaves_the_rest_to_the_command(
     assert 0 < embedded(session) <= BATCH
     assert waiting_documents(session, MODEL, "rain") == DOCUMENTS - embedded(session)
     assert not file.exists()
-    assert "go on with: flask --app app embed" in caplog.text
+    assert "the embed job goes on with them" in caplog.text
+    assert ended.report["unembedded"] == DOCUMENTS - embedded(session)
+    queued = session.get_one(Job, EMBED_JOB, populate_existing=True)
+    assert (queued.kind, queued.state) == ("embed", "queued")
 
 
 def test_a_model_that_rests_is_waited_for(app: Flask, session: Session, job: int, file: Path) -> None:
@@ -120,13 +128,14 @@ def test_the_page_of_a_job_says_how_many_wait_and_for_what(app: Flask, job: int,
     assert "Done." in found.text
     assert f"{DOCUMENTS - embedded(db.session())} documents have no embedding yet." in found.text
     assert "flask --app app embed" in found.text
-    run(app, job_anew(file), file, HashedWords)
+    run(app, job_anew(file.parent), file, HashedWords)
     assert "no embedding" not in Page(client.get(f"/import/{job}?lang=en").get_data(as_text=True)).text
 
 
-def job_anew(file: Path) -> int:
-    file.write_text('{"title": "Rain 0"}\n', encoding="utf-8")
-    return int(new_job(db.session(), file.name, Options("rain")).id)
+def job_anew(folder: Path) -> int:
+    job = new_import(db.session(), "rain.jsonl", Options("rain"))
+    upload_path(folder, job).write_text('{"title": "Rain 0"}\n', encoding="utf-8")
+    return job.id
 
 
 def test_a_job_that_pauses_is_not_taken_for_dead() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 
 import pytest
 from flask import Flask
@@ -13,6 +12,7 @@ from werkzeug.test import TestResponse
 from models import Job, db
 from tests.conftest import sqlite_alone
 from tests.markup import Page
+from tests.waiting import imports_ended
 
 TOKEN = "a token of the tests"
 ROWS = "title,body,labels\nארנק,נמצא ברחוב,אבדות;רחוב\n,,אבדות\nמפתח,<b>מתחת</b> לשטיח,אבדות\n"
@@ -34,9 +34,7 @@ def read(answer: TestResponse) -> Page:
 
 
 def joined() -> None:
-    for thread in threading.enumerate():
-        if thread.name.startswith("import-"):
-            thread.join(30)
+    imports_ended()
 
 
 def test_a_wrong_token_is_refused_and_what_was_filled_in_is_kept(client: FlaskClient) -> None:

@@ -17,6 +17,7 @@ from tests.conftest import settings_for, sqlite_alone
 VISIT = """
 import json, sys
 from app import app
+from runtime import runtime_of
 client = app.test_client()
 paths = ["/", "/text?q=bread", "/tags", "/status", "/health", "/api/search?mode=text&q=bread", "/api/tags", "/import"]
 answers = [client.get(path).status_code for path in paths]
@@ -24,7 +25,7 @@ print(json.dumps({"answers": answers, "state": runtime_of(app).semantic.lazy.sta
                   "modules": sorted(sys.modules)}))
 """
 MODEL = ("onnxruntime", "encoders.onnx_encoder", "encoders.unigram", "onnx", "tokenizers", "torch", "transformers")
-REDIS = ("redis", "utils.redis_link")
+REDIS = ("redis", "utils.redis_cache")
 COMMANDS = ("alembic", "flask_migrate", "tqdm", "commands")
 
 

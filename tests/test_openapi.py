@@ -18,8 +18,8 @@ from werkzeug.test import TestResponse
 from app import create_app
 from config import ROOT
 from indexing.documents import NewDocument, write_documents
-from indexing.import_jobs import new_job
 from indexing.importing import Options
+from jobs.imports import new_import
 from models import Base, Document, db, document_number
 from runtime import runtime_of
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
@@ -46,12 +46,14 @@ def api(database: str, tmp_path: Path) -> Iterator[Flask]:
         use_semantic(app, fill(db.session()))
         twins = [NewDocument(name, "Twins", "") for name in ("one", "two")]
         write_documents(db.session(), "twins", twins)
-        new_job(db.session(), "waits.csv", Options()).id = 7
+        new_import(db.session(), "waits.csv", Options()).id = 7
+        queued = new_import(db.session(), "queued.csv", Options())
+        queued.id, queued.state = 9, "queued"
         db.session.commit()
         kept_screenings(db.session(), runtime_of(app).semantic)
     yield app
     imports_ended()
-    runtime_of(app).screener.wake().join()
+    runtime_of(app).screenings.wake().join()
     closed(app)
 
 
@@ -187,6 +189,10 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("importFile", 413): [too_large("/api/import")],
     ("importFile", 422): [upload("", **TOKEN), post("/api/import", headers=TOKEN), upload("x", "a.pdf", **TOKEN)],
     ("importState", 200): [get("/api/import/7", headers=TOKEN)],
+    ("cancelImport", 200): [post("/api/import/9/cancel", headers=TOKEN)],
+    ("cancelImport", 401): [post("/api/import/9/cancel")],
+    ("cancelImport", 404): [post("/api/import/8/cancel", headers=TOKEN)],
+    ("cancelImport", 409): [post("/api/import/7/cancel", headers=TOKEN)],
     ("importState", 401): [get("/api/import/7")],
     ("importState", 404): [get("/api/import/8", headers=TOKEN), get(f"/api/import/{2**70}", headers=TOKEN)],
     ("stats", 200): [get("/api/stats")],
@@ -213,6 +219,7 @@ WITHOUT_TABLES: dict[str, Call] = {
     "similarDocuments": get("/api/documents/rent/similar"),
     "importFile": upload(**TOKEN),
     "importState": get("/api/import/7", headers=TOKEN),
+    "cancelImport": post("/api/import/9/cancel", headers=TOKEN),
     **WITHOUT_SCREENINGS,
     "stats": get("/api/stats"),
     "health": get("/health"),

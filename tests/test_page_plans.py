@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from indexes.version import caught_up
 from indexing.documents import NewDocument, write_documents
-from indexing.embedding import is_owed
+from indexing.embedding import needs_embedding
 from models import db
 from runtime import runtime_of
 from tests.conftest import Started, closed, settings_for
@@ -84,7 +84,7 @@ def test_a_workers_look_reads_what_was_written_since(client: FlaskClient) -> Non
     seen = caught_up(session)
     assert side.model_key
     with executed() as said:
-        assert not is_owed(session, side.model_key, seen)
+        assert not needs_embedding(session, side.model_key, seen)
         write_documents(session, "jobs", [NewDocument("owed", "not embedded", "", ("a new tag",))])
-        assert is_owed(session, side.model_key, seen)
+        assert needs_embedding(session, side.model_key, seen)
     assert not [one for one in said if not is_known(one[0]) and whole_reads(session, *one)]

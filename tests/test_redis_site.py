@@ -19,7 +19,7 @@ from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import check
 from tests.redis_server import RedisServer, answering, redis_server
 from tests.semantic_side import use_semantic
-from tests.test_shared import another_answer, flood, http
+from tests.test_redis_cache import another_answer, flood, http
 from tests.waiting import until
 
 PATHS = (
@@ -51,7 +51,7 @@ def site(database: str, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
             runtime_of(app).semantic.shared = own.shared
         shared = runtime_of(app).shared_cache
         assert shared
-        shared._retry_s = 0.05
+        shared.breaker.rest_s = 0.05
         shared.connect()
         return app
 

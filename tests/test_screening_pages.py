@@ -40,7 +40,7 @@ def site(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             write_documents(db.session(), "gone", [NewDocument("a", "A", "")])
             delete_documents(db.session(), [document_number("gone", "a")])
         yield app
-        runtime_of(app).screener.wake().join()
+        runtime_of(app).screenings.wake().join()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def reader(site: Flask) -> FlaskClient:
 
 def begin(client: FlaskClient, **form: str) -> TestResponse:
     answer = client.post("/screenings?lang=en", data={"job": "dev", "profiles": "people"} | form)
-    runtime_of(client.application).screener.wake().join()
+    runtime_of(client.application).screenings.wake().join()
     return answer
 
 
@@ -175,7 +175,7 @@ def test_a_profile_changed_since_is_told_and_ranked_again_by_a_button(reader: Fl
     assert "1 profile was added or changed since." in text
     assert "changed since it was ranked" in text
     reader.post(f"{address}/run")
-    runtime_of(site).screener.wake().join()
+    runtime_of(site).screenings.wake().join()
     assert "added or changed since" not in page(reader, address).text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from array import array
 from collections.abc import Callable, Sequence
@@ -15,15 +16,18 @@ from sqlalchemy.orm import Session
 from encoders.lazy import LazyEncoder
 from encoders.manifest import ModelUnusable
 from indexing.documents import NewDocument, delete_documents, write_documents
+from jobs import runner as job_runner
+from jobs.claims import SILENT_S, Claim, claim_next, is_cut_off
+from jobs.runner import Runner
 from matching.aliases import Aliases
 from models import Screening, ScreeningResult, document_number
-from screening import runner as screening_runs
-from screening.runner import MOST_PASSES, Run, Screener, run_waiting
-from screening.store import SILENT_S, cancel, forget, is_cut_off, run_again
+from screening import runner as screening_runner
+from screening.runner import MOST_PASSES, Run, ScreeningJobs
+from screening.store import cancel, forget, run_again
 from search.semantic import Semantic
 from tests.documents import document
 from tests.fakes import HashedWords
-from tests.screened import begun, filled, found, fresh, ids, opened, run
+from tests.screened import begun, filled, found, fresh, ids, opened, run, run_waiting
 
 
 class Killed(BaseException):
@@ -32,8 +36,8 @@ class Killed(BaseException):
 
 @pytest.fixture
 def side(session: Session, monkeypatch: pytest.MonkeyPatch) -> Semantic:
-    monkeypatch.setattr(screening_runs, "BATCH", 2)
-    monkeypatch.setattr(screening_runs, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(screening_runner, "BATCH", 2)
+    monkeypatch.setattr(screening_runner, "PAUSES_S", (0.0, 0.0))
     return filled(session)
 
 
@@ -55,6 +59,10 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], Any]
         return batches
 
     return arranged
+
+
+def claimed(session: Session) -> Claim | None:
+    return claim_next(lambda: opened(session), Screening, threading.Event(), "waiting")
 
 
 Between = Callable[[int, Callable[[], Any]], list[list[int]]]
@@ -96,10 +104,10 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(session: Session, side: Sem
 
 def test_of_two_processes_one_runs_a_screening(session: Session, side: Semantic) -> None:
     number = begun(session)
-    first = screening_runs._claimed(lambda: opened(session))
+    first = claimed(session)
     assert first is not None
-    assert first[0] == number
-    assert screening_runs._claimed(lambda: opened(session)) is None
+    assert first.id == number
+    assert claimed(session) is None
 
 
 def test_a_run_whose_claim_was_taken_writes_nothing_more(session: Session, side: Semantic, between: Between) -> None:
@@ -107,7 +115,7 @@ def test_a_run_whose_claim_was_taken_writes_nothing_more(session: Session, side:
 
     def taken_over() -> None:
         silence(session, number)
-        assert screening_runs._claimed(lambda: opened(session)) is not None
+        assert claimed(session) is not None
 
     between(2, taken_over)
     run(session, side)
@@ -174,7 +182,7 @@ def test_an_import_without_end_does_not_keep_a_run_from_ending(
 def test_a_profile_deleted_between_reading_and_writing_is_left_out(
     session: Session, side: Semantic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number, usual, done = begun(session), screening_runs.tags_by_profile, list[int]()
+    number, usual, done = begun(session), screening_runner.tags_by_profile, list[int]()
 
     def tags(own: Session, documents: Any) -> Any:
         if not done:
@@ -183,8 +191,8 @@ def test_a_profile_deleted_between_reading_and_writing_is_left_out(
 
     order = sorted(document_number("people", name) for name in ("noa", "dan", "lia", "avi", "nobody"))
     place = order.index(document_number("people", "dan"))
-    monkeypatch.setattr(screening_runs, "BATCH", place + 1)
-    monkeypatch.setattr(screening_runs, "tags_by_profile", tags)
+    monkeypatch.setattr(screening_runner, "BATCH", place + 1)
+    monkeypatch.setattr(screening_runner, "tags_by_profile", tags)
     run(session, side)
     one = fresh(session, number)
     assert one.state == "done"
@@ -231,7 +239,7 @@ def test_skills_that_nobody_embedded_wait_for_the_model_and_are_told_where_it_st
     def broken() -> HashedWords:
         raise ModelUnusable("a damaged folder")
 
-    monkeypatch.setattr(screening_runs, "WAIT_STEP_S", 0.01)
+    monkeypatch.setattr(screening_runner, "WAIT_STEP_S", 0.01)
     run(session, Semantic(LazyEncoder(broken, HashedWords.name), side.model_key, manifest=HashedWords.manifest))
     one = fresh(session, number)
     assert (one.state, one.message, found(session, one)[0].score) == ("done", "model", 0.0)
@@ -252,9 +260,9 @@ def test_a_started_worker_takes_up_what_its_predecessor_left(
     values = {"state": "running", "claim": 1, "updated_at": int(time.time()) + said_s}
     session.execute(update(Screening).where(Screening.id == number).values(**values))
     session.commit()
-    monkeypatch.setattr(screening_runs, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(job_runner, "LOOK_EVERY_S", 0.01)
     engine = session.get_bind()
-    screener = Screener(lambda: Session(engine), side, Aliases)
+    screener = Runner("screenings", ScreeningJobs(lambda: Session(engine), side, Aliases))
     screener.wake(60).join(60)
     assert fresh(session, number).state == "done"
     another = begun(session)

@@ -27,9 +27,11 @@ NOT_ALWAYS = 2
 MORE = {"api_saved_searches.api_searches": MOST_OF_BROWSER * 10, "api_matching.api_skill_gap": NOT_ALWAYS + 1}
 # Addresses that write, tried by their own tests: files, and starting what runs behind the page.
 APART = frozenset(
-    "pages.import_upload pages.import_start api.api_import"
-    " pages.screenings_begin pages.screening_decide pages.screening_run pages.screening_cancel pages.screening_delete"
-    " pages.searches_keep pages.searches_run pages.searches_delete".split()
+    "imports.import_upload imports.import_start imports.import_cancel api_imports.api_import"
+    " api_imports.api_import_cancel"
+    " screenings.screenings_begin screenings.screening_decide screenings.screening_run screenings.screening_cancel"
+    " screenings.screening_delete"
+    " saved_searches.searches_keep saved_searches.searches_run saved_searches.searches_delete".split()
 )
 Sites = tuple[FlaskClient, FlaskClient]
 

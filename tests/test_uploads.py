@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from indexing.import_jobs import KEPT_FILES, accept, file_name, upload_path
 from indexing.importing import Options
 from indexing.reading import FileUnusable
+from jobs.imports import MOST_FILES, accept, file_name, upload_path
 from models import Job
 
 
@@ -37,7 +37,7 @@ def test_a_file_that_is_refused_leaves_neither_file_nor_job(session: Session, tm
 
 def test_only_the_newest_files_are_kept(session: Session, tmp_path: Path) -> None:
     folder, paths = tmp_path / "uploads", []
-    for number in range(KEPT_FILES + 3):
+    for number in range(MOST_FILES + 3):
         paths.append(upload_path(folder, upload(session, folder, f"title\n{number}\n")))
         os.utime(paths[-1], (number, number))
-    assert sorted(folder.iterdir()) == sorted(paths[-KEPT_FILES:])
+    assert sorted(folder.iterdir()) == sorted(paths[-MOST_FILES:])

@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from indexing.documents import NewDocument, write_documents
-from indexing.import_jobs import new_job
 from indexing.importing import Options
+from jobs.imports import new_import
 from matching.aliases import Aliases
 from models import SavedSearch, number
-from screening.runner import run_waiting
 from screening.store import begin, decide
 from screening.vocabulary import wanted_of_job
 from search.saved_searches import keep
 from search.semantic import Semantic
 from tests.collections import fill
+from tests.screened import run_waiting
 from tests.semantic_side import use_semantic
 from utils.sql import dialect
 
@@ -100,7 +100,7 @@ READS: dict[str, tuple[Visit, ...]] = {
     "screenings.screening_export": get(f"{SCREENED}/export?format=csv", f"{SCREENED}/export?format=json"),
     "saved_searches.searches": get("/searches", "/searches?save=/text?q=common"),
     "imports.import_form": get("/import"),
-    "imports.import_job": get(f"/import/{IMPORT}"),
+    "imports.import_page": get(f"/import/{IMPORT}"),
     "api_search.api_search": tuple(
         visit for mode in ("hybrid", "text", "tags", "semantic") for visit in searched("/api/search", f"mode={mode}&")
     ),
@@ -170,7 +170,7 @@ def furnished(session: Session, much: int, others: int = 0, tags: int = 0) -> Se
     screened(session, side, much)
     for n in range(min(much, 49)):
         one = keep(session, BROWSER, f"a search {n}", f"/text?q=common&page={n + 1}&tag={n}")
-        job = new_job(session, f"{n}.csv", Options("jobs"))
+        job = new_import(session, f"{n}.csv", Options("jobs"))
         if n == 0:
             one.id, job.id, job.state = SEARCH, IMPORT, "done"
         session.commit()

@@ -21,8 +21,8 @@ def until(ask: Callable[[], Found | None], what: str, patience_s: float = PATIEN
 
 
 def imports_ended() -> None:
-    """Wait until no import runs in this process."""
+    """Wait until no import runs or waits in this process, and what was written is embedded."""
     for thread in threading.enumerate():
-        if thread.name.startswith("import-"):
+        if thread.name == "imports":
             thread.join(PATIENCE_S)
             assert not thread.is_alive(), thread.name

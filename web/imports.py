@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from web.current import settings
+from web.current import runtime
 
 
 def upload_folder() -> Path:
-    return settings().instance_dir / "uploads"
+    return runtime().upload_folder

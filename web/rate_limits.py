@@ -1,4 +1,4 @@
-"""How often a client may search: counted in a store of this process that cannot grow past its bound, or in a Redis."""
+"""Rate limits by client: counted in a bounded store of this process, and in Redis if there is one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import request
 from flask_limiter import Limiter
@@ -15,29 +15,31 @@ from flask_limiter.util import get_remote_address
 from limits.storage import Storage
 
 from runtime import MatmonApp
-from utils.shared import Shared
 
-DEFAULT_FACTOR = 10  # what searches nothing costs a tenth
+if TYPE_CHECKING:
+    from utils.redis_cache import RedisCache
+
+DEFAULT_FACTOR = 10  # a request that searches nothing counts a tenth
 SIGN_IN_RATE = "10/minute"
-MOST_CLIENTS = 10_000  # some 2 MB; beyond it the clients that were seen first are forgotten
+MOST_CLIENTS = 10_000  # about 2 MB; beyond it the clients seen first are evicted
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 class BoundedStorage(Storage):
-    """Fixed windows of counts by client, for Flask-Limiter; its address is `bounded://`.
+    """Fixed-window counts by client, as a Flask-Limiter storage at `bounded://`.
 
-    With a Redis that all processes share, its counts hold, and are remembered here: while it is away, this process goes
-    on from the last that it heard. Windows end by a clock that nobody sets: one that is set back would make them hours.
+    With Redis its counts are used for all processes, and copied here: while it is away, each process continues from the
+    last count it received. Windows end by the monotonic clock, since setting back the time would make them last hours.
     """
 
     STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 - the base class has it so
 
     def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: Any) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions)
-        self._shared: Shared | None = options.get("shared")
+        self._cache: RedisCache | None = options.get("cache")
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -47,18 +49,18 @@ class BoundedStorage(Storage):
         return len(self._counts)
 
     def __bool__(self) -> bool:
-        """True while it is empty too: the limiter asserts that it has a store."""
+        """True even if empty: the limiter asserts that it has a storage."""
         return True
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        told = self._shared.count(hashed(key), amount, int(expiry)) if self._shared else None
-        with self._turn:
+        shared = self._cache.increment(client_hash(key), amount, int(expiry)) if self._cache else None
+        with self._lock:
             count, ends = self._current(key)
             if not count:
                 ends = time.monotonic() + expiry
             count += amount
-            if told is not None:
-                count, ends = told[0], time.monotonic() + told[1]
+            if shared is not None:
+                count, ends = shared[0], time.monotonic() + shared[1]
             self._counts[key] = count, ends
             while len(self._counts) > MOST_CLIENTS:
                 self._counts.popitem(last=False)
@@ -72,31 +74,31 @@ class BoundedStorage(Storage):
         return count, ends
 
     def get(self, key: str) -> int:
-        with self._turn:
+        with self._lock:
             return self._current(key)[0]
 
     def get_expiry(self, key: str) -> float:
-        """Return when a window ends, in seconds since 1970: what the limiter reckons with."""
+        """Return when a window ends, in seconds since 1970."""
         now = time.monotonic()
-        with self._turn:
+        with self._lock:
             return time.time() + max(self._counts.get(key, (0, now))[1] - now, 0.0)
 
     def check(self) -> bool:
         return True
 
     def reset(self) -> int:
-        with self._turn:
+        with self._lock:
             held = len(self._counts)
             self._counts.clear()
             return held
 
     def clear(self, key: str) -> None:
-        with self._turn:
+        with self._lock:
             self._counts.pop(key, None)
 
 
-def hashed(key: str) -> str:
-    """Return what stands for a client in a Redis: short, and not its address."""
+def client_hash(key: str) -> str:
+    """Return a client's key in Redis, which is short and does not contain its address."""
     return blake2b(key.encode(), digest_size=16).hexdigest()
 
 
@@ -112,7 +114,11 @@ def rate_limit(scope: str) -> Callable[[View], View]:
 
 def register(app: MatmonApp) -> None:
     """Limit every route: by the scope declared beside its view, else together at DEFAULT_FACTOR times RATE_LIMIT."""
-    limiter = Limiter(get_remote_address, app=app, strategy="fixed-window")
+    cache = app.runtime.shared_cache
+    if cache:
+        app.before_request(cache.start_request)
+    options: Any = {"cache": cache}
+    limiter = Limiter(get_remote_address, app=app, strategy="fixed-window", storage_options=options)
     rate = app.runtime.settings.rate_limit
     count, _, unit = rate.partition("/")
     limits = {

@@ -20,7 +20,7 @@ NUMBER = "<int(max=9007199254740991):number>"
 
 
 def wake() -> None:
-    runtime().screener.wake()
+    runtime().screenings.wake()
 
 
 def columns_of(one: Screening) -> list[Column]:

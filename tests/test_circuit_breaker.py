@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from encoders.breaker import Breaker
+from utils.circuit_breaker import CircuitBreaker
 
 
 class Harmless(Exception):
@@ -18,69 +18,69 @@ class Clock:
         return self.now
 
 
-def fail(breaker: Breaker, times: int = 1) -> None:
+def fail(breaker: CircuitBreaker, times: int = 1) -> None:
     for _ in range(times):
-        with pytest.raises(OSError, match="away"), breaker.watched(Harmless):
+        with pytest.raises(OSError, match="away"), breaker.watch(Harmless):
             raise OSError("away")
 
 
-def succeed(breaker: Breaker) -> None:
-    with breaker.watched(Harmless):
+def succeed(breaker: CircuitBreaker) -> None:
+    with breaker.watch(Harmless):
         pass
 
 
 def test_it_opens_after_failures_in_a_row() -> None:
-    breaker = Breaker(failures=3, rest_s=30, clock=Clock())
+    breaker = CircuitBreaker(failures=3, rest_s=30, clock=Clock())
     fail(breaker, 2)
-    assert breaker.lets_through()
+    assert breaker.allows()
     fail(breaker)
-    assert not breaker.lets_through()
+    assert not breaker.allows()
 
 
 def test_a_success_between_failures_keeps_it_closed() -> None:
-    breaker = Breaker(failures=3, clock=Clock())
+    breaker = CircuitBreaker(failures=3, clock=Clock())
     for _ in range(5):
         fail(breaker, 2)
         succeed(breaker)
-    assert breaker.lets_through()
+    assert breaker.allows()
 
 
 def test_after_the_rest_one_try_goes_through_and_the_others_wait_for_how_it_ends() -> None:
     clock = Clock()
-    breaker = Breaker(failures=1, rest_s=30, clock=clock)
+    breaker = CircuitBreaker(failures=1, rest_s=30, clock=clock)
     fail(breaker)
     clock.now += 29.9
-    assert not breaker.lets_through()
+    assert not breaker.allows()
     clock.now += 0.1
-    assert [breaker.lets_through() for _ in range(3)] == [True, False, False]
+    assert [breaker.allows() for _ in range(3)] == [True, False, False]
     succeed(breaker)
-    assert [breaker.lets_through() for _ in range(3)] == [True, True, True]
+    assert [breaker.allows() for _ in range(3)] == [True, True, True]
 
 
 def test_a_try_that_fails_after_the_rest_opens_it_again() -> None:
     clock = Clock()
-    breaker = Breaker(failures=3, rest_s=30, clock=clock)
+    breaker = CircuitBreaker(failures=3, rest_s=30, clock=clock)
     fail(breaker, 3)
     clock.now += 30
-    assert breaker.lets_through()
+    assert breaker.allows()
     fail(breaker)
-    assert not breaker.lets_through()
+    assert not breaker.allows()
     clock.now += 30
-    assert breaker.lets_through()
+    assert breaker.allows()
 
 
 def test_a_try_that_never_ended_is_followed_by_another_after_a_rest() -> None:
     clock = Clock()
-    breaker = Breaker(failures=1, rest_s=30, clock=clock)
+    breaker = CircuitBreaker(failures=1, rest_s=30, clock=clock)
     fail(breaker)
     clock.now += 30
-    assert breaker.lets_through()
+    assert breaker.allows()
     clock.now += 30
-    assert breaker.lets_through()
+    assert breaker.allows()
 
 
 def test_what_is_harmless_does_not_open_it() -> None:
-    breaker = Breaker(failures=1, clock=Clock())
-    with pytest.raises(Harmless), breaker.watched(Harmless):
+    breaker = CircuitBreaker(failures=1, clock=Clock())
+    with pytest.raises(Harmless), breaker.watch(Harmless):
         raise Harmless
-    assert breaker.lets_through()
+    assert breaker.allows()

@@ -1,0 +1,108 @@
+"""The embed job: one row that every write queues, so that what the API writes is embedded soon after."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from encoders.base import Encoder
+from encoders.queue import EncoderAway
+from indexes.version import caught_up
+from indexing.embedding import Progress, embed, needs_embedding
+from jobs.claims import Sessions, Stopped, claim_next, is_any_open
+from models import KEPT_CHANGES, Job
+from search.semantic import Semantic
+from utils.sql import upsert
+
+EMBED_JOB = 0  # the id of the one embed job
+DEBOUNCE_S = 2  # of quiet before it runs: a burst of writes is one job
+log = logging.getLogger("matmon.jobs")
+
+
+def queue_embedding(session: Session) -> None:
+    """Queue the embed job and commit; a running one stops after its batch and starts again: nothing is missed."""
+    row = {
+        "id": EMBED_JOB, "kind": "embed", "name": "", "options": {}, "state": "queued", "claim": 0, "done": 0,
+        "total": 0, "report": {}, "updated_at": int(time.time()),
+    }  # fmt: skip
+    upsert(session, Job.__table__, [row], replace=("state", "claim", "updated_at"))  # type: ignore[arg-type]
+    session.commit()
+
+
+class EmbedJobs:
+    """Embeds what has no embedding. `encoder` gives None without a model, and raises EncoderAway while it is away."""
+
+    def __init__(self, sessions: Sessions, encoder: Callable[[], Encoder | None]) -> None:
+        self._sessions, self._encoder = sessions, encoder
+
+    def run_next(self, stop: threading.Event) -> bool:
+        is_quiet = Job.updated_at <= int(time.time()) - DEBOUNCE_S
+        claim = claim_next(self._sessions, Job, stop, "queued", Job.kind == "embed", is_quiet)
+        if claim is None:
+            return False
+        try:
+            encoder = self._encoder()
+            progress = Progress()
+            if encoder is not None:
+                with self._sessions() as session:
+                    progress = embed(
+                        session, encoder, stop=stop,
+                        on_progress=lambda now: claim.report_sometimes(done=now.done, total=now.total),
+                    )  # fmt: skip
+            claim.finish(done=progress.done, total=progress.total)
+        except Stopped as stopped:
+            log.info("Embedding stopped: %s", stopped)
+            claim.requeue("queued")
+        except EncoderAway:
+            claim.requeue("queued")
+            raise
+        return True
+
+    def is_open(self) -> bool:
+        """Tell whether the job waits or runs."""
+        return is_any_open(self._sessions, Job, "queued", Job.kind == "embed")
+
+
+class MissingEmbeddings:
+    """Embeds whatever has no embedding, whoever wrote it: for a worker, which no process tells of its writes."""
+
+    def __init__(self, sessions: Sessions, semantic: Semantic, encoder: Callable[[], Encoder | None]) -> None:
+        self._sessions, self._semantic, self._encoder = sessions, semantic, encoder
+        self._complete_at: tuple[int, int] | None = None  # the version and model that had all embeddings
+
+    def run_next(self, stop: threading.Event) -> bool:
+        with self._sessions() as session:
+            if self._is_complete(session):
+                return False
+            encoder = self._encoder()
+            if encoder is None:
+                return False
+            progress = embed(session, encoder, stop=stop)
+            log.info("%s of %s embedded with %s", progress.done, progress.total, encoder.name)
+            return progress.done > 0
+
+    def is_open(self) -> bool:
+        return False
+
+    def _is_complete(self, session: Session) -> bool:
+        """Tell whether nothing lacks an embedding; what was written since it was so is looked at alone."""
+        self._semantic.follow(session)
+        model, version = self._semantic.model_key, caught_up(session)
+        is_complete = model is None or (version, model) == self._complete_at
+        if not is_complete and model is not None:
+            is_complete = not needs_embedding(session, model, self._since(model, version))
+            if is_complete:
+                self._complete_at = version, model
+        session.rollback()
+        return is_complete
+
+    def _since(self, model: int, version: int) -> int:
+        """Return the version after which documents may lack an embedding; -1 for all of them."""
+        if self._complete_at is None or self._complete_at[1] != model:
+            return -1
+        is_restored = version - self._complete_at[0] > KEPT_CHANGES  # documents have the versions of the backup
+        return -1 if is_restored else self._complete_at[0]

@@ -1,0 +1,278 @@
+"""A Redis cache and counter that never fails a request, and never delays one by more than its time budget."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from redis import Redis
+from redis import exceptions as errors
+from redis.backoff import NoBackoff
+from redis.connection import BlockingConnectionPool, Connection, SSLConnection, parse_url
+from redis.retry import Retry
+
+from utils.circuit_breaker import CircuitBreaker
+
+OPERATION_S = 0.05  # a socket's time-out; a Redis nearby answers in 0.2 ms
+BUDGET_S = 0.05  # a request that has spent this starts no operation: it waits for twice as long at most
+DEADLINE_S = 0.2  # for a whole answer, since a socket's time-out starts anew with each byte
+GREETINGS = 3  # AUTH, SELECT and PING, each within a socket's time-out
+CONNECT_S = 2.0  # only the background thread waits this long
+RETRY_S = 2.0
+CONNECTIONS = 2  # an operation takes well under a millisecond, so threads can take turns
+MAX_BYTES = 256 * 1024
+URL_OPTIONS = ("host", "port", "username", "password", "db", "path")
+# Something other than a Redis may answer, and the client raises whatever its parser runs into.
+REDIS_ERRORS = (errors.RedisError, OSError, ValueError, TypeError, AttributeError, IndexError, RuntimeError)
+FAULTS_BY_TYPE = (
+    (errors.OutOfMemoryError, "full"),
+    (errors.ReadOnlyError, "read_only"),
+    (errors.NoPermissionError, "forbidden"),
+    (errors.ResponseError, "refused"),
+    (errors.TimeoutError | TimeoutError, "slow"),
+    (errors.AuthenticationError, "password"),
+)
+FAULTS_BY_TEXT = {
+    "certificate": "tls",
+    "ssl": "tls",
+    "closed by server": "closed",
+    "connection not ready": "garbage",  # it sent something before it was asked
+    "no connection available": "slow",
+}
+State = Literal["connecting", "connected", "away"]
+T = TypeVar("T")
+log = logging.getLogger("matmon.redis")
+
+
+def redis_client(url: str, verify_tls: bool = True, timeout_s: float = OPERATION_S) -> Redis:
+    """Return a client that is not connected yet, and never retries. Options in the URL's query are ignored."""
+    parsed = parse_url(url)
+    kind = parsed.get("connection_class", Connection)
+    options: dict[str, Any] = {name: value for name, value in parsed.items() if name in URL_OPTIONS}
+    if kind is SSLConnection and not verify_tls:
+        options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    timeouts = {"timeout": timeout_s, "socket_timeout": timeout_s, "socket_connect_timeout": CONNECT_S}
+    options |= timeouts | {"retry": Retry(NoBackoff(), 0), "max_connections": CONNECTIONS, "redis_connect_func": greet}
+    # RESP 2 needs no HELLO, and without driver information no CLIENT SETINFO: one round trip less each.
+    return Redis(connection_pool=BlockingConnectionPool(connection_class=kind, protocol=2, driver_info=None, **options))
+
+
+def greet(connection: Any) -> None:
+    """Log in and exchange PING and PONG, without reading for ever from something that is no Redis."""
+    limit = threading.Timer(GREETINGS * connection.socket_timeout, connection.disconnect)
+    limit.daemon = True
+    limit.start()
+    try:
+        connection.on_connect()
+        connection.send_command("PING")
+        if connection.read_response() != b"PONG":
+            raise errors.InvalidResponse("PING was not answered with PONG")
+    finally:
+        limit.cancel()
+
+
+def fault_of(error: Exception) -> str:
+    """Return what is wrong as one word, a key of `commands.check.FAULTS`."""
+    by_type = [fault for kind, fault in FAULTS_BY_TYPE if isinstance(error, kind)]
+    by_text = [fault for text, fault in FAULTS_BY_TEXT.items() if text in str(error).lower()]
+    other = "unreachable" if isinstance(error, errors.ConnectionError | OSError) else "garbage"
+    return (*by_type, *by_text, other)[0]
+
+
+def error_text(error: Exception, client: Redis) -> str:
+    """Return the message without the password, which a server may repeat."""
+    password = client.connection_pool.connection_kwargs.get("password")
+    return (str(error).replace(password, "…") if password else str(error))[:300]
+
+
+class NotConnected(errors.ConnectionError):
+    """The server closed the connection while it was idle."""
+
+
+class OpenedInBackground:
+    """Mixin for redis-py's connections: a request never opens one, since a name server or TLS may take seconds."""
+
+    def connect(self: Any) -> None:
+        if not self.is_connected and threading.current_thread().name != "redis":
+            raise NotConnected("connection closed by server")
+        super().connect()  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFigures:
+    """The state for the status page. `fault` is also set while a connected server refuses writes."""
+
+    state: State
+    fault: str
+    for_s: float  # in this state
+    counts: dict[str, int]
+
+
+class RedisCache:
+    """A cache and counter in Redis. Nothing raises for what the server does: the methods return None instead.
+
+    A background thread connects, at the pace of a circuit breaker; while there is no connection, operations cost
+    nothing. It also closes connections whose answer is not complete after DEADLINE_S.
+    """
+
+    def __init__(self, url: str, prefix: str = "", verify_tls: bool = True, retry_s: float = RETRY_S) -> None:
+        self.prefix, self.counts = prefix, Counter[str]()
+        self.breaker = CircuitBreaker(failures=1, rest_s=retry_s)
+        self._client = redis_client(url, verify_tls)
+        self._pool = self._client.connection_pool
+        self._pool.connection_class = type("Connection", (OpenedInBackground, self._pool.connection_class), {})
+        self._state: State = "connecting"
+        self._fault, self._since, self._is_loss_logged = "", time.monotonic(), False
+        self._lock, self._wake, self._request = threading.Lock(), threading.Event(), threading.local()
+        self._deadlines: dict[int, float] = {}  # of running operations, by thread
+        self._thread, self._is_closed = threading.Thread(target=self._run, name="redis", daemon=True), False
+
+    @property
+    def is_connected(self) -> bool:
+        return self._state == "connected"
+
+    def connect(self) -> None:
+        """Start the background thread, once. Only after a fork: a child would not have it."""
+        with self._lock, suppress(RuntimeError):  # without memory for a thread, the next operation tries again
+            if self._thread.ident is None:
+                self._thread.start()
+
+    def start_request(self) -> None:
+        """Start the time budget of a request, in its thread."""
+        self._request.left_s = BUDGET_S
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        """Return a value; one over MAX_BYTES is not ours."""
+        value: bytes | None = self._do(lambda redis: redis.getrange(self._name(kind, key), 0, MAX_BYTES))
+        if value is not None and len(value) > MAX_BYTES:
+            self.count_unreadable(kind)
+            value = b""
+        if value is not None:
+            self._count(f"{kind}_hits" if value else f"{kind}_misses")
+        return value or None
+
+    def set(self, kind: str, key: str, value: bytes, ttl_s: int) -> None:
+        if len(value) > MAX_BYTES:
+            self._count("too_large")
+        else:
+            self._do(lambda redis: redis.set(self._name(kind, key), value, ex=ttl_s), is_write=True)
+
+    def increment(self, key: str, amount: int, window_s: int) -> tuple[int, float] | None:
+        """Add to the count of a window, which starts with its first use; return the count and the seconds left."""
+        name = self._name("rate", key)
+
+        def add(redis: Any) -> tuple[int, float]:
+            pipeline = redis.pipeline(transaction=False)
+            _, count, left_ms = pipeline.set(name, 0, ex=window_s, nx=True).incrby(name, amount).pttl(name).execute()
+            if left_ms < 0:  # the key expired in between, or never would
+                redis.expire(name, window_s)
+            return count, min(left_ms / 1000, window_s) if left_ms >= 0 else float(window_s)
+
+        return self._do(add, is_write=True)
+
+    def count_unreadable(self, kind: str) -> None:
+        """Count a value that this version cannot read."""
+        self._count(f"{kind}_wrong")
+
+    def figures(self) -> RedisFigures:
+        """Return the state, after a PING if the server is thought connected."""
+        if self.is_connected:
+            self._do(lambda redis: redis.ping())
+        self.connect()
+        with self._lock:
+            for_s = round(time.monotonic() - self._since, 1)
+            return RedisFigures(self._state, self._fault, for_s, dict(self.counts))
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._lose("closed")
+
+    def _name(self, kind: str, key: str) -> str:
+        return f"{self.prefix}:{kind}:{key}"
+
+    def _count(self, event: str) -> None:
+        with self._lock:
+            self.counts[event] += 1
+
+    def _do(self, operation: Callable[[Any], T], is_write: bool = False) -> T | None:
+        """Return the operation's result; None without a connection, without time left, or after an error."""
+        started, left_s = time.monotonic(), getattr(self._request, "left_s", BUDGET_S)
+        if not self.is_connected or left_s <= 0:
+            self._count("skipped")
+            self.connect()
+            return None
+        self._deadlines[threading.get_ident()] = started + DEADLINE_S
+        self._wake.set()
+        try:
+            with self.breaker.watch(harmless=(errors.ResponseError, NotConnected)):
+                result = operation(self._client)
+        except NotConnected:
+            self._count("skipped")
+            self._lose("closed")
+        except errors.ResponseError as error:
+            self._count("refusals")
+            if self._fault != fault_of(error):
+                log.warning("Redis refuses an operation: %s", error_text(error, self._client))
+            self._fault = fault_of(error)
+        except REDIS_ERRORS as error:
+            self._count("errors")
+            self._lose(fault_of(error) if time.monotonic() < started + DEADLINE_S else "slow", error)
+        else:
+            if is_write and self._fault:
+                self._fault = ""
+                log.info("Redis accepts writes again")
+            return result
+        finally:
+            del self._deadlines[threading.get_ident()]
+            if hasattr(self._request, "left_s"):
+                self._request.left_s -= time.monotonic() - started
+        return None
+
+    def _lose(self, fault: str, error: Exception | None = None) -> None:
+        """Go on without the server, and log the first of its faults in a row."""
+        with self._lock:
+            if self._state != "away":
+                self._state, self._since = "away", time.monotonic()
+            self._fault = fault
+        self._pool.disconnect(inuse_connections=False)
+        self._wake.set()
+        if error is not None and not self._is_loss_logged:
+            self._is_loss_logged = True
+            log.warning("Redis is away; continuing without it: %s", error_text(error, self._client))
+
+    def _run(self) -> None:
+        """Connect when there is no connection, and end the operations that are past their deadlines."""
+        while not self._is_closed:
+            if not self.is_connected and self.breaker.allows():
+                self._open()
+            elif self._deadlines:
+                time.sleep(DEADLINE_S / 4)
+                if min(list(self._deadlines.values()), default=float("inf")) < time.monotonic():
+                    self._pool.disconnect()
+            else:
+                self._wake.wait(None if self.is_connected else self.breaker.rest_s)
+                self._wake.clear()
+
+    def _open(self) -> None:
+        try:
+            with self.breaker.watch(), ExitStack() as opened:
+                for _ in range(CONNECTIONS):
+                    opened.callback(self._pool.release, self._pool.get_connection())
+        except REDIS_ERRORS as error:
+            self._count("failed_connects")
+            self._lose(fault_of(error), error)
+            return
+        with self._lock:
+            self._state, self._fault, self._since = "connected", "", time.monotonic()
+        if self._is_loss_logged:
+            log.info("Redis is connected again")
+        self._is_loss_logged = False
