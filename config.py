@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
@@ -76,7 +76,8 @@ class Setting:
 def setting(name: str, default: str | None, parser: Parser[T], text: str, unset: str = "", secret: bool = False) -> T:
     """Declare a field of Settings: `text` is its help, `unset` what an unset one means, if not the default."""
     value: Any = MISSING if default is None else parser.parse(default, {})
-    return field(default=value, repr=not secret, metadata={"is": Setting(name, default, parser, text, unset, secret)})
+    declaration = Setting(name, default, parser, text, unset, secret)
+    return cast("T", field(default=value, repr=not secret, metadata={"is": declaration}))
 
 
 def allow(text: str, is_allowed: object) -> str:
@@ -113,14 +114,13 @@ def folder(default: str) -> Parser[Path]:
 
 
 def parse_database_url(text: str, values: Mapping[str, Any]) -> str:
-    """Return a SQLAlchemy URL: SQLite's path absolute, `postgres://` as psycopg2 wants it."""
+    """Return a SQLAlchemy URL, with SQLite's path absolute; an error shows the scheme only, never a password."""
     if not text:
         return f"sqlite:///{(ROOT / values['instance_dir']) / 'matmon.db'}"
     for prefix in ("postgres://", "postgresql://", "postgresql+psycopg2://"):
         if text.startswith(prefix):
             return "postgresql+psycopg2://" + text.removeprefix(prefix)
     if not text.startswith("sqlite:///"):
-        # Only the scheme is shown: the rest may hold a password.
         raise BadSetting(f" begins with {text.partition(':')[0]!r}: it must be {DATABASE_URL.allowed}")
     return f"sqlite:///{ROOT / text.removeprefix('sqlite:///')}"
 

@@ -181,7 +181,7 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
     options = {"bind": address, "workers": 1, "worker_class": "gthread", "threads": threads, "timeout": 120,
                "keepalive": 75, "control_socket_disable": True}  # fmt: skip
 
-    class Server(BaseApplication):
+    class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotations
         def load_config(self) -> None:
             for name, value in options.items():
                 self.cfg.set(name, value)
