@@ -7,7 +7,7 @@ INSTANCE ?= $(or $(INSTANCE_DIR),instance)
 export PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help install model run test check bench clean chromium
+.PHONY: help install model run test check bench lock settings clean chromium
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ $(VENV)/installed-run: requirements.txt requirements-e5.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-e5.txt
 	@touch $@
 
-$(VENV)/installed-test: requirements-test.txt requirements.txt requirements-e5.txt | $(BIN)/python
+$(VENV)/installed-test: requirements-test.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@ $(VENV)/installed-run
 
@@ -79,6 +79,24 @@ build/models/alephbert/manifest.json: | $(PREPARE)/installed
 
 bench: $(VENV)/installed-test models/e5-small/manifest.json build/models/alephbert/manifest.json ## Measure, and write docs/BENCHMARKS.md
 	$(BIN)/python -m benchmarks
+
+build/uv/bin/uv:
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+# Versions stay as they are unless an input file demands another, or UPGRADE=--upgrade is given.
+COMPILE = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --annotation-style line \
+	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links $(UPGRADE)
+
+lock: build/uv/bin/uv ## Write requirements*.txt from requirements/*.in; UPGRADE=--upgrade takes the newest versions
+	$(COMPILE) --generate-hashes requirements/site.in -o requirements.txt
+	$(COMPILE) --generate-hashes requirements/e5.in -o requirements-e5.txt
+	$(COMPILE) --generate-hashes requirements/test.in -o requirements-test.txt
+	$(COMPILE) --excludes requirements/gpu.txt requirements/prepare.in -o requirements-prepare.txt
+	$(COMPILE) --excludes requirements/gpu.txt requirements/original.in -o requirements-original.txt
+
+settings: | $(BIN)/python ## Write docs/reference/settings.md from config.py
+	$(BIN)/python -m scripts.settings_page > docs/reference/settings.md
 
 clean: ## Remove what was installed and made; the database in instance/ stays
 	rm -rf $(VENV) $(PREPARE) models build .pytest_cache .mypy_cache .ruff_cache

@@ -30,7 +30,7 @@ import pages.matching
 import pages.saved_searches
 import pages.screenings
 import routes
-from config import Settings, exit_on_bad_setting, read_settings
+from config import Settings, exit_on_bad_setting, read_settings, renamed_in_use
 from models import db
 from operations.logs import configuration
 from pages import formats
@@ -64,6 +64,8 @@ def create_app(settings: Settings | None = None) -> MatmonApp:
     settings = settings or read_settings()
     keep_heap_small()
     configure_logging(settings)
+    for sentence in renamed_in_use(os.environ):
+        logging.getLogger("config").warning("%s", sentence)
     app = MatmonApp(__name__)
     app.session_interface = Cookie()
     app.config.update(flask_settings(settings))

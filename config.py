@@ -1,281 +1,299 @@
-"""The environment, read, checked and typed once."""
+"""The settings: each declared once, read from the environment, checked and typed."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import MISSING, dataclass, field, fields
+from functools import partial
 from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent
-# The name of a model that runs in torch, behind that of its folder.
-ORIGINAL = "-original"
+TORCH_SUFFIX = "-original"  # ends the name of a model that runs in torch; the rest names its folder
 KNOWN_MODELS = ("e5-small", "alephbert", "remote")
-CANNOT_BE_USED = 2  # the exit status of what was started with a bad setting
+DAY_S, YEAR_S, MAX_MB = 86_400, 31_536_000, 1_048_576
+# The old names work until the next release. Where both are set, the new one wins.
+RENAMED = {
+    "MEMORY_GIVE_BACK_PERCENT": "MEMORY_UNLOAD_PERCENT",
+    "MEMORY_REST_SECONDS": "MEMORY_PAUSE_SECONDS",
+    "WORKER_GROWN_PERCENT": "WORKER_RECYCLE_PERCENT",
+    "ORIGINAL_MODEL": "TORCH_MODEL",
+}
 
 
 class BadSetting(ValueError):
-    """A setting that cannot be used; the message names it, its value and what is allowed."""
+    """A setting that cannot be used; the message names it, its value unless it is secret, and what is allowed."""
 
 
 @contextmanager
 def exit_on_bad_setting() -> Iterator[None]:
-    """End the process with the one line that names a bad setting: a traceback would only hide it."""
+    """End the process with one line about a bad setting instead of a traceback."""
     try:
         yield
-    except BadSetting as bad:
-        sys.stderr.write(f"{bad}\n")
-        sys.exit(CANNOT_BE_USED)
+    except BadSetting as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What the operator chose; made by `read_settings`, never changed afterwards."""
+class Parser(Generic[T]):
+    """How a text becomes a value, given those read before it; a ValueError from `parse` means it is not `allowed`."""
 
-    database_url: str = field(repr=False)  # it may hold a password
-    secret_key: str = field(repr=False)
-    admin_token: str = field(repr=False)
-    instance_dir: Path
-    semantic_model: str = "e5-small"
-    models_dir: Path = ROOT / "models"
-    semantic_runtime: str = "onnx"
-    original_model: str = ""
-    embeddings_url: str = ""
-    embeddings_model: str = ""
-    embeddings_api_key: str = field(default="", repr=False)
-    embeddings_query_prefix: str = ""
-    embeddings_passage_prefix: str = ""
-    embeddings_batch_size: int = 32
-    model_loading: str = "lazy"
-    model_idle_s: int = 900
-    model_retry_s: int = 60
-    tag_batch_size: int = 10
-    passage_batch_size: int | None = None
-    vector_index: str = "auto"
-    vector_index_memory_mb: int = 32
-    memory_limit_mb: int | None = None
-    memory_drop_caches_share: float = 0.85
-    memory_give_back_share: float = 0.92
-    memory_rest_s: int = 60
-    query_cache_entries: int = 1_000
-    query_cache_mb: int = 4
-    query_cache_s: int = 604_800
-    db_pool_size: int = 2
-    db_max_overflow: int = 3
-    db_timeout_s: float = 4.0
-    rate_limit: str = "60/minute"
-    redis_url: str = field(default="", repr=False)  # it may hold a password
-    redis_tls_verify: bool = True
-    cache_results_s: int = 3_600
-    cache_skills_s: int = 86_400
-    default_locale: str = "he"
-    trusted_proxies: int = 0
-    secure_cookies: bool = False
-    check_sessions: bool = False
-    log_queries: bool = False
-    log_format: str = "text"
-    worker_grown_share: float = 0.6
-    background: str = "web"
+    allowed: str
+    parse: Callable[[str, Mapping[str, Any]], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The declaration of one setting. A default of None means that the parser decides what an unset one is."""
+
+    name: str
+    default: str | None
+    parser: Parser[Any]
+    help: str
+    unset: str  # for the reference page, where the default alone does not say it
+    is_secret: bool
+
+    def read(self, name: str, text: str, values: Mapping[str, Any]) -> Any:
+        """Return the value of a text that was set under `name`; raises BadSetting with a whole sentence."""
+        text = text if self.parser is VERBATIM else text.strip()
+        try:
+            return self.parser.parse(text, values)
+        except BadSetting as error:
+            raise BadSetting(f"{name}{error}") from None
+        except ValueError:
+            shown = "" if self.is_secret else f"={text!r}"
+            raise BadSetting(f"{name}{shown}: it must be {self.parser.allowed}") from None
+
+
+def setting(name: str, default: str | None, parser: Parser[T], text: str, unset: str = "", secret: bool = False) -> T:
+    """Declare a field of Settings: `text` is its help, `unset` what an unset one means, if not the default."""
+    value: Any = MISSING if default is None else parser.parse(default, {})
+    declaration = Setting(name, default, parser, text, unset, secret)
+    return cast("T", field(default=value, repr=not secret, metadata={"is": declaration}))
+
+
+def allow(text: str, is_allowed: object) -> str:
+    if not is_allowed:
+        raise ValueError(text)
+    return text
+
+
+def whole(low: int, high: int) -> Parser[int]:
+    def parse(text: str, _: Mapping[str, Any]) -> int:
+        return int(allow(text, re.fullmatch("[0-9]{1,9}", text) and low <= int(text) <= high))
+
+    return Parser(f"a whole number from {low} to {high}", parse)
+
+
+def optional(parser: Parser[T]) -> Parser[T | None]:
+    return Parser(parser.allowed, lambda text, values: parser.parse(text, values) if text else None)
+
+
+def percent(low: int) -> Parser[float]:
+    return Parser(whole(low, 100).allowed, lambda text, values: whole(low, 100).parse(text, values) / 100)
+
+
+def choice(*names: str) -> Parser[str]:
+    return Parser(f"one of {', '.join(names)}", lambda text, _: allow(text, text in names))
+
+
+def pattern(allowed: str, expression: str) -> Parser[str]:
+    return Parser(allowed, lambda text, _: allow(text, re.fullmatch(expression, text)))
+
+
+def folder(default: str) -> Parser[Path]:
+    return Parser("a folder", lambda text, _: Path(text) if text else ROOT / default)
+
+
+def parse_database_url(text: str, values: Mapping[str, Any]) -> str:
+    """Return a SQLAlchemy URL, with SQLite's path absolute; an error shows the scheme only, never a password."""
+    if not text:
+        return f"sqlite:///{(ROOT / values['instance_dir']) / 'matmon.db'}"
+    for prefix in ("postgres://", "postgresql://", "postgresql+psycopg2://"):
+        if text.startswith(prefix):
+            return "postgresql+psycopg2://" + text.removeprefix(prefix)
+    if not text.startswith("sqlite:///"):
+        raise BadSetting(f" begins with {text.partition(':')[0]!r}: it must be {DATABASE_URL.allowed}")
+    return f"sqlite:///{ROOT / text.removeprefix('sqlite:///')}"
+
+
+def parse_secret(name: str, text: str, values: Mapping[str, Any]) -> str:
+    """Return the secret, which with SQLite may be one stored in the instance folder."""
+    if text and len(text) < 16:
+        raise BadSetting(f" has {len(text)} characters: give it 16 or more, chosen at random")
+    if not text and values["database_url"].startswith("postgresql"):
+        raise BadSetting(" is not set: with PostgreSQL it is required; make one with: openssl rand -hex 32")
+    return text or stored_secret(values["instance_dir"] / name)
+
+
+def stored_secret(path: Path) -> str:
+    """Return the secret in a file, made if it is missing and readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes may start at once: the one that makes the file first wins.
+    with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(24))
+    return path.read_text().strip()
+
+
+def parse_semantic_model(name: str, values: Mapping[str, Any]) -> str:
+    """Return the name of a model; a known one may be prepared later, another must have its folder."""
+    if name not in ("", "none", *KNOWN_MODELS) and not (values["models_dir"] / name).is_dir():
+        raise BadSetting(f"={name}: {values['models_dir'] / name} is not there; it must be {MODEL.allowed}")
+    return name or "none"
+
+
+def parse_vector_index(text: str, values: Mapping[str, Any]) -> str:
+    if text == "pgvector" and not values["database_url"].startswith("postgresql"):
+        raise BadSetting(f"={text!r}: with SQLite it must be auto or memory; pgvector needs PostgreSQL")
+    return allow(text, text in ("auto", "memory", "pgvector"))
+
+
+def parse_web_url(text: str, values: Mapping[str, Any]) -> str:
+    if not text and values.get("semantic_model") != "remote":
+        return text
+    parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise BadSetting(" holds a name or a password: leave it out and set EMBEDDINGS_API_KEY")
+    is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    return allow(text, is_address and not re.search(r"\s", text))
+
+
+def parse_redis_url(text: str, _: Mapping[str, Any]) -> str:
+    parts = urlsplit(text)
+    is_server = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+    is_usable = is_server and re.fullmatch("/?[0-9]*/?", parts.path)
+    return allow(text, not text or is_usable or (parts.scheme == "unix" and parts.path))
+
+
+TEXT = Parser("any text", lambda text, _: text)
+VERBATIM = Parser("any text, with the spaces around it", lambda text, _: text)
+FLAG = Parser("one of 0, 1", lambda text, _: ("0", "1").index(text) == 1)
+RATE = pattern("a rate such as 60/minute (second, minute, hour or day)", "[0-9]+/(second|minute|hour|day)")
+API_KEY = pattern("Latin letters, digits and signs", "[!-~]*")  # what a header can carry
+SECRET_KEY = Parser("16 characters or more", partial(parse_secret, "secret_key"))
+ADMIN_TOKEN = Parser(SECRET_KEY.allowed, partial(parse_secret, "admin_token"))
+DATABASE_URL = Parser("sqlite:///PATH or postgresql://…", parse_database_url)
+REDIS_URL = Parser("redis://HOST:PORT/NUMBER, rediss://… with TLS, or unix:///PATH", parse_redis_url)
+WEB_URL = Parser("an address such as http://models.internal:8080 or https://…/v1", parse_web_url)
+VECTOR_INDEX = Parser("one of auto, memory, pgvector", parse_vector_index)
+MODEL = Parser(f"none, {', '.join(KNOWN_MODELS)}, or a folder made by scripts/prepare_model.py", parse_semantic_model)
+GENERATED = "generated with SQLite; required with PostgreSQL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator chose for the site; `read_settings` makes it, and nothing changes it."""
+
+    # fmt: off
+    instance_dir: Path = setting("INSTANCE_DIR", None, folder("instance"), "the site's own files", "`instance`")
+    database_url: str = setting("DATABASE_URL", None, DATABASE_URL,
+        "the database", "`sqlite:///instance/matmon.db`, in INSTANCE_DIR", secret=True)
+    secret_key: str = setting("SECRET_KEY", None, SECRET_KEY, "signs sessions", GENERATED, secret=True)
+    admin_token: str = setting("ADMIN_TOKEN", None, ADMIN_TOKEN, "lets its bearer write", GENERATED, secret=True)
+    models_dir: Path = setting("MODELS_DIR", "", folder("models"), "the folder of prepared models", "`models`")
+    semantic_model: str = setting("SEMANTIC_MODEL", "e5-small", MODEL,
+        "the embedding model; `remote` asks EMBEDDINGS_URL, `none` or a blank value turns semantic search off")
+    semantic_runtime: str = setting("SEMANTIC_RUNTIME", "onnx", choice("onnx", "sentence-transformers"),
+        "`sentence-transformers` runs the unquantized model in torch, on hosts of 2 GB")
+    torch_model: str = setting("TORCH_MODEL", "", TEXT,
+        "the folder or hub id of the weights that run in torch", "what the model folder was prepared from")
+    embeddings_url: str = setting("EMBEDDINGS_URL", "", WEB_URL, "the server of a remote model; required for one")
+    embeddings_model: str = setting("EMBEDDINGS_MODEL", "", TEXT, "the model's name on that server")
+    embeddings_api_key: str = setting("EMBEDDINGS_API_KEY", "", API_KEY, "the key for that server", secret=True)
+    embeddings_query_prefix: str = setting("EMBEDDINGS_QUERY_PREFIX", "", VERBATIM, "put before each query")
+    embeddings_passage_prefix: str = setting("EMBEDDINGS_PASSAGE_PREFIX", "", VERBATIM, "put before each passage")
+    embeddings_batch_size: int = setting("EMBEDDINGS_BATCH_SIZE", "32", whole(1, 256), "texts in one remote request")
+    model_loading: str = setting("MODEL_LOADING", "lazy", choice("lazy", "warm"), "at first use, or after the start")
+    model_idle_s: int = setting("MODEL_IDLE_SECONDS", "900", whole(0, DAY_S), "unload it after so long unused; 0 never")
+    model_retry_s: int = setting("MODEL_RETRY_SECONDS", "60", whole(1, DAY_S), "retry a failed load after so long")
+    tag_batch_size: int = setting("TAG_BATCH_SIZE", "10", whole(1, 256), "tags encoded at once")
+    passage_batch_size: int | None = setting("PASSAGE_BATCH_SIZE", "", optional(whole(1, 256)),
+        "passages encoded at once", "what the model's manifest says")
+    vector_index: str = setting("VECTOR_INDEX", "auto", VECTOR_INDEX,
+        "where embeddings are searched; `auto` takes pgvector once it is built and memory would hold too many")
+    vector_index_memory_mb: int = setting("VECTOR_INDEX_MEMORY_MB", "32", whole(0, MAX_MB), "what `auto` keeps there")
+    memory_limit_mb: int | None = setting("MEMORY_LIMIT_MB", "", optional(whole(64, MAX_MB)),
+        "the limit that memory use is compared with", "the control group's limit, else 512")
+    memory_drop_caches_share: float = setting("MEMORY_DROP_CACHES_PERCENT", "85", percent(1),
+        "the share of the limit from which caches are dropped")
+    memory_unload_share: float = setting("MEMORY_UNLOAD_PERCENT", "92", percent(1),
+        "the share of the limit from which the model is unloaded, if dropping caches was not enough")
+    memory_pause_s: int = setting("MEMORY_PAUSE_SECONDS", "60", whole(1, DAY_S), "how long semantic search then pauses")
+    query_cache_entries: int = setting("QUERY_CACHE_ENTRIES", "1000", whole(0, 100_000), "query embeddings cached")
+    query_cache_mb: int = setting("QUERY_CACHE_MB", "4", whole(0, 1_024), "memory for query embeddings")
+    query_cache_s: int = setting("QUERY_CACHE_SECONDS", "604800", whole(1, YEAR_S), "lifetime of a query embedding")
+    db_pool_size: int = setting("DB_POOL_SIZE", "2", whole(1, 50), "database connections kept open")
+    db_max_overflow: int = setting("DB_MAX_OVERFLOW", "3", whole(0, 50), "connections beyond them, under load")
+    db_timeout_s: float = setting("DB_TIMEOUT_SECONDS", "4", whole(1, 600), "how long PostgreSQL may take before a 503")
+    rate_limit: str = setting("RATE_LIMIT", "60/minute", RATE, "a client's searches")
+    redis_url: str = setting("REDIS_URL", "", REDIS_URL, "shares caches and limits among processes", secret=True)
+    redis_tls_verify: bool = setting("REDIS_TLS_VERIFY", "1", FLAG, "`0` accepts a certificate that nobody signed")
+    cache_results_s: int = setting("CACHE_RESULTS_SECONDS", "3600", whole(1, YEAR_S), "lifetime of results in Redis")
+    cache_skills_s: int = setting("CACHE_SKILLS_SECONDS", "86400", whole(1, YEAR_S), "lifetime of skills in Redis")
+    default_locale: str = setting("DEFAULT_LOCALE", "he", choice("he", "en"), "the interface's language")
+    trusted_proxies: int = setting("TRUSTED_PROXIES", "0", whole(0, 5),
+        "reverse proxies in front whose X-Forwarded headers are believed", "`0`, and `1` on Heroku and Render")
+    secure_cookies: bool = setting("SECURE_COOKIES", "0", FLAG, "`1` sends cookies over https only")
+    check_sessions: bool = setting("CHECK_SESSIONS", "0", FLAG, "`1` fails on a session that holds too much")
+    log_queries: bool = setting("LOG_QUERIES", "0", FLAG, "`1` shows the queries of the slowest searches on `/status`")
+    log_format: str = setting("LOG_FORMAT", "text", choice("text", "json"), "how log lines are written")
+    background: str = setting("BACKGROUND", "web", choice("web", "worker"), "`worker` leaves jobs to `flask worker`")
+    worker_recycle_share: float = setting("WORKER_RECYCLE_PERCENT", "60", percent(0),
+        "the share of the limit above which a worker without a model is replaced after a minute; 0 never")
+    host: str = setting("HOST", "127.0.0.1", TEXT,
+        "the address to listen on", "`127.0.0.1`, and `0.0.0.0` on Heroku, Render and Railway")
+    port: int = setting("PORT", "5000", whole(0, 65_535), "the port to listen on")
+    gunicorn_workers: int = setting("GUNICORN_WORKERS", "1", whole(1, 64),
+        "worker processes, each with its own model", "`WEB_CONCURRENCY` except on Heroku, else `1`")
+    gunicorn_threads: int = setting("GUNICORN_THREADS", "4", whole(1, 256), "threads in each worker")
+    # fmt: on
 
     @property
     def model_name(self) -> str:
-        """Return the name of the model that serves unless the database was switched to another."""
+        """The name of the model that serves unless the database was switched to another."""
         in_torch = self.semantic_runtime == "sentence-transformers" and self.semantic_model not in ("none", "remote")
-        return self.semantic_model + ORIGINAL if in_torch else self.semantic_model
+        return self.semantic_model + TORCH_SUFFIX if in_torch else self.semantic_model
 
     @property
     def is_postgresql(self) -> bool:
         return self.database_url.startswith("postgresql")
 
 
+def declared() -> dict[str, Setting]:
+    """Return the settings by attribute, in the order in which they are read."""
+    return {each.name: each.metadata["is"] for each in fields(Settings)}
+
+
+def renamed_in_use(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each old name that is set."""
+    old_names = [old for old in RENAMED if old in environ]
+    return [f"{old} is now called {RENAMED[old]}: the old name goes with the next release" for old in old_names]
+
+
 def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | None = None) -> Settings:
-    """Return the settings in `environ`; raises BadSetting with a sentence that names the one that is off."""
-    instance = instance_dir or Path(environ.get("INSTANCE_DIR", ROOT / "instance"))
-    url = database_url(environ.get("DATABASE_URL", ""), instance)
-    models = Path(environ.get("MODELS_DIR", ROOT / "models"))
-    model = semantic_model(environ, models)
-    return Settings(
-        database_url=url,
-        secret_key=secret(environ, "SECRET_KEY", url, instance),
-        admin_token=secret(environ, "ADMIN_TOKEN", url, instance),
-        instance_dir=instance,
-        semantic_model=model,
-        semantic_runtime=choice(environ, "SEMANTIC_RUNTIME", "onnx", ("onnx", "sentence-transformers")),
-        original_model=environ.get("ORIGINAL_MODEL", "").strip(),
-        embeddings_url=address(environ, "EMBEDDINGS_URL", is_needed=model == "remote"),
-        embeddings_model=environ.get("EMBEDDINGS_MODEL", "").strip(),
-        embeddings_api_key=api_key(environ, "EMBEDDINGS_API_KEY"),
-        embeddings_query_prefix=environ.get("EMBEDDINGS_QUERY_PREFIX", ""),
-        embeddings_passage_prefix=environ.get("EMBEDDINGS_PASSAGE_PREFIX", ""),
-        embeddings_batch_size=whole(environ, "EMBEDDINGS_BATCH_SIZE", 32, 1, 256),
-        models_dir=models,
-        model_loading=choice(environ, "MODEL_LOADING", "lazy", ("lazy", "warm")),
-        model_idle_s=whole(environ, "MODEL_IDLE_SECONDS", 900, 0, 86_400),
-        model_retry_s=whole(environ, "MODEL_RETRY_SECONDS", 60, 1, 86_400),
-        tag_batch_size=whole(environ, "TAG_BATCH_SIZE", 10, 1, 256),
-        passage_batch_size=optional_whole(environ, "PASSAGE_BATCH_SIZE", 1, 256),
-        vector_index=vector_index(environ, url),
-        vector_index_memory_mb=whole(environ, "VECTOR_INDEX_MEMORY_MB", 32, 0, 1_048_576),
-        memory_limit_mb=optional_whole(environ, "MEMORY_LIMIT_MB", 64, 1_048_576),
-        memory_drop_caches_share=whole(environ, "MEMORY_DROP_CACHES_PERCENT", 85, 1, 100) / 100,
-        memory_give_back_share=whole(environ, "MEMORY_GIVE_BACK_PERCENT", 92, 1, 100) / 100,
-        memory_rest_s=whole(environ, "MEMORY_REST_SECONDS", 60, 1, 86_400),
-        query_cache_entries=whole(environ, "QUERY_CACHE_ENTRIES", 1_000, 0, 100_000),
-        query_cache_mb=whole(environ, "QUERY_CACHE_MB", 4, 0, 1_024),
-        query_cache_s=whole(environ, "QUERY_CACHE_SECONDS", 604_800, 1, 31_536_000),
-        db_pool_size=whole(environ, "DB_POOL_SIZE", 2, 1, 50),
-        db_max_overflow=whole(environ, "DB_MAX_OVERFLOW", 3, 0, 50),
-        db_timeout_s=float(whole(environ, "DB_TIMEOUT_SECONDS", 4, 1, 600)),
-        rate_limit=rate(environ.get("RATE_LIMIT", "60/minute")),
-        redis_url=redis_url(environ.get("REDIS_URL", "")),
-        redis_tls_verify=choice(environ, "REDIS_TLS_VERIFY", "1", ("0", "1")) == "1",
-        cache_results_s=whole(environ, "CACHE_RESULTS_SECONDS", 3_600, 1, 31_536_000),
-        cache_skills_s=whole(environ, "CACHE_SKILLS_SECONDS", 86_400, 1, 31_536_000),
-        default_locale=choice(environ, "DEFAULT_LOCALE", "he", ("he", "en")),
-        trusted_proxies=whole(environ, "TRUSTED_PROXIES", 1 if "DYNO" in environ or "RENDER" in environ else 0, 0, 5),
-        secure_cookies=choice(environ, "SECURE_COOKIES", "0", ("0", "1")) == "1",
-        check_sessions=choice(environ, "CHECK_SESSIONS", "0", ("0", "1")) == "1",
-        log_queries=choice(environ, "LOG_QUERIES", "0", ("0", "1")) == "1",
-        log_format=choice(environ, "LOG_FORMAT", "text", ("text", "json")),
-        background=choice(environ, "BACKGROUND", "web", ("web", "worker")),
-        worker_grown_share=whole(environ, "WORKER_GROWN_PERCENT", 60, 0, 100) / 100,
-    )
+    """Return the settings in `environ`; raises BadSetting for the first one that cannot be used."""
+    texts = given_texts(environ) | ({"INSTANCE_DIR": str(instance_dir)} if instance_dir else {})
+    # Heroku sets WEB_CONCURRENCY by itself, to 2 on 512 MB: that would be two models in memory.
+    names = RENAMED if "DYNO" in environ else RENAMED | {"WEB_CONCURRENCY": "GUNICORN_WORKERS"}
+    names_used = {new: old for old, new in names.items() if old in texts and new not in texts}
+    values: dict[str, Any] = {}
+    for attribute, declaration in declared().items():
+        name = names_used.get(declaration.name, declaration.name)
+        values[attribute] = declaration.read(name, texts.get(name, declaration.default or ""), values)
+    return Settings(**values)
 
 
-def database_url(given: str, instance: Path) -> str:
-    """Return a SQLAlchemy address: SQLite's path absolute, `postgres://` as psycopg2 wants it."""
-    url = given.strip() or "sqlite:///instance/matmon.db"
-    for prefix in ("postgres://", "postgresql://"):
-        if url.startswith(prefix):
-            return "postgresql+psycopg2://" + url.removeprefix(prefix)
-    if url.startswith("postgresql+psycopg2://"):
-        return url
-    if not url.startswith("sqlite:///"):
-        shown = url.split(":")[0]  # never the password
-        raise BadSetting(f"DATABASE_URL begins with {shown!r}: it must be sqlite:///PATH or postgresql://…")
-    path = Path(url.removeprefix("sqlite:///"))
-    if not given.strip():
-        path = instance / "matmon.db"
-    return f"sqlite:///{path if path.is_absolute() else ROOT / path}"
-
-
-def semantic_model(environ: Mapping[str, str], models: Path) -> str:
-    """Return the name of a model that somebody could mean; a known one may be made later."""
-    name = environ.get("SEMANTIC_MODEL", "e5-small").strip() or "none"
-    if name not in ("none", *KNOWN_MODELS) and not (models / name).is_dir():
-        raise BadSetting(
-            f"SEMANTIC_MODEL={name}: {models / name} is not there; it must be none, {', '.join(KNOWN_MODELS)},"
-            f" or a folder made with: python scripts/prepare_model.py {name}"
-        )
-    return name
-
-
-def redis_url(given: str) -> str:
-    """Return the address of a Redis, or nothing; what is refused is not shown, since it may hold a password."""
-    given = given.strip()
-    if not given:
-        return ""
-    wanted = "it must be redis://HOST:PORT/NUMBER, rediss://… with TLS, or unix:///PATH"
-    try:
-        parts = urlsplit(given)
-        is_place = bool(parts.path if parts.scheme == "unix" else parts.hostname and (parts.port is None or parts.port))
-        number = "" if parts.scheme == "unix" else parts.path.strip("/")
-    except ValueError:
-        raise BadSetting(f"REDIS_URL cannot be read: {wanted}") from None
-    if parts.scheme not in ("redis", "rediss", "unix") or not is_place:
-        raise BadSetting(f"REDIS_URL begins with {parts.scheme + '://' if parts.scheme else 'no scheme'!r}: {wanted}")
-    if not ((number.isascii() and number.isdigit()) or not number):
-        raise BadSetting(f"REDIS_URL names the database {number[:20]!r}: it must be a number, such as /0")
-    return given
-
-
-def vector_index(environ: Mapping[str, str], url: str) -> str:
-    """Return where the index of embeddings is wanted; pgvector is PostgreSQL's alone."""
-    given = choice(environ, "VECTOR_INDEX", "auto", ("auto", "memory", "pgvector"))
-    if given == "pgvector" and not url.startswith("postgresql"):
-        raise BadSetting("VECTOR_INDEX='pgvector': with SQLite it must be auto or memory; pgvector needs PostgreSQL")
-    return given
-
-
-def address(environ: Mapping[str, str], name: str, is_needed: bool) -> str:
-    """Return an address of the web, or nothing where none is needed."""
-    given = environ.get(name, "").strip()
-    if not given and not is_needed:
-        return ""
-    try:
-        parts = urlsplit(given)
-        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        parts, good = None, False
-    if parts is not None and "@" in parts.netloc:
-        raise BadSetting(f"{name} holds a name or a password: leave it out and set EMBEDDINGS_API_KEY")
-    if not good or any(letter.isspace() for letter in given):
-        wanted = "it must be an address such as http://models.internal:8080 or https://…/v1"
-        raise BadSetting(f"{name}={given!r}: with SEMANTIC_MODEL=remote {wanted}")
-    return given
-
-
-def api_key(environ: Mapping[str, str], name: str) -> str:
-    """Return a key as a header can carry it."""
-    given = environ.get(name, "").strip()
-    if not given.isascii() or not given.isprintable() or " " in given:
-        raise BadSetting(f"{name} has characters that no header can carry: give it Latin letters, digits and signs")
-    return given
-
-
-def secret(environ: Mapping[str, str], name: str, url: str, instance: Path) -> str:
-    """Return the secret from the environment, or, for a local SQLite, one kept in the instance folder."""
-    given = environ.get(name, "").strip()
-    if given:
-        if len(given) < 16:
-            raise BadSetting(f"{name} has {len(given)} characters: give it 16 or more, chosen at random")
-        return given
-    if url.startswith("postgresql"):
-        raise BadSetting(f"{name} is not set: with PostgreSQL it is required; make one with: openssl rand -hex 32")
-    return stored_secret(instance / name.lower())
-
-
-def stored_secret(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Two processes may start at once: the one that makes the file first wins, the other reads it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    made = secrets.token_hex(24)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made)
-    return made
-
-
-def choice(environ: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
-    value = environ.get(name, "").strip() or default
-    if value not in allowed:
-        raise BadSetting(f"{name}={value!r}: it must be one of {', '.join(allowed)}")
-    return value
-
-
-def whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    value = optional_whole(environ, name, low, high)
-    return default if value is None else value
-
-
-def optional_whole(environ: Mapping[str, str], name: str, low: int, high: int) -> int | None:
-    given = environ.get(name, "").strip()
-    if not given:
-        return None
-    if not given.isascii() or not given.isdigit() or not low <= int(given) <= high:
-        raise BadSetting(f"{name}={given!r}: it must be a whole number from {low} to {high}")
-    return int(given)
-
-
-def rate(given: str) -> str:
-    """Return a rate such as `60/minute`, checked by shape; the limiter itself reads it."""
-    count, _, unit = given.strip().partition("/")
-    if not count.isdigit() or unit not in ("second", "minute", "hour", "day"):
-        raise BadSetting(f"RATE_LIMIT={given!r}: it must look like 60/minute (second, minute, hour or day)")
-    return given.strip()
+def given_texts(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what is set, and what a host implies: its router is a proxy, and it connects from another machine."""
+    hosts = environ.keys() & {"DYNO", "RENDER", "RAILWAY_ENVIRONMENT"}
+    implied = {"HOST": "0.0.0.0"} if hosts else {}  # noqa: S104
+    implied |= {"TRUSTED_PROXIES": "1"} if hosts & {"DYNO", "RENDER"} else {}
+    return implied | {name: text for name, text in environ.items() if text.strip() or name == "SEMANTIC_MODEL"}

@@ -5,35 +5,19 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from config import exit_on_bad_setting, read_settings, whole
-
-MOST_WORKERS = 64
-MOST_THREADS = 256
+from config import exit_on_bad_setting, read_settings
+from operations.logs import configuration
 
 # Gunicorn's own `pidfile` would refuse a start whenever an old file's number belongs to any process by now, as it does
 # in a container, where numbers are small and come again.
 PID_FILE = Path(os.environ.get("INSTANCE_DIR") or Path(__file__).resolve().parent / "instance") / "gunicorn.pid"
 
-
-def workers_wanted() -> int:
-    """Return GUNICORN_WORKERS, else WEB_CONCURRENCY, else 1.
-
-    Heroku sets WEB_CONCURRENCY by itself, to 2 on 512 MB: that would be two models in memory, and is passed over.
-    """
-    fallback = 1 if "DYNO" in os.environ else whole(os.environ, "WEB_CONCURRENCY", 1, 1, MOST_WORKERS)
-    return whole(os.environ, "GUNICORN_WORKERS", fallback, 1, MOST_WORKERS)
-
-
-def host() -> str:
-    """Return the address to listen on: the world where a platform runs the app, else this machine alone."""
-    platform = any(name in os.environ for name in ("DYNO", "RENDER", "RAILWAY_ENVIRONMENT"))
-    return os.environ.get("HOST", "0.0.0.0" if platform else "127.0.0.1")  # noqa: S104
-
-
+# Before anything listens: a bad setting ends the server with one line about it.
 with exit_on_bad_setting():
-    bind = f"{host()}:{whole(os.environ, 'PORT', 5000, 0, 65_535)}"
-    workers = workers_wanted()
-    threads = whole(os.environ, "GUNICORN_THREADS", 4, 1, MOST_THREADS)
+    settings = read_settings()
+bind = f"{settings.host}:{settings.port}"
+workers = settings.gunicorn_workers
+threads = settings.gunicorn_threads
 worker_class = "gthread"
 # A single worker shares little with a master that loaded the code: by its reference counts it soon copies every page
 # (measured under load: 229 MB with, 190 without). Several workers do share what they do not touch.
@@ -44,28 +28,12 @@ keepalive = 5
 # A heartbeat file on a slow disk blocks the worker, and the master then kills it.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
-
-
-def log_format() -> dict[str, object]:
-    """Return how gunicorn writes its lines: as the app does, one event a line."""
-    from operations.logs import FORMATS, configuration
-
-    given = os.environ.get("LOG_FORMAT", "text")
-    return configuration(given if given in FORMATS else "text")  # the app refuses what is neither
-
-
-logconfig_dict = log_format()
-
-
-def on_starting(_server) -> None:  # type: ignore[no-untyped-def]
-    """End before anything listens where a setting cannot be used; a server that preloads ended already."""
-    with exit_on_bad_setting():
-        read_settings()
+logconfig_dict = configuration(settings.log_format)
 
 
 def when_ready(server) -> None:  # type: ignore[no-untyped-def]
-    shown = "localhost" if host() == "127.0.0.1" else host()
-    address = f"http://{shown}:{os.environ.get('PORT', '5000')}"
+    host = "localhost" if settings.host == "127.0.0.1" else settings.host
+    address = f"http://{host}:{settings.port}"
     server.log.info("Matmon is at %s", address)
     try:
         PID_FILE.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from config import ORIGINAL, Settings
+from config import TORCH_SUFFIX, Settings
 from encoders.base import Encoder
 from encoders.footprint import loading_mb, release_memory, trim_memory
 from encoders.lazy import LazyEncoder
@@ -216,8 +216,8 @@ class Models:
     def find(self, name: str) -> Prepared:
         """Return the model in the folder `name`; an unusable folder is reported when the model is loaded."""
         settings = self._settings
-        folder = settings.models_dir / name.removesuffix(ORIGINAL)
-        if name.endswith(ORIGINAL):
+        folder = settings.models_dir / name.removesuffix(TORCH_SUFFIX)
+        if name.endswith(TORCH_SUFFIX):
             return self._in_torch(name, folder)
         if settings.embeddings_url and not folder.is_dir():
             return remote_model(settings)
@@ -228,7 +228,7 @@ class Models:
         from encoders.torch_encoder import original_manifest
 
         known = manifest_or_none(folder)
-        manifest = original_manifest(known, name, self._settings.original_model) if known else None
+        manifest = original_manifest(known, name, self._settings.torch_model) if known else None
         return Prepared(name, partial(self._load_in_torch, name, folder), manifest)
 
     def _load(self, folder: Path) -> Encoder:
@@ -244,8 +244,8 @@ class Models:
 
         settings, known = self._settings, read_manifest(folder)
         self._guard.check_room(original_mb(known))
-        manifest = original_manifest(known, name, settings.original_model)
-        weights = original_weights(known, settings.original_model)
+        manifest = original_manifest(known, name, settings.torch_model)
+        weights = original_weights(known, settings.torch_model)
         return OriginalEncoder(manifest, weights, settings.passage_batch_size, self._queue())
 
     def _queue(self) -> Turns:
@@ -283,8 +283,8 @@ def memory_guard(settings: Settings) -> Guard:
     return Guard(
         partial(memory, settings.memory_limit_mb),
         settings.memory_drop_caches_share,
-        settings.memory_give_back_share,
-        settings.memory_rest_s,
+        settings.memory_unload_share,
+        settings.memory_pause_s,
     )
 
 
@@ -319,7 +319,7 @@ def worker_recycling(semantic: Semantic, settings: Settings) -> Recycling:
     return Recycling(
         anonymous_mb,
         lambda: semantic.lazy.encoder is not None,
-        lambda: memory(settings.memory_limit_mb).limit_mb * settings.worker_grown_share or float("inf"),
+        lambda: memory(settings.memory_limit_mb).limit_mb * settings.worker_recycle_share or float("inf"),
         lambda: os.kill(os.getpid(), signal.SIGTERM),  # gunicorn finishes the requests at work first
     )
 

@@ -1,11 +1,10 @@
-"""flask check database | redis | model: what a set-up has, what is wrong with it, and what to do."""
+"""flask check settings | database | redis | model: what a set-up has, what is wrong with it, and what to do."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,24 +13,21 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from commands.console import semantic
+from commands.findings import Finding, ok, remark, settings_findings, show, wrong
+from commands.vectors import WHY, serving_now, tables_told
 from config import ROOT, Settings
 from encoders.footprint import loading_mb, rss_bytes
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.queue import EncoderAway
+from indexes.choice import Serving
 from models import Base, db
 from operations.guard import MemoryShort
 from operations.memory import memory
 from search.semantic import Semantic
 from utils.memory import MB
-from web.current import runtime
 
 if TYPE_CHECKING:
     from redis import Redis
-from dataclasses import dataclass
-from typing import Literal
-
-from commands.vectors import WHY, serving_now, tables_told
-from indexes.choice import Serving
 
 NEARLY_FULL = 0.95
 PROBE_KEY = "matmon:check"
@@ -53,9 +49,15 @@ FAULTS = {
 @click.group("check", invoke_without_command=True)
 @click.pass_context
 def check_command(context: click.Context) -> None:
-    """Look at the database, the Redis and the model; ends with 1 where something is wrong."""
+    """Check the settings, the database, the Redis and the model; exit with 1 if something is wrong."""
     if context.invoked_subcommand is None:
-        show((("database", database_findings), ("redis", redis_findings), ("model", model_findings)))
+        show(PARTS.items())
+
+
+@check_command.command("settings")
+def settings_command() -> None:
+    """List the settings that are set, and the old names among them."""
+    show((("settings", settings_findings),))
 
 
 @check_command.command("database")
@@ -74,16 +76,6 @@ def redis_command() -> None:
 def model_command() -> None:
     """Whether the model is whole, fits into the memory, and says something."""
     show((("model", model_findings),))
-
-
-def show(parts: Iterable[tuple[str, Callable[[Settings], Iterator[Finding]]]]) -> None:
-    """Print each finding as it is made, and end with 1 where one is wrong."""
-    is_wrong = False
-    for name, findings in parts:
-        for found in findings(runtime().settings):
-            click.echo(f"{found.state:<7} {name}: {found.said}")
-            is_wrong = is_wrong or found.state == "WRONG"
-    sys.exit(1 if is_wrong else 0)
 
 
 def database_findings(settings: Settings) -> Iterator[Finding]:
@@ -238,7 +230,7 @@ def model_findings(settings: Settings) -> Iterator[Finding]:
         limit_mb = memory(settings.memory_limit_mb).limit_mb
         needed_mb = loading_mb(known) + rss_bytes() / MB
         told = f"with the model a process takes about {needed_mb:.0f} MB, of {limit_mb:.0f}"
-        if needed_mb > limit_mb * settings.memory_give_back_share:
+        if needed_mb > limit_mb * settings.memory_unload_share:
             yield wrong(told, "choose a smaller model, a larger host, or SEMANTIC_MODEL=remote")
             return
         yield ok(told)
@@ -263,25 +255,12 @@ def said_by(side: Semantic, settings: Settings) -> Finding:
     return ok(f"{where} gives embeddings, {len(vector)} wide, the first in {took_ms:.0f} ms")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. A remark is no fault: it tells what could be better, or need not be."""
-
-    state: Literal["ok", "remark", "WRONG"]
-    said: str
-
-
-def ok(said: str) -> Finding:
-    return Finding("ok", said)
-
-
-def remark(said: str) -> Finding:
-    return Finding("remark", said)
-
-
-def wrong(said: str, do: str) -> Finding:
-    return Finding("WRONG", f"{said}: {do}" if do else said)
-
+PARTS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
+    "settings": settings_findings,
+    "database": database_findings,
+    "redis": redis_findings,
+    "model": model_findings,
+}
 
 # Where `auto` would have pgvector and cannot: searches go on in memory, which the collection has outgrown.
 HINDERED = frozenset({"no_extension", "old_extension", "not_built", "incomplete"})

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic
-from config import ORIGINAL, Settings
+from config import TORCH_SUFFIX, Settings
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.queue import EncoderAway
 from indexing.embedding import Progress, embed, waiting_documents
@@ -147,7 +147,7 @@ def remote_model(found: Prepared, name: str) -> Prepared:
 
 def folder_fault(name: str) -> str:
     """Return what is wrong with a model folder, as a sentence; nothing where it can be served."""
-    folder = name.removesuffix(ORIGINAL)
+    folder = name.removesuffix(TORCH_SUFFIX)
     try:
         manifest = read_manifest(runtime().settings.models_dir / folder)
     except ModelUnusable as error:
@@ -181,7 +181,7 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
     options = {"bind": address, "workers": 1, "worker_class": "gthread", "threads": threads, "timeout": 120,
                "keepalive": 75, "control_socket_disable": True}  # fmt: skip
 
-    class Server(BaseApplication):
+    class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotations
         def load_config(self) -> None:
             for name, value in options.items():
                 self.cfg.set(name, value)

@@ -18,7 +18,8 @@ def codes(text: str) -> np.ndarray:
 def extended(hashes: np.ndarray, added: np.ndarray) -> np.ndarray:
     """Return the uint64 hashes of strings that are one character longer; the empty string's is 0."""
     mixed = (hashes ^ added) * _MULTIPLIER
-    return mixed ^ (mixed >> _SHIFT)
+    hashed: np.ndarray = mixed ^ (mixed >> _SHIFT)
+    return hashed
 
 
 def substrings(

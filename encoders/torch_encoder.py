@@ -99,11 +99,11 @@ def _loaded(manifest: Manifest, weights: str) -> Any:
     try:
         model = sentence_model.loaded(_folder(manifest, weights), weights)
     except NotPrepared as error:
-        raise ModelUnusable(f"{error} (ORIGINAL_MODEL names a folder or a hub id)") from error
+        raise ModelUnusable(f"{error} (TORCH_MODEL names a folder or a hub id)") from error
     except ImportError as error:
         raise ModelUnusable(f"{error.name} is not installed: pip install -r requirements-original.txt") from error
     if model.dim != manifest.dim:
-        raise ModelUnusable(f"{weights} gives embeddings {model.dim} wide, not {manifest.dim}; look at ORIGINAL_MODEL")
+        raise ModelUnusable(f"{weights} gives embeddings {model.dim} wide, not {manifest.dim}; look at TORCH_MODEL")
     model.whole.max_seq_length = manifest.max_tokens
     return model
 
@@ -116,7 +116,7 @@ def _folder(manifest: Manifest, weights: str) -> Path:
 
     if not hub.is_hub_id(weights):
         raise ModelUnusable(
-            f"the original of {manifest.folder.name} is {weights!r}, no folder here and no hub id; set ORIGINAL_MODEL"
+            f"the original of {manifest.folder.name} is {weights!r}, no folder here and no hub id; set TORCH_MODEL"
             " to a folder or a hub id such as owner/model"
         )
     commit = manifest.revision.rpartition("-")[2] if weights == manifest.source else None

@@ -70,7 +70,7 @@ def candidates(session: Session, held: Known, here: Place) -> list[int]:
     sums = np.bincount(places, np.repeat(worths, [len(each) for each in lists.values()]))
     best = found[np.lexsort((found, -sums))]
     if all(len(each) == held.counts[tag] for tag, each in lists.items()):
-        return best[:MOST_CANDIDATES].tolist()  # no document of another collection is among them
+        return list(map(int, best[:MOST_CANDIDATES]))  # no document of another collection is among them
     return _here(session, here, best)
 
 

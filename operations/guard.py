@@ -37,8 +37,8 @@ class Event:
 class Guard:
     """Looks at the memory every second and after each text; `check` may be called from any thread.
 
-    From drop_share of the limit on, caches are let go. From give_back_share on, if that was not enough, the model is
-    given back after its current text, and only words are searched for rest_s.
+    From drop_share of the limit on, caches are dropped. From unload_share on, if that was not enough, the model is
+    unloaded after its current text, and semantic search pauses for pause_s.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Guard:
             self._turn.release()
 
     def check_room(self, needed_mb: float) -> None:
-        """Raise MemoryShort where so much more would come to give_back_share of the limit, the caches let go."""
+        """Raise MemoryShort where so much more would come to unload_share of the limit, the caches dropped."""
         seen = self._look()
         if needed_mb > self._free_mb(seen):
             # A model given back a minute ago leaves 15 MB of freed memory that nobody handed back since.

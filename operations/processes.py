@@ -98,7 +98,7 @@ def uss_mb(process: psutil.Process) -> float | None:
     import psutil
 
     try:
-        return round(process.memory_full_info().uss / MB, 1)
+        return round(float(process.memory_full_info().uss) / MB, 1)
     except psutil.AccessDenied:
         return None
 

@@ -18,7 +18,7 @@ def register(app: Flask) -> None:
 
 def day(seconds: int) -> str:
     """Return a day as the interface's language writes it, from seconds since 1970."""
-    return format_date(datetime.fromtimestamp(seconds, UTC), "long")
+    return str(format_date(datetime.fromtimestamp(seconds, UTC), "long"))
 
 
 def ago(at: float) -> str:
@@ -27,17 +27,17 @@ def ago(at: float) -> str:
 
 
 def ago_s(seconds: float) -> str:
-    return format_timedelta(-max(timedelta(seconds=round(seconds)), ONE_S), add_direction=True)
+    return str(format_timedelta(-max(timedelta(seconds=round(seconds)), ONE_S), add_direction=True))
 
 
 def ahead(seconds: float) -> str:
     """Return when something will be, in so many seconds."""
-    return format_timedelta(max(timedelta(seconds=round(seconds)), ONE_S), add_direction=True)
+    return str(format_timedelta(max(timedelta(seconds=round(seconds)), ONE_S), add_direction=True))
 
 
 def lasting(seconds: float) -> str:
-    return format_timedelta(max(timedelta(seconds=round(seconds)), ONE_S))
+    return str(format_timedelta(max(timedelta(seconds=round(seconds)), ONE_S)))
 
 
 def share(part: float) -> str:
-    return format_percent(part, "#,##0.0 %")
+    return str(format_percent(part, "#,##0.0 %"))

@@ -68,7 +68,7 @@ def refused(message: str, options: Options, code: int) -> tuple[str, int]:
 def unusable(error: FileUnusable) -> str:
     """Return why a file cannot be used, in the user's language."""
     names = ", ".join(error.values.get("names", ()))  # type: ignore[arg-type]
-    said = {
+    said: dict[str, str] = {
         "empty": gettext("The file is empty."),
         "kind": gettext("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
         "disk_full": gettext("The disk is full: free some space, or send a smaller file."),

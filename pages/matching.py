@@ -97,7 +97,7 @@ def readings_of(found: Recommendations | Gap | None, collection: str) -> dict[st
 
 def too_much(error: TooMuch) -> str:
     """Return what to do with more than is taken, in the user's language."""
-    said = {
+    said: dict[str, str] = {
         "skills": gettext("More than %(most)s skills: leave the most telling ones.", most=MOST_SKILLS),
         "skill": gettext(
             "A skill is longer than %(most)s characters: one a line, or commas between.", most=LONGEST_SKILL
@@ -160,5 +160,5 @@ def chosen(name: str) -> list[str]:
 
 def said_of(error: TooMuch) -> str:
     if error.code == "columns":
-        return gettext("Choose one to %(most)s to see side by side.", most=MOST_COLUMNS)
+        return str(gettext("Choose one to %(most)s to see side by side.", most=MOST_COLUMNS))
     return too_much(error)

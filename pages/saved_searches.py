@@ -63,7 +63,7 @@ def searches_keep() -> AnyResponse | tuple[str, int]:
 
 def unkeepable(error: Unkeepable) -> str:
     """Return why a search cannot be kept, in the user's language."""
-    said = {
+    said: dict[str, str] = {
         "name": gettext("A name has 1 to %(most)s characters.", most=LONGEST_NAME),
         "address": gettext("The search is too long to be kept: ask for less at once."),
         "full": gettext("There is no room for more kept searches: delete one first."),

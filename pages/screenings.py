@@ -101,7 +101,7 @@ def wanted_of(form: Mapping[str, str]) -> Wanted:
 
 def unscreenable(error: Unscreenable) -> str:
     """Return why a screening cannot begin, in the user's language."""
-    said = {
+    said: dict[str, str] = {
         "no_skills": gettext("No skill is named here, so nobody can be ranked by it: name the job's skills."),
         "no_collection": gettext("There is no such collection of profiles."),
         "no_profiles": gettext("This collection is empty: import profiles first."),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
-from matching.scores import Asked
+from matching.jobs import Asked
 from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
 from screening.vocabulary import Unscreenable, Wanted
 

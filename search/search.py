@@ -143,7 +143,7 @@ def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, .
     )
 
 
-def _hit(row: Row, one: Ranked, wanted: Wanted, query: Query, offset: int) -> Hit:
+def _hit(row: Row[Any], one: Ranked, wanted: Wanted, query: Query, offset: int) -> Hit:
     title, excerpt = row.title, row.excerpt
     tags = tuple(json.loads(row.tag_names) if isinstance(row.tag_names, str) else row.tag_names or ())
     in_title, in_body = found_words(title, wanted), found_words(excerpt, wanted)

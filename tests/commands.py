@@ -11,6 +11,7 @@ from typing import Any
 
 from config import ROOT, Settings
 from tests.forked import forking
+from tests.processes import popen
 
 PEAK = (
     "import resource, subprocess, sys; ended = subprocess.run(sys.argv[1:]);"
@@ -53,7 +54,7 @@ def run(settings: Settings, *arguments: str | Path, under: Sequence[str] = ()) -
 def start(settings: Settings, *arguments: str | Path, log: Path = Path(os.devnull)) -> subprocess.Popen[bytes]:
     with log.open("ab") as file:
         where: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": file}
-        return subprocess.Popen(command(*arguments), cwd=ROOT, env=environment(settings), **where)
+        return popen(command(*arguments), cwd=ROOT, env=environment(settings), **where)
 
 
 def peak_rss_mb(settings: Settings, *arguments: str | Path) -> float:

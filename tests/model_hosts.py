@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from config import ROOT
+from tests.processes import end, popen
 from tests.servers import START_S, environment, free_port
 from tests.waiting import until
 
@@ -28,7 +29,7 @@ class ModelHost:
         self._log = folder / "model-host.log"
         arguments = ["serve-embeddings", "--port", str(self.port), *options]
         with self._log.open("wb") as output:
-            self.process = subprocess.Popen(
+            self.process: subprocess.Popen[bytes] = popen(
                 [sys.executable, "-m", "flask", "--app", "app", *arguments], cwd=ROOT,
                 env=environment(folder, **settings), stdout=output, stderr=output,
             )  # fmt: skip
@@ -84,5 +85,4 @@ def model_host(folder: Path, *options: str, **settings: str) -> Iterator[ModelHo
         host.starts()
         yield host
     finally:
-        if host.process.poll() is None:
-            host.stop()
+        end(host.process)

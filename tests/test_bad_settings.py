@@ -22,6 +22,18 @@ def test_a_command_ends_with_the_one_line_and_2(tmp_path: Path, arguments: tuple
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"{SHORT}\n")
 
 
+def test_an_old_name_works_and_leaves_a_line_in_the_log(tmp_path: Path) -> None:
+    environ = environment(tmp_path, MEMORY_REST_SECONDS="5")
+    ended = subprocess.run(command("routes"), cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0
+    line = "MEMORY_REST_SECONDS is now called MEMORY_PAUSE_SECONDS: the old name goes with the next release"
+    assert ended.stderr.count(line) == 1
+    environ = environment(tmp_path, MEMORY_REST_SECONDS="long")
+    ended = subprocess.run(command("routes"), cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "MEMORY_REST_SECONDS='long': it must be a whole number from 1 to 86400\n"
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
     ("setting", "given", "line"),

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from app import create_app
 from commands.check import FAULTS, check_command
+from config import declared
 from models import db
 from runtime import runtime_of
 from tests.conftest import closed, settings_for, sqlite_alone
@@ -170,10 +171,29 @@ def test_a_remote_model_that_does_not_answer_is_told(checked: Checked, sqlite: s
     assert "the host at http://127.0.0.1:9 cannot be used" in result.output
 
 
+def test_what_is_set_is_listed_without_secrets(checked: Checked, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in declared().values():
+        monkeypatch.delenv(each.name, raising=False)
+    assert lines(checked("settings", sqlite)) == ["remark"]
+    monkeypatch.setenv("MODEL_LOADING", "warm")
+    monkeypatch.setenv("REDIS_URL", "redis://:hunter2@host")
+    result = checked("settings", sqlite)
+    assert result.exit_code == 0
+    shown = ["ok      settings: MODEL_LOADING=warm", "ok      settings: REDIS_URL is set"]
+    assert result.output.splitlines() == shown
+
+
+def test_an_old_name_in_use_is_a_remark(checked: Checked, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_REST_SECONDS", "5")
+    result = checked("settings", sqlite)
+    assert result.exit_code == 0
+    assert "remark  settings: MEMORY_REST_SECONDS is now called MEMORY_PAUSE_SECONDS" in result.output
+
+
 def test_everything_is_looked_at_where_no_part_is_named(checked: Checked, sqlite: str) -> None:
     result = checked("", sqlite)
     assert result.exit_code == 0, result.output
-    assert {line.split()[1] for line in result.output.splitlines()} == {"database:", "redis:", "model:"}
+    assert {line.split()[1] for line in result.output.splitlines()} == {"settings:", "database:", "redis:", "model:"}
 
 
 def test_each_fault_has_a_remedy() -> None:

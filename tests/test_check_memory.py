@@ -18,6 +18,7 @@ import pytest
 from config import ROOT
 from tests.memory_checks import SCRIPT, check, command, environ, report
 from tests.other_servers import GOOD, answering, telling
+from tests.processes import child
 from tests.servers import Server, serving
 from tests.waiting import until
 
@@ -166,7 +167,7 @@ def test_nobody_finds_the_server_although_its_folder_is_closed(server: Server, t
 
 def test_a_watch_into_a_pipe_is_plain_lines_and_ends_at_ctrl_c(server: Server, instance: Path) -> None:
     run = command("--watch", "0.05")
-    with subprocess.Popen(run, env=environ(instance), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
+    with child(run, env=environ(instance), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
         assert one.stdout is not None
         lines = [one.stdout.readline() for _ in range(3)]
         one.send_signal(signal.SIGINT)
@@ -179,7 +180,7 @@ def test_a_watch_into_a_pipe_is_plain_lines_and_ends_at_ctrl_c(server: Server, i
 
 def test_a_watch_that_nobody_reads_any_more_ends(server: Server, instance: Path) -> None:
     run = command("--watch", "0.05", "--json")
-    with subprocess.Popen(run, env=environ(instance), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
+    with child(run, env=environ(instance), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
         assert one.stdout is not None
         assert one.stderr is not None
         assert json.loads(one.stdout.readline())["level"] == "fine"
@@ -190,7 +191,7 @@ def test_a_watch_that_nobody_reads_any_more_ends(server: Server, instance: Path)
 
 def test_a_watch_in_a_terminal_draws_anew(server: Server, instance: Path) -> None:
     terminal, side = pty.openpty()
-    with subprocess.Popen(command("--watch", "0.05"), env=environ(instance), stdout=side, stderr=side) as one:
+    with child(command("--watch", "0.05"), env=environ(instance), stdout=side, stderr=side) as one:
         os.close(side)
         seen = b""
         while seen.count(b"Verdict") < 2:
@@ -207,9 +208,7 @@ def test_a_watch_outlives_the_server_and_says_that_it_is_gone(tmp_path: Path) ->
     run = command("--watch", "0.1", "--json")
     with (
         serving(tmp_path) as server,
-        subprocess.Popen(
-            run, env=environ(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as one,
+        child(run, env=environ(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as one,
     ):
         assert one.stdout is not None
         assert "used_mb" in json.loads(one.stdout.readline())

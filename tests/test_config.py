@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config import ROOT, BadSetting, Settings, read_settings
+from config import RENAMED, ROOT, BadSetting, Settings, declared, read_settings, renamed_in_use
 
 LONG = "0123456789abcdef"
 POSTGRESQL = {"DATABASE_URL": "postgresql://u:p@host/db", "SECRET_KEY": LONG, "ADMIN_TOKEN": LONG}
@@ -41,6 +41,22 @@ def test_nothing_set_is_a_local_run_on_sqlite(tmp_path: Path) -> None:
         ("TAG_BATCH_SIZE", "256", "tag_batch_size", 256),
         ("PASSAGE_BATCH_SIZE", "4", "passage_batch_size", 4),
         ("MEMORY_LIMIT_MB", "256", "memory_limit_mb", 256),
+        ("MEMORY_UNLOAD_PERCENT", "90", "memory_unload_share", 0.9),
+        ("MEMORY_PAUSE_SECONDS", "5", "memory_pause_s", 5),
+        ("WORKER_RECYCLE_PERCENT", "0", "worker_recycle_share", 0.0),
+        ("TORCH_MODEL", " owner/model ", "torch_model", "owner/model"),
+        ("EMBEDDINGS_QUERY_PREFIX", "query: ", "embeddings_query_prefix", "query: "),
+        ("RATE_LIMIT", " ", "rate_limit", "60/minute"),
+        ("PORT", "0", "port", 0),
+        ("HOST", "192.0.2.7", "host", "192.0.2.7"),
+        ("RAILWAY_ENVIRONMENT", "production", "host", "0.0.0.0"),  # noqa: S104
+        ("GUNICORN_WORKERS", "3", "gunicorn_workers", 3),
+        ("WEB_CONCURRENCY", "2", "gunicorn_workers", 2),
+        ("GUNICORN_THREADS", "7", "gunicorn_threads", 7),
+        ("MEMORY_REST_SECONDS", "5", "memory_pause_s", 5),
+        ("MEMORY_GIVE_BACK_PERCENT", "90", "memory_unload_share", 0.9),
+        ("WORKER_GROWN_PERCENT", "0", "worker_recycle_share", 0.0),
+        ("ORIGINAL_MODEL", "owner/model", "torch_model", "owner/model"),
         ("DB_POOL_SIZE", "5", "db_pool_size", 5),
         ("DB_MAX_OVERFLOW", "0", "db_max_overflow", 0),
         ("RATE_LIMIT", " 5/second ", "rate_limit", "5/second"),
@@ -74,6 +90,11 @@ def test_a_setting_is_read(tmp_path: Path, name: str, given: str, field: str, va
         ("TAG_BATCH_SIZE", "٣"),
         ("PASSAGE_BATCH_SIZE", "257"),
         ("MEMORY_LIMIT_MB", "63"),
+        ("MEMORY_UNLOAD_PERCENT", "101"),
+        ("MEMORY_GIVE_BACK_PERCENT", "101"),
+        ("TAG_BATCH_SIZE", "9" * 5_000),
+        ("WEB_CONCURRENCY", "65"),
+        ("PORT", "65536"),
         ("DB_POOL_SIZE", "0"),
         ("DB_POOL_SIZE", "2.5"),
         ("DB_MAX_OVERFLOW", "51"),
@@ -95,6 +116,36 @@ def test_a_bad_value_is_named_with_its_setting(tmp_path: Path, name: str, given:
         read_settings({name: given}, tmp_path)
     assert name in str(caught.value)
     assert repr(given) in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_new_name_wins_over_the_old_one(tmp_path: Path, old: str, new: str) -> None:
+    (attribute,) = (attribute for attribute, each in declared().items() if each.name == new)
+    given = {old: "1", new: "2"}
+    assert getattr(read_settings(given, tmp_path), attribute) == getattr(read_settings({new: "2"}, tmp_path), attribute)
+    (sentence,) = renamed_in_use(given)
+    assert sentence.startswith(f"{old} is now called {new}:")
+    assert renamed_in_use({new: "2"}) == []
+
+
+def test_a_renamed_setting_still_exists_under_its_new_name_only() -> None:
+    names = {each.name for each in declared().values()}
+    assert set(RENAMED.values()) <= names
+    assert not RENAMED.keys() & names
+
+
+def test_each_setting_is_declared_once_with_a_default_that_can_be_used_and_a_help_text() -> None:
+    settings = list(declared().values())
+    assert len({each.name for each in settings}) == len(settings) > 40
+    assert all(each.help and each.parser.allowed for each in settings)
+    for each in settings:
+        if each.default is not None:
+            each.read(each.name, each.default, {})  # raises BadSetting for a default that is not allowed
+
+
+def test_heroku_does_not_choose_the_number_of_workers(tmp_path: Path) -> None:
+    assert read(tmp_path, DYNO="web.1", WEB_CONCURRENCY="2").gunicorn_workers == 1
+    assert read(tmp_path, WEB_CONCURRENCY="2", GUNICORN_WORKERS="3").gunicorn_workers == 3
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from config import ROOT, read_settings
+from tests.test_requirements import locked
 
 MB = 1_000_000
 # What each platform documents: devcenter.heroku.com/articles/app-json-schema, render.com/docs/blueprint-spec,
@@ -169,8 +170,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
 
 
 def test_what_a_host_installs_stays_under_350_mb() -> None:
-    names = re.findall(r"^([\w.-]+)==", text("requirements.txt"), re.MULTILINE)
-    packages = sum(size(name) for name in names)
+    packages = sum(size(name) for name in locked("requirements.txt"))
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     own = sum((ROOT / name).stat().st_size for name in tracked.split("\0") if name and (ROOT / name).is_file())
     model = sum(path.stat().st_size for path in (ROOT / "models" / "e5-small").rglob("*") if path.is_file())

@@ -87,7 +87,7 @@ def test_a_model_given_back_near_the_limit_comes_again_when_there_is_room(
     site_folder: Path, with_e5: dict[str, str], tmp_path: Path
 ) -> None:
     report = tmp_path / "memory.json"
-    settings = with_e5 | {"MEMORY_REST_SECONDS": "3", "MODEL_RETRY_SECONDS": "1"}
+    settings = with_e5 | {"MEMORY_PAUSE_SECONDS": "3", "MODEL_RETRY_SECONDS": "1"}
     with serving(site_folder, limited(report, "220M"), **settings) as server:
         until(lambda: has_meaning(server), "the model")
         with ballast(server, 0.95):
@@ -114,7 +114,7 @@ def test_many_searches_where_the_model_hardly_fits_kill_nothing(
         return server.ask("/api/search", q=text, mode=MODES[number // 2 % 4])
 
     report = tmp_path / "memory.json"
-    settings = with_e5 | {"MEMORY_REST_SECONDS": "1", "MODEL_RETRY_SECONDS": "1"}
+    settings = with_e5 | {"MEMORY_PAUSE_SECONDS": "1", "MODEL_RETRY_SECONDS": "1"}
     with (
         serving(site_folder, limited(report, "130M"), **settings) as server,
         ThreadPoolExecutor(8) as clients,
@@ -132,7 +132,7 @@ def test_an_import_goes_on_embedding_when_memory_is_there_again(
     site_folder: Path, with_e5: dict[str, str], tmp_path: Path
 ) -> None:
     report = tmp_path / "memory.json"
-    settings = with_e5 | {"MEMORY_REST_SECONDS": "1", "MODEL_RETRY_SECONDS": "1", "ADMIN_TOKEN": TOKEN}
+    settings = with_e5 | {"MEMORY_PAUSE_SECONDS": "1", "MODEL_RETRY_SECONDS": "1", "ADMIN_TOKEN": TOKEN}
     with serving(site_folder, limited(report, "220M"), **settings) as server:
         begun = server.health()["documents_with_embeddings"]
         rows = "".join(json.dumps({"title": f"דירה {n}", "body": f"{n} {BODY}"}) + "\n" for n in range(ROWS))

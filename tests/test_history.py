@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from operations.chart import HEADROOM, HEIGHT, chart
 from operations.guard import Done
 from operations.history import EVERY_S, HOUR_S, KEPT, History, Sample
 from tests.conftest import closed, settings_for
+from tests.processes import child
 from tests.servers import environment, free_port, serving
 from tests.waiting import until
 
@@ -126,12 +126,9 @@ def test_flask_run_begins_with_its_first_request(tmp_path: Path) -> None:
     settings = environment(tmp_path)
     with (
         (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(run, cwd=ROOT, env=settings, stdout=log, stderr=log) as it,
+        child(run, cwd=ROOT, env=settings, stdout=log, stderr=log),
     ):
-        try:
-            until(lambda: told_by(port), "a sample of flask run")
-        finally:
-            it.terminate()
+        until(lambda: told_by(port), "a sample of flask run")
 
 
 def points(path: str) -> list[tuple[int, int]]:

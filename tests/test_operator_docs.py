@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from config import ROOT
+from config import ROOT, declared
+from scripts.settings_page import page as settings_page
 from tests.conftest import closed, settings_for
 
 PAGES = ("docs/MEMORY_OPTIMIZATION.md", "DEPLOYMENT_CHECKLIST.md")
 MORE = (*PAGES, "docs/DEPLOYMENT.md")  # it names settings and files, and few addresses
-READ_BY = ("config.py", "gunicorn.conf.py", "scripts/fetch_model.py")
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 
 
@@ -24,12 +24,24 @@ def text(name: str) -> str:
 @pytest.mark.parametrize("page", MORE)
 def test_every_setting_is_read(page: str) -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", text(page)))
-    read = "".join(map(text, READ_BY))
+    read = {each.name for each in declared().values()} | {"WEB_CONCURRENCY"}
+    fetched = text("scripts/fetch_model.py")
     assert len(named) > 5
-    assert [name for name in named if f'"{name}"' not in read] == []
+    assert [name for name in named - read if f'"{name}"' not in fetched] == []
 
 
-@pytest.mark.parametrize("page", MORE)
+def test_the_reference_page_is_what_the_declarations_say() -> None:
+    assert text("docs/reference/settings.md") == settings_page(), "run: make settings"
+
+
+def test_the_readme_names_no_setting_that_is_not_declared() -> None:
+    table = text("README.md").partition("## Settings")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([A-Z][A-Z_]+)`", "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE))))
+    assert len(named) > 20
+    assert named - {each.name for each in declared().values()} == set()
+
+
+@pytest.mark.parametrize("page", [*MORE, "docs/reference/settings.md"])
 def test_every_link_leads_somewhere(page: str) -> None:
     for path, place in LINK.findall(text(page)):
         target = (ROOT / page).parent / path

@@ -75,7 +75,7 @@ def test_gunicorn_starts_another_and_every_request_is_answered(started: Started,
     conf = tmp_path / "impatient.conf.py"
     conf.write_text(IMPATIENT, encoding="utf-8")
     with started.maker("sqlite").fresh(tmp_path):
-        server = Server(tmp_path, {"WORKER_GROWN_PERCENT": "1"}, conf=conf)
+        server = Server(tmp_path, {"WORKER_RECYCLE_PERCENT": "1"}, conf=conf)
         try:
             server.starts()
             answers = []

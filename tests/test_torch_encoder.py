@@ -141,8 +141,8 @@ def test_weights_that_cannot_be_had_are_told_with_the_setting(preparing: Path, m
     done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
     assert len(lines) == 3, done.stderr
-    assert "'/nowhere', no folder here and no hub id; set ORIGINAL_MODEL" in lines[0]
-    assert all("ORIGINAL_MODEL" in line for line in lines)
+    assert "'/nowhere', no folder here and no hub id; set TORCH_MODEL" in lines[0]
+    assert all("TORCH_MODEL" in line for line in lines)
 
 
 def test_without_torch_the_encoder_itself_says_so(minilm: Path) -> None:

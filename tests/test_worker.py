@@ -16,6 +16,7 @@ import pytest
 from config import Settings
 from tests import commands
 from tests.conftest import settings_for
+from tests.processes import end
 from tests.servers import Server, serving
 from tests.waiting import until
 
@@ -55,8 +56,8 @@ def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         until(lambda: "The worker looks for" in log.read_text(encoding="utf-8"), "the worker's beginning")
         yield process
     finally:
-        process.terminate()
-        assert process.wait(30) == 0
+        end(process, 30)
+        assert process.returncode == 0
 
 
 def catches(pid: int, number: signal.Signals) -> bool:

@@ -7,6 +7,8 @@ as floats with the bits of the best. The estimate of a dot product from signs fo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,7 @@ class BitIndex:
         """Return the bytes held."""
         return sum(array.nbytes for array in self._arrays())
 
-    def _arrays(self) -> tuple[NDArray, ...]:
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
         return self.planes, self.keys, self.parts, self.norms, self.factors, self.biases, self.groups
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -103,7 +104,7 @@ class BM25:
         owners, _, _ = self._matches(packed)
         return np.bincount(owners, minlength=len(packed)) > 0
 
-    def _matches(self, packed: Sequence[bytes]) -> tuple[NDArray, NDArray, NDArray]:
+    def _matches(self, packed: Sequence[bytes]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         read = np.frombuffer(b"".join(packed), PACKED)
         ends = np.cumsum([len(one) // PACKED.itemsize for one in packed])
         # A table of the low 16 bits throws out nearly all terms at once; the rest are looked up exactly.

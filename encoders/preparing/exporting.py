@@ -23,7 +23,7 @@ from encoders.preparing.sentence_model import SentenceModel, position_offset
 _OPSET = 17
 
 
-class Embedder(torch.nn.Module):
+class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not installed where types are checked
     """Word embeddings to unit embeddings: all of a model but its word table, for texts of one length.
 
     There is no attention mask: see encoders/preparing/graph.py.

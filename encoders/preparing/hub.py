@@ -87,7 +87,7 @@ def _downloaded(hub_id: str, commit: str, files: list[Any]) -> Path:
 def is_whole(path: Path, file: Any) -> bool:
     """Tell whether a file is the one that the hub described: by its sha256, or as git names small ones."""
     if file.lfs:
-        return file_checksum(path) == file.lfs.sha256
+        return bool(file_checksum(path) == file.lfs.sha256)
     content = path.read_bytes()
     return file.blob_id in (None, hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest())  # noqa: S324
 

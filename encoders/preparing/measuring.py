@@ -133,7 +133,7 @@ def _by_language(embeddings: np.ndarray, texts: Sequence[str], languages: Sequen
     hebrew = np.array([is_hebrew(text) for text in texts])
     known = embeddings[_rows_of(hebrew, languages)]
     if len(languages) < 2 or min(hebrew.sum(), (~hebrew).sum()) < _FEWEST_OF_A_LANGUAGE:
-        return known.mean(axis=0, keepdims=True)
+        return np.stack([known.mean(axis=0)])
     return np.stack([rows.mean(axis=0) for rows in (known, embeddings[hebrew], embeddings[~hebrew])])
 
 
@@ -207,7 +207,8 @@ def _scripts(languages: Sequence[str]) -> set[bool]:
 def _directions(groups: MeanGroups, embeddings: np.ndarray) -> np.ndarray:
     centred = embeddings - groups.centre
     rows = groups.less_means(centred, groups.groups(centred))
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def _apart(similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
