@@ -12,7 +12,7 @@ from config import ROOT
 from tests.conftest import closed, settings_for
 
 PAGES = ("docs/MEMORY_OPTIMIZATION.md", "DEPLOYMENT_CHECKLIST.md")
-MORE = (*PAGES, "docs/DEPLOYMENT.md")  # it names settings and files, and few addresses
+MORE = (*PAGES, "docs/how-to/deploy.md")  # it names settings and files, and few addresses
 READ_BY = ("config.py", "gunicorn.conf.py", "scripts/fetch_model.py")
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 
