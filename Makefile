@@ -33,7 +33,7 @@ $(PREPARE)/installed: requirements-prepare.txt
 	$(PREPARE)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-prepare.txt
 	@touch $@
 
-# MODEL=alephbert, owner/model of the hub, or a folder; NAME, TEXTS and ARCHIVE=1 as in docs/MODELS.md.
+# MODEL=alephbert, owner/model of the hub, or a folder; NAME, TEXTS and ARCHIVE=1 as in docs/how-to/models.md.
 MODEL ?= e5-small
 OPTIONS = $(if $(NAME),--name "$(NAME)") $(if $(TEXTS),--texts "$(TEXTS)") $(if $(ARCHIVE),--archive)
 

@@ -9,29 +9,29 @@ import time
 from benchmarks.figures import DATA, ROOT, WORK, Figure, run_part, table
 
 PARTS = {
-    "quality": "Finding: questions over Hebrew passages (HeQ, 476 passages, 1,058 questions)",
-    "server": "The server: gunicorn, one worker, four threads, in a hard 512 MB, SQLite",
+    "quality": "Search quality: questions about Hebrew passages (HeQ, 476 passages, 1,058 questions)",
+    "server": "The server: gunicorn, one worker, four threads, limited to 512 MB, SQLite",
     "vectors": "The index of embeddings",
-    "pgvector": "The index of embeddings in PostgreSQL (pgvector) beside the one in memory",
+    "pgvector": "The index of embeddings: pgvector compared with memory",
     "imports": "Import",
     "matching": "Matching: 2,157 roles (ESCO), 200 synthetic profiles, and a server with 100,000 jobs",
     "screening": "A screening: 10,000 synthetic profiles against one role, SQLite",
-    "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, in a hard 512 MB",
-    "remote": "A site whose model is on another host, and that host",
-    "faults": "Faults under 20 requests a second, PostgreSQL and Redis, in a hard 512 MB; a full disk, SQLite",
+    "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, limited to 512 MB",
+    "remote": "A site with its model on another host, and that host",
+    "faults": "Faults at 20 requests per second, PostgreSQL and Redis, limited to 512 MB; a full disk, SQLite",
     "several": "One, two and three web processes on one PostgreSQL",
-    "growth": "Growth: documents of 100 words, four windows each, on the disk, in memory and by processor time",
-    "cluster": "A coordinator and two workers (Citus) beside one PostgreSQL, 10,000 documents",
-    "two_workers": "The same with two workers in 1 GB",
-    "shared_cache": "A Redis: searches found in it, and one that stands still; one worker, 10,000 documents, SQLite",
+    "growth": "Growth: documents of 100 words, four chunks each: disk, memory and processor time",
+    "cluster": "A coordinator and two workers (Citus) compared with one PostgreSQL, 10,000 documents",
+    "two_workers": "Two workers in 1 GB, AlephBERT's shape",
+    "shared_cache": "A Redis: cached searches, and a Redis that does not answer; one worker, 10,000 documents, SQLite",
     "naive": "The naive way: sentence-transformers and torch in the process, every embedding fetched for each query",
 }
 HEAD = """# Benchmarks
 
-Made by `make bench` on {machine}, Python {python}, {date}. Each part runs in a process of its own; `python -m
+Made by `make bench` on {machine}, Python {python}, {date}. Each part runs in its own process; `python -m
 benchmarks.PART` ({parts}) repeats one. The documents and questions are the public collections described in
 [data/README.md](../data/README.md) and in CONTRIBUTING.md; without them the parts that read them cannot run.
-Machines differ and are noisy: processor time, memory and counts can be compared, times by the clock hardly.
+Machines differ and are noisy: compare processor time, memory and counts rather than wall-clock times.
 """
 
 

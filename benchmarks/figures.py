@@ -33,7 +33,7 @@ class Figure:
 
 
 def table(figures: Iterable[Figure]) -> str:
-    lines = ["| what | measured | bar | |", "|---|---|---|---|"]
+    lines = ["| what | measured | target | |", "|---|---|---|---|"]
     for one in figures:
         mark = "" if not one.bar else "met" if one.is_met else "**missed**"
         lines.append(f"| {one.name} | {one.value:g} {one.unit} | {one.bar} | {mark} |")

@@ -41,7 +41,7 @@ shards_option = click.option(
 
 @click.group("cluster")
 def cluster_command() -> None:
-    """Several PostgreSQL servers as one database (Citus): see docs/SCALING.md for when that pays."""
+    """Several PostgreSQL servers as one database (Citus): see docs/how-to/scale.md for when that pays."""
     need_tables()
 
 

@@ -23,7 +23,7 @@ The old name works until the next release, with a line in the log. Where both ar
 """
 ELSEWHERE = """
 `MODEL_ARCHIVE_URL` and `MODEL_ARCHIVE_SHA256` name the archive that `scripts/fetch_model.py` unpacks when the site is
-built: see [Models](../MODELS.md).
+built: see [Models](../how-to/models.md).
 
 This page is generated from `config.py` by `make settings`.
 """

@@ -13,7 +13,7 @@ from scripts.settings_page import page as settings_page
 from tests.conftest import closed, settings_for
 
 PAGES = ("docs/MEMORY_OPTIMIZATION.md", "DEPLOYMENT_CHECKLIST.md")
-MORE = (*PAGES, "docs/DEPLOYMENT.md")  # it names settings and files, and few addresses
+MORE = (*PAGES, "docs/how-to/deploy.md")  # it names settings and files, and few addresses
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 
 
