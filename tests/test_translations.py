@@ -26,7 +26,7 @@ def used() -> Catalog:
         ROOT,
         METHODS,
         {"templates/**.html": JINJA},
-        directory_filter=lambda path: Path(path) in (ROOT, ROOT / "templates"),
+        directory_filter=lambda path: Path(path) in (ROOT, *(ROOT / name for name in ("templates", "pages", "web"))),
     )
     for file, line, message, _, context in extracted:
         found.add(message, None, [(file, line)], context=context)
