@@ -73,7 +73,7 @@ def unusable(error: FileUnusable) -> str:
         "kind": gettext("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
         "disk_full": gettext("The disk is full: free some space, or send a smaller file."),
         "nothing": gettext("No row of the file can be read."),
-        "header": gettext("No column is called title or body: name the columns below."),
+        "header": gettext("No column is called title or body: choose the columns below."),
         "twice": gettext("Two columns have the same name: %(names)s. Rename one of them.", names=names),
         "map": gettext("A column named below is not in the file: %(message)s", message=str(error)),
     }

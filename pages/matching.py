@@ -98,11 +98,12 @@ def readings_of(found: Recommendations | Gap | None, collection: str) -> dict[st
 def too_much(error: TooMuch) -> str:
     """Return what to do with more than is taken, in the user's language."""
     said: dict[str, str] = {
-        "skills": gettext("More than %(most)s skills: leave the most telling ones.", most=MOST_SKILLS),
+        "skills": gettext("More than %(most)s skills: keep the most important ones.", most=MOST_SKILLS),
         "skill": gettext(
-            "A skill is longer than %(most)s characters: one a line, or commas between.", most=LONGEST_SKILL
+            "A skill is longer than %(most)s characters: write one per line, or separate them with commas.",
+            most=LONGEST_SKILL,
         ),
-        "text": gettext("The text is longer than %(most)s characters: paste a part of it.", most=MOST_TEXT),
+        "text": gettext("The text is longer than %(most)s characters: paste part of it.", most=MOST_TEXT),
     }
     return said[error.code]
 
@@ -160,5 +161,5 @@ def chosen(name: str) -> list[str]:
 
 def said_of(error: TooMuch) -> str:
     if error.code == "columns":
-        return str(gettext("Choose one to %(most)s to see side by side.", most=MOST_COLUMNS))
+        return str(gettext("Choose 1 to %(most)s to compare.", most=MOST_COLUMNS))
     return too_much(error)

@@ -53,7 +53,7 @@ def searches_page(asked: Target | None, name: str, error: str = "") -> str:
 def searches_keep() -> AnyResponse | tuple[str, int]:
     asked, name = target(request.form.get("address", "")), clean(request.form.get("name", ""))
     if asked is None:
-        return searches_page(None, "", gettext("This is no search that can be kept.")), 422
+        return searches_page(None, "", gettext("This search cannot be saved.")), 422
     try:
         keep(db.session(), browser_or_new(), name or asked.name(), asked.address())
     except Unkeepable as error:
@@ -65,8 +65,8 @@ def unkeepable(error: Unkeepable) -> str:
     """Return why a search cannot be kept, in the user's language."""
     said: dict[str, str] = {
         "name": gettext("A name has 1 to %(most)s characters.", most=LONGEST_NAME),
-        "address": gettext("The search is too long to be kept: ask for less at once."),
-        "full": gettext("There is no room for more kept searches: delete one first."),
+        "address": gettext("This search is too long to save: shorten it."),
+        "full": gettext("There is no room for more saved searches: delete one first."),
     }
     return said[error.code]
 

@@ -102,15 +102,15 @@ def wanted_of(form: Mapping[str, str]) -> Wanted:
 def unscreenable(error: Unscreenable) -> str:
     """Return why a screening cannot begin, in the user's language."""
     said: dict[str, str] = {
-        "no_skills": gettext("No skill is named here, so nobody can be ranked by it: name the job's skills."),
+        "no_skills": gettext("No skill was found here, so there is nothing to rank by: name the job's skills."),
         "no_collection": gettext("There is no such collection of profiles."),
         "no_profiles": gettext("This collection is empty: import profiles first."),
         "too_many": gettext(
-            "The collection has more than %(most)s profiles: import those that are meant as one of their own.",
+            "The collection has more than %(most)s profiles: import the ones you need into a collection of their own.",
             most=f"{MOST_PROFILES:,}",
         ),
         "no_room": gettext(
-            "%(most)s screenings with decisions are kept, as many as there may be: delete one that is not needed.",
+            "There are already %(most)s screenings with decisions, which is the limit: delete one you no longer need.",
             most=KEPT_SCREENINGS,
         ),
     }

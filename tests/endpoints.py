@@ -41,7 +41,7 @@ class Told:
 
 @dataclass
 class Endpoints:
-    """The address, what was asked so far, and what answers; `answer` may be changed while it serves."""
+    """The address, query so far, and what answers; `answer` may be changed while it serves."""
 
     answer: Callable[[Told], Reply]
     url: str = ""

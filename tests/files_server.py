@@ -14,7 +14,7 @@ Headers = Callable[[str], Mapping[str, str]]
 
 @dataclass
 class Files:
-    """What is served, what was asked for, and how the connection is to fail.
+    """What is served, query for, and how the connection is to fail.
 
     breaks: by path, after how many bytes each of the next answers breaks off. ranges: whether they are known.
     """

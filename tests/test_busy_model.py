@@ -59,7 +59,7 @@ def test_searches_beyond_the_queue_get_words_at_once_and_those_in_it_get_meaning
             refused = ask("/api/search", 100)
             assert (refused.status_code, int(refused.headers["Retry-After"]) > 0) == (503, True)
             page = Page(ask("/semantic", 101).get_data(as_text=True))
-            assert "The model is busy with other searches; only words were searched." in page.text
+            assert "The model is busy with other searches; only keyword results are shown." in page.text
             assert page.all("li", class_="hit")
             by_words = app.test_client().get("/api/search?q=מים").get_json()
             assert (by_words["semantic"]["state"], len(by_words["hits"]) > 0) == ("busy", True)

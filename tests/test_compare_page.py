@@ -55,7 +55,7 @@ def test_one_person_against_jobs(site: FlaskClient) -> None:
         "Excel": ["cell-none", "answer-has"],
     }
     text = page(site, "/match/compare", skills="Python (junior), Excel", job=["dev", "data"], lang="en").text
-    assert "below what is asked: senior , and there is junior" in text
+    assert "below what is required: senior , and there is junior" in text
 
 
 def test_people_against_one_job(site: FlaskClient) -> None:

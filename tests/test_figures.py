@@ -202,7 +202,7 @@ def test_what_the_guard_did_is_told_newest_first(app: Flask) -> None:
     assert value(found, "guard_events_total", kind="caches_dropped") == 4
     assert value(found, "text_only_left_seconds") == 61
     page = Page(client.get("/status?lang=en").get_data(as_text=True))
-    assert "the model was given back 10 minutes ago · at 440.5 MB of 512 MB" in page.text
+    assert "the model was unloaded 10 minutes ago · at 440.5 MB of 512 MB" in page.text
     assert "only words are searched, for another 1 minute" in page.text
     assert [one["class"] for one in page.all("g")] == ["mark mark-model_given_back", "mark mark-caches_dropped"]
 
@@ -231,7 +231,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
     after = told(client, "/api/monitoring/memory")["model"]
     assert after["state"] == "ready"
     assert after["unused_s"] + after["given_back_in_s"] == pytest.approx(600, abs=0.2)
-    assert "Given back, if nobody asks" in client.get("/status?lang=en").get_data(as_text=True)
+    assert "Unloads when unused" in client.get("/status?lang=en").get_data(as_text=True)
     assert value(metrics(client), "model_given_back_in_seconds") > 500
     closed(app)
 

@@ -56,7 +56,7 @@ def test_a_wrong_token_is_refused_and_what_was_filled_in_is_kept(client: FlaskCl
 def test_a_post_without_the_forms_token_is_refused(client: FlaskClient) -> None:
     answer = client.post("/import?lang=en", data={"token": TOKEN})
     assert answer.status_code == 400
-    assert "The form could not be taken" in read(answer).text
+    assert "The form was not accepted" in read(answer).text
 
 
 @pytest.mark.parametrize(

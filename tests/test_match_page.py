@@ -66,7 +66,7 @@ def test_has_close_and_missing_are_words_and_shapes(reader: FlaskClient) -> None
     assert "✓ You have 1 בישול" in text
     assert re.search(r"≈ You have something close 1 food safety rules yours: food safety", text)
     assert "○ Missing 1" in text
-    assert "+ You have besides 1 juggling" in text
+    assert "+ Other skills 1 juggling" in text
     assert re.search(r"\d+% of what the job asks for", text)
 
 

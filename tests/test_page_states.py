@@ -113,7 +113,7 @@ class Busy(HashedWords):
 def test_a_busy_model_is_said_and_the_words_are_searched(filled: Flask, path: str) -> None:
     assert give(filled, Busy).ready(20)
     found = page(filled.test_client(), f"{path}?q=water&lang=en")
-    assert "The model is busy with other searches; only words were searched." in found.text
+    assert "The model is busy with other searches; only keyword results are shown." in found.text
     assert len(found.all("li", class_="hit")) >= 1
 
 
@@ -132,9 +132,9 @@ def test_ready_says_how_close_and_shows_tags_and_documents_near_in_meaning(fille
     with filled.app_context():
         embed(db.session(), HashedWords())
     assert give(filled, HashedWords).ready(20)
-    assert "in meaning:" in page(client, "/?q=saving+water&lang=en").text
-    assert "Close in meaning" in page(client, "/documents/1").text
-    assert "Tags close in meaning" in page(client, "/tags?tag=water").text
+    assert "similarity:" in page(client, "/?q=saving+water&lang=en").text
+    assert "Similar documents" in page(client, "/documents/1").text
+    assert "Similar tags" in page(client, "/tags?tag=water").text
 
 
 def test_status_stands_without_the_database(app: Flask) -> None:

@@ -120,7 +120,7 @@ def test_search_again_and_only_what_is_new_lead_to_their_addresses(reader: Flask
     new = reader.post(f"/searches/{number}/run", data={"what": "new"})
     assert new.location.startswith("/text?q=bread&since=")
     shown = Page(reader.get(new.location + "&lang=en").get_data(as_text=True))
-    assert "Only what was added or changed since your last visit." in shown.text
+    assert "Added or changed since your last visit." in shown.text
     assert len(shown.all("li", class_="hit")) == 1
     assert reader.post(f"/searches/{number}/run").location == "/text?q=bread"
 
@@ -204,5 +204,8 @@ def test_what_is_kept_of_a_screening_that_is_gone_says_so(reader: FlaskClient) -
     with reader.application.app_context():
         forget(db.session(), number)
     assert [(found["gone"], found["new"]) for found in kept(reader)] == [(True, None)]
-    assert "What it asks for is no longer there." in Page(reader.get("/searches?lang=en").get_data(as_text=True)).text
+    assert (
+        "What this search is about no longer exists."
+        in Page(reader.get("/searches?lang=en").get_data(as_text=True)).text
+    )
     assert reader.post(f"/searches/{one}/run").status_code == 404

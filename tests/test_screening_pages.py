@@ -163,7 +163,7 @@ def test_several_jobs_of_a_title_are_a_choice(reader: FlaskClient) -> None:
 def test_a_page_beyond_the_end_says_so(reader: FlaskClient) -> None:
     address = begin(reader).location
     found = page(reader, f"{address}?page=40")
-    assert "The results end before this page." in found.text
+    assert "There are no results on this page." in found.text
     assert f"{address}" in [one.get("href") for one in found.all("a", class_="button")]
 
 

@@ -1,4 +1,4 @@
-"""What an operator learns of searches: how many, how slow, and nothing of what was asked unless that was chosen."""
+"""What an operator learns of searches: how many, how slow, and nothing of query unless that was chosen."""
 
 from __future__ import annotations
 
