@@ -55,11 +55,11 @@ def memory(limit_mb: int | None, processes: Sequence[ProcessFigures] | None = No
 # By name, since the page says them in the reader's language.
 SAID = {
     "workers": "Set GUNICORN_WORKERS=1: each worker holds a model and an index of its own.",
-    "idle": "Lower MODEL_IDLE_SECONDS: an unused model is given back sooner.",
+    "idle": "Lower MODEL_IDLE_SECONDS: an unused model is unloaded sooner.",
     "batch": "Lower PASSAGE_BATCH_SIZE and TAG_BATCH_SIZE: fewer texts are encoded at once.",
     "pool": "Lower GUNICORN_THREADS, DB_POOL_SIZE and DB_MAX_OVERFLOW: fewer requests hold memory at once.",
-    "none": "Set SEMANTIC_MODEL=none: search by words and tags goes on without a model.",
-    "plan": "If it stays so, the host is too small for what is asked of it: choose a larger one.",
+    "none": "Set SEMANTIC_MODEL=none: keyword and tag search work without a model.",
+    "plan": "If this persists, the host is too small for the load: choose a larger one.",
 }
 
 

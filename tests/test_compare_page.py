@@ -66,11 +66,11 @@ def test_people_against_one_job(site: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "said"),
     [
-        ({"skills": "SQL"}, 422, "Choose one to 10"),
+        ({"skills": "SQL"}, 422, "Choose 1 to 10"),
         ({"skills": "SQL", "job": [str(n) for n in range(11)]}, 404, ""),
         ({"skills": "SQL", "job": ["nothing"]}, 404, ""),
         ({"against": "nothing", "profile": ["noa"]}, 404, ""),
-        ({"against": "dev"}, 422, "Choose one to 10"),
+        ({"against": "dev"}, 422, "Choose 1 to 10"),
         ({"job": ["dev"]}, 200, "You named no skill"),
         ({"skills": "SQL", "job": ["blank"]}, 200, "None of them names a skill"),
         ({"skills": "x" * 201, "job": ["dev"]}, 422, "longer than 200"),
@@ -84,7 +84,7 @@ def test_eleven_jobs_are_too_many(site: FlaskClient) -> None:
     with site.application.app_context():
         write_documents(db.session(), "jobs", [document(str(n), f"Job {n}", "", "SQL") for n in range(11)])
     query = {"skills": "SQL", "job": [str(n) for n in range(11)], "lang": "en"}
-    assert "Choose one to 10" in page(site, "/match/compare", 422, **query).text
+    assert "Choose 1 to 10" in page(site, "/match/compare", 422, **query).text
 
 
 def test_jobs_are_chosen_where_they_are_listed(site: FlaskClient) -> None:

@@ -128,7 +128,7 @@ def test_the_same_figures_everywhere(filled: Flask) -> None:
     assert memory["index"]["documents"]["bytes"] > 0
     assert value(found, "database_connections", state="most") == memory["pool"]["most"] == 5
     assert value(found, "searches_total", mode="semantic") == health["searches"]["semantic"]["count"] == 1
-    assert memory["caches"]["rate_limit_clients"] == value(found, "cache", figure="rate_limit_clients") == 1
+    assert memory["caches"]["rate_limit_clients"] == value(found, "cache", figure="rate_limit_clients") == 2
 
 
 def test_parts_add_up_to_what_is_used(filled: Flask) -> None:
@@ -182,7 +182,7 @@ def test_without_a_guard_it_is_said_that_there_is_none(app: Flask) -> None:
         "on": False, "events": [], "text_only_left_s": 0.0,
         "counts": {"caches_dropped": 0, "model_given_back": 0, "text_only_over": 0},
     }  # fmt: skip
-    assert "No guard is at work" in client.get("/status?lang=en").get_data(as_text=True)
+    assert "The guard is not running" in client.get("/status?lang=en").get_data(as_text=True)
     assert value(metrics(client), "guard_events_total", kind="caches_dropped") == 0
 
 
@@ -203,7 +203,7 @@ def test_what_the_guard_did_is_told_newest_first(app: Flask) -> None:
     assert value(found, "text_only_left_seconds") == 61
     page = Page(client.get("/status?lang=en").get_data(as_text=True))
     assert "the model was unloaded 10 minutes ago · at 440.5 MB of 512 MB" in page.text
-    assert "only words are searched, for another 1 minute" in page.text
+    assert "keyword search only, for another 1 minute" in page.text
     assert [one["class"] for one in page.all("g")] == ["mark mark-model_given_back", "mark mark-caches_dropped"]
 
 
@@ -214,7 +214,7 @@ def test_caches_are_told_by_name_and_their_bytes_are_a_part(app: Flask) -> None:
 
     use_semantic(app, Caching(LazyEncoder(None, "none")))
     found = told(app.test_client(), "/api/monitoring/memory")
-    assert found["caches"] == {"queries_entries": 3, "queries_bytes": 3 * MB, "hits": 7, "rate_limit_clients": 0}
+    assert found["caches"] == {"queries_entries": 3, "queries_bytes": 3 * MB, "hits": 7, "rate_limit_clients": 1}
     assert found["parts"]["caches"] == 3.0
     assert dict(numbers({"a": {"b": {"c": 1}}, "d": "text", "e": None})) == {"a_b_c": 1}
 
@@ -242,7 +242,7 @@ def test_a_model_that_is_never_given_back_says_so(database: str, tmp_path: Path)
     assert side.ready(20)
     client = app.test_client()
     assert told(client, "/api/monitoring/memory")["model"]["given_back_in_s"] is None
-    assert "if nobody asks never" in Page(client.get("/status?lang=en").get_data(as_text=True)).text
+    assert "when unused never" in Page(client.get("/status?lang=en").get_data(as_text=True)).text
     closed(app)
 
 

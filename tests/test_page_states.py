@@ -53,7 +53,7 @@ def test_off_is_said_and_the_words_are_offered_instead(filled: Flask) -> None:
     give(filled, None)
     assert "turned off on this site" in page(client, "/?lang=en").text
     found = page(client, "/semantic?q=water")
-    assert "Search by meaning is turned off" in found.text
+    assert "Semantic search is turned off" in found.text
     assert any(one.get("href") == "/text?q=water" for one in found.all("a"))
     assert found.one("div", id="results")["data-state"] == "settled"
     assert "turned off" not in page(client, "/text?q=water").one("div", id="results")["data-joined"]
@@ -69,7 +69,7 @@ def test_loading_shows_the_words_at_once_and_how_to_ask_again(filled: Flask) -> 
     side = give(filled, load)
     found = page(client, "/?q=water&lang=en")
     assert len(found.all("li", class_="hit")) == 2
-    assert "the meaning joins in a moment" in found.text
+    assert "semantic results will be added in a moment" in found.text
     results = found.one("div", id="results")
     assert (results["data-state"], results["data-part"]) == ("loading", "/?q=water&part=results")
     assert any(one.get("href") == "/?q=water" for one in found.all("a"))
@@ -87,7 +87,7 @@ def test_unavailable_is_said_and_the_words_are_searched(filled: Flask) -> None:
     side = give(filled, load)
     assert not side.ready(20)
     found = page(client, "/?q=water&lang=en")
-    assert "not available right now; only words were searched" in found.text
+    assert "not available right now; only keyword results are shown" in found.text
     assert len(found.all("li", class_="hit")) == 2
     assert "a file is damaged" in page(client, "/status").text
 
@@ -98,7 +98,7 @@ def test_meaning_alone_falls_back_to_words_and_says_so(filled: Flask) -> None:
 
     assert not give(filled, load).ready(20)
     found = page(filled.test_client(), "/semantic?q=water&lang=en")
-    assert "not available right now; only words were searched" in found.text
+    assert "not available right now; only keyword results are shown" in found.text
     assert len(found.all("li", class_="hit")) == 2
 
 
@@ -185,5 +185,5 @@ def test_a_fault_of_ours_is_owned_up_to_and_tells_nothing(app: Flask) -> None:
     answer = app.test_client().get("/status?lang=en")
     text = answer.get_data(as_text=True)
     assert answer.status_code == 500
-    assert "The fault is ours" in Page(text).text
+    assert "The error is ours" in Page(text).text
     assert "secret detail" not in text

@@ -78,7 +78,7 @@ def test_by_meaning_is_counted_only_where_the_model_is_there(reader: FlaskClient
     assert kept(reader)[0]["new"] == 0
     write(reader, document("b1", "Rye bread", ""))
     assert kept(reader)[0]["new"] is None
-    assert "What is new is told once" in Page(reader.get("/searches?lang=en").get_data(as_text=True)).text
+    assert "New matches are counted once" in Page(reader.get("/searches?lang=en").get_data(as_text=True)).text
 
 
 def test_the_list_is_of_the_browser_alone(reader: FlaskClient, app: Flask) -> None:

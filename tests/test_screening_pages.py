@@ -137,8 +137,8 @@ def test_a_note_too_long_is_refused_and_stays_as_typed(reader: FlaskClient) -> N
     ("form", "status", "said"),
     [
         ({"job": "nothing"}, 404, "no such job"),
-        ({"job": "blank"}, 422, "No skill is named"),
-        ({"job": "", "text": "qqq"}, 422, "No skill is named"),
+        ({"job": "blank"}, 422, "No skill was found"),
+        ({"job": "", "text": "qqq"}, 422, "No skill was found"),
         ({"job": ""}, 404, "no such job"),
         ({"profiles": "nowhere"}, 422, "no such collection"),
         ({"profiles": "gone"}, 422, "empty"),
