@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -26,7 +27,7 @@ from encoders.queue import EncoderAway, Turns
 from indexes.choice import VectorIndex
 from jobs.embedding import EmbedJobs, MissingEmbeddings, queue_embedding
 from jobs.imports import ImportJobs
-from jobs.runner import TAKE_UP_S, Runner
+from jobs.runner import STOP_S, TAKE_UP_S, Runner
 from matching.aliases import Aliases, aliases
 from matching.collection_state import FilledCollection
 from matching.idf import forget as forget_weights
@@ -139,8 +140,11 @@ class Runtime:
 
     def stop(self) -> None:
         """End background work within STOP_S: the batch at work is finished, the rest goes back into the queue."""
-        self.imports.stop()
-        self.screenings.stop()
+        deadline = time.monotonic() + STOP_S
+        for runner in (self.imports, self.screenings):
+            runner.request_stop()
+        for runner in (self.imports, self.screenings):
+            runner.join(max(deadline - time.monotonic(), 0.0))
 
     def embed_soon(self, session: Session) -> None:
         """Queue the embedding of what was just written; a worker finds it by itself."""

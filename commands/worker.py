@@ -19,7 +19,7 @@ def worker_command() -> None:
     need_tables()
     worker = runtime().worker()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: worker.stop(0))
+        signal.signal(number, lambda *_: worker.request_stop())
     runtime().guard.start()
     log.info("The worker looks for screenings and for what wants embeddings")
     worker.run()

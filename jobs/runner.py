@@ -58,9 +58,13 @@ class Runner:
 
     def stop(self, wait_s: float = STOP_S) -> None:
         """Let the batch at work end, put its job back into the queue, and end the thread."""
+        self.request_stop()
+        self.join(wait_s)
+
+    def request_stop(self) -> None:
+        """Tell the work to end, and do not wait for it."""
         self._stop.set()
         self._woken.set()
-        self.join(wait_s)
 
     def run(self) -> None:
         """Run in the calling thread until `stop`: for a process that does nothing else."""
