@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from models import db
 from operations.chart import chart
-from operations.health import document_count, holdings, stats
+from operations.health import document_count, stats, stored_counts
 from search.documents import collections, document_page, similar
 from search.query import MODES, Query, of_mapping
-from search.results import Results
+from search.results import ResultsPage
 from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
 from utils.cells import MARK, csv_line
@@ -90,7 +90,7 @@ def site_figures() -> dict[str, Any]:
     return {"documents": document_count(db.session()), "semantic": semantic().state}
 
 
-def csv_answer(results: Results) -> Response:
+def csv_answer(results: ResultsPage) -> Response:
     """Return a page of hits as CSV, with the mark by which a spreadsheet knows that it is UTF-8."""
     lines = [
         MARK,
@@ -120,7 +120,7 @@ def document(own_id: str) -> str:
 def status() -> str:
     figures = watch().figures()  # before the first statement: this page's own connection is not the site's
     samples = watch().samples()
-    found = stats(db.session(), semantic()) if holdings(db.session(), semantic()) else None
+    found = stats(db.session(), semantic()) if stored_counts(db.session(), semantic()) else None
     return render_template(
         "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=found,
         settings=settings(), query=Query(),

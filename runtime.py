@@ -23,22 +23,22 @@ from encoders.base import Encoder
 from encoders.footprint import loading_mb, release_memory, trim_memory
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
-from encoders.queue import EncoderAway, Turns
+from encoders.queue import EncoderQueue, EncoderUnavailable
 from indexes.choice import VectorIndex
 from jobs.embedding import EmbedJobs, MissingEmbeddings, queue_embedding
 from jobs.imports import ImportJobs
 from jobs.runner import STOP_S, TAKE_UP_S, Runner
 from matching.aliases import Aliases, aliases
 from matching.collection_state import FilledCollection
-from matching.idf import forget as forget_weights
+from matching.idf import clear_idf_cache as forget_weights
 from matching.limits import JOBS
-from matching.tag_names import forget as forget_names
+from matching.tag_names import clear_names_cache as forget_names
 from operations.figures import Watch
 from operations.guard import Guard
 from operations.memory import memory
 from operations.recycling import Recycling
 from screening.runner import ScreeningJobs
-from search.current_model import Prepared
+from search.current_model import AvailableModel
 from search.documents import collections
 from search.semantic import Semantic, query_cache
 from search.shared_cache import SharedEmbeddings, SharedResults
@@ -170,7 +170,7 @@ class Runtime:
         if self.semantic.lazy.wait(IMPORT_WAIT_S):
             return self.semantic.lazy.encoder
         if self.guard.text_only_left_s():
-            raise EncoderAway(self.semantic.lazy.error or "memory is short")
+            raise EncoderUnavailable(self.semantic.lazy.error or "memory is short")
         return None
 
 
@@ -217,7 +217,7 @@ class Models:
         default = self._default
         return Semantic(self._lazy, default.key, settings.model_idle_s, queries, self.find, default.manifest, index)
 
-    def find(self, name: str) -> Prepared:
+    def find(self, name: str) -> AvailableModel:
         """Return the model in the folder `name`; an unusable folder is reported when the model is loaded."""
         settings = self._settings
         folder = settings.models_dir / name.removesuffix(TORCH_SUFFIX)
@@ -225,15 +225,15 @@ class Models:
             return self._in_torch(name, folder)
         if settings.embeddings_url and not folder.is_dir():
             return remote_model(settings)
-        return Prepared(name, partial(self._load, folder), manifest_or_none(folder))
+        return AvailableModel(name, partial(self._load, folder), manifest_or_none(folder))
 
-    def _in_torch(self, name: str, folder: Path) -> Prepared:
+    def _in_torch(self, name: str, folder: Path) -> AvailableModel:
         """Return the unquantized model of a prepared folder; its embeddings are not those of the folder."""
         from encoders.torch_encoder import original_manifest
 
         known = manifest_or_none(folder)
         manifest = original_manifest(known, name, self._settings.torch_model) if known else None
-        return Prepared(name, partial(self._load_in_torch, name, folder), manifest)
+        return AvailableModel(name, partial(self._load_in_torch, name, folder), manifest)
 
     def _load(self, folder: Path) -> Encoder:
         """Load a model folder; raises ModelUnusable, and MemoryShort where it would not fit."""
@@ -241,7 +241,7 @@ class Models:
         from encoders.onnx_encoder import OnnxEncoder
 
         settings = self._settings
-        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, turns=self._queue())
+        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, queue=self._queue())
 
     def _load_in_torch(self, name: str, folder: Path) -> Encoder:
         from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb, original_weights
@@ -252,15 +252,15 @@ class Models:
         weights = original_weights(known, settings.torch_model)
         return OriginalEncoder(manifest, weights, settings.passage_batch_size, self._queue())
 
-    def _queue(self) -> Turns:
-        return Turns(after_each=self._after_each)
+    def _queue(self) -> EncoderQueue:
+        return EncoderQueue(after_each=self._after_each)
 
     def _after_each(self) -> None:
         self._lazy.used()  # an import that embeds for an hour uses the model too: it must not be unloaded as idle
         self._guard.check_between()
 
 
-def remote_model(settings: Settings) -> Prepared:
+def remote_model(settings: Settings) -> AvailableModel:
     """Return the model served at EMBEDDINGS_URL; what is known of it is in the instance folder."""
     from encoders.endpoint import Endpoint  # 4 MB that only these sites need
     from encoders.remote import known_manifest, open_remote, source
@@ -271,7 +271,7 @@ def remote_model(settings: Settings) -> Prepared:
         settings.embeddings_url, settings.embeddings_model, settings.embeddings_api_key, settings.embeddings_batch_size
     )
     known = known_manifest(folder, source(endpoint.url, endpoint.model, prefixes))
-    return Prepared("remote", partial(open_remote, endpoint, folder, prefixes), known)
+    return AvailableModel("remote", partial(open_remote, endpoint, folder, prefixes), known)
 
 
 def manifest_or_none(folder: Path) -> Manifest | None:

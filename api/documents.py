@@ -8,14 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from api.requests import body_fields, check_number, need_admin
-from indexing.documents import KeysMeet, delete_documents, write_documents
+from indexing.documents import DocumentKeyCollision, delete_documents, write_documents
 from indexing.importing import Options, RowRefused
-from indexing.importing import document as as_document
+from indexing.importing import parsed_document as as_document
 from indexing.reading import FileUnusable
 from models import db
-from search.documents import Page, document_page, similar
+from search.documents import DocumentPage, document_page, similar
 from search.json import hit_json
-from search.query import clean
+from search.query import clean_text
 from web.body_limits import DOCUMENT_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import ApiError
@@ -42,7 +42,7 @@ def api_replace(own_id: str) -> tuple[Response, int]:
 
 def write(fields: dict[str, Any]) -> tuple[Response, int]:
     named = fields.pop("collection", None)
-    name = clean(request.args.get("collection") or str(named or ""))[:64] or "documents"
+    name = clean_text(request.args.get("collection") or str(named or ""))[:64] or "documents"
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
@@ -54,7 +54,7 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
             runtime().embed_soon(db.session())
     except (RowRefused, FileUnusable) as error:
         raise ApiError(413 if "over 1 MB" in str(error) else 422, "bad_document", str(error)) from None
-    except KeysMeet as error:
+    except DocumentKeyCollision as error:
         raise ApiError(409, "keys_meet", str(error)) from None
     found = document_page(db.session(), document.own_id, name)
     assert found is not None  # noqa: S101 - it was written a line ago
@@ -73,14 +73,14 @@ def api_document(own_id: str) -> Response:
     return jsonify(page_json(stored(own_id)))
 
 
-def stored(own_id: str) -> Page:
+def stored(own_id: str) -> DocumentPage:
     found = document_page(db.session(), own_id, request.args.get("collection", ""))
     if found is None:
         raise ApiError(404, "not_found", f"There is no document {own_id[:100]!r}.")
     return found
 
 
-def page_json(page: Page) -> dict[str, Any]:
+def page_json(page: DocumentPage) -> dict[str, Any]:
     values = asdict(page)
     del values["number"]
     return values | {"tags": list(page.tags)}

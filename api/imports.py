@@ -12,7 +12,7 @@ from indexing.reading import FileUnusable
 from jobs.claims import is_cut_off
 from jobs.imports import accept, cancel_import, import_job, start_import
 from models import Job, db
-from search.query import clean
+from search.query import clean_text
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
@@ -43,7 +43,7 @@ def api_import() -> tuple[Response, int]:
 def form_options() -> Options:
     form = request.form
     return Options(
-        collection=clean(form.get("collection", ""))[:64] or "documents",
+        collection=clean_text(form.get("collection", ""))[:64] or "documents",
         mapping=mapping_of(filter(None, form.getlist("map"))),
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),

@@ -10,8 +10,8 @@ from flask import Blueprint, Response, jsonify
 from api.requests import body_fields, text_list, text_of, too_much
 from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title, jobs_by_ids
 from matching.gap import Gap, gap
-from matching.limits import JOBS, MOST_JOBS, PROFILES, TooMuch, check_columns
-from matching.matrix import Cell, Matrix, jobs_matrix, people_matrix
+from matching.limits import JOBS, MOST_JOBS, PROFILES, TooMuch, check_column_count
+from matching.matrix import Matrix, MatrixCell, jobs_matrix, people_matrix
 from matching.readings import Reading, readings
 from matching.recommend import Fit, Recommendations, recommend
 from matching.scores import Answer, Answers
@@ -79,7 +79,7 @@ def api_compare() -> Response:
     names, against = text_list(fields, "skills"), text_of(fields, "job_id")
     chosen = text_list(fields, "profile_ids" if against else "job_ids")
     try:
-        check_columns(len(chosen))  # before they are looked up
+        check_column_count(len(chosen))  # before they are looked up
         found = jobs_by_ids(db.session(), profiles if against else jobs, chosen)
         if against:
             job = job_by_id(db.session(), jobs, against)
@@ -184,7 +184,7 @@ def _answer(one: Answer) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Cell | None) -> dict[str, Any] | None:
+def _cell(cell: MatrixCell | None) -> dict[str, Any] | None:
     if cell is None:
         return None
     if cell.answer is None:

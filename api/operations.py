@@ -13,8 +13,8 @@ from api.requests import check_number
 from config import ROOT
 from models import db
 from operations.figures import Figures
-from operations.health import Stored, health, holdings, stats
-from operations.history import EVERY_S, KEPT, History, Sample
+from operations.health import StoredCounts, health, stats, stored_counts
+from operations.history import EVERY_S, KEPT, History, MemorySample
 from operations.metrics import CONTENT_TYPE, exposition
 from utils.memory import MB, group_memory
 from web.current import semantic, watch
@@ -28,7 +28,7 @@ OPENAPI = ROOT / "static" / "openapi.json"
 @operations_api.get("/health")
 @rate_limit("none")
 def api_health() -> tuple[Response, int]:
-    found = holdings(db.session(), semantic())
+    found = stored_counts(db.session(), semantic())
     return jsonify(health(semantic(), watch().memory(), found)), 200 if found else 503
 
 
@@ -41,7 +41,7 @@ def api_livez() -> Response:
 @operations_api.get("/api/monitoring/health")
 def api_monitoring_health() -> tuple[Response, int]:
     figures = watch().figures()
-    found = holdings(db.session(), semantic())
+    found = stored_counts(db.session(), semantic())
     return jsonify(health_json(figures, found)), 200 if found else 503
 
 
@@ -56,7 +56,7 @@ def api_monitoring_memory() -> Response:
 @rate_limit("none")
 def api_metrics() -> Response:
     figures = watch().figures()
-    return Response(exposition(figures, holdings(db.session(), semantic())), content_type=CONTENT_TYPE)
+    return Response(exposition(figures, stored_counts(db.session(), semantic())), content_type=CONTENT_TYPE)
 
 
 @operations_api.get("/api/stats")
@@ -103,7 +103,7 @@ def group_json() -> dict[str, float | None] | None:
     }
 
 
-def history_json(samples: Sequence[Sample], most: int) -> dict[str, Any]:
+def history_json(samples: Sequence[MemorySample], most: int) -> dict[str, Any]:
     """Return the hour in short, and the newest `most` samples, oldest first."""
     return {
         "every_s": EVERY_S,
@@ -113,11 +113,11 @@ def history_json(samples: Sequence[Sample], most: int) -> dict[str, Any]:
     }
 
 
-def sample_json(sample: Sample) -> dict[str, float]:
+def sample_json(sample: MemorySample) -> dict[str, float]:
     return {name: round(value, 1) for name, value in asdict(sample).items()}
 
 
-def health_json(figures: Figures, found: Stored | None) -> dict[str, Any]:
+def health_json(figures: Figures, found: StoredCounts | None) -> dict[str, Any]:
     """Return how each part does; `status` is `error` without the database, `degraded` where something is amiss."""
     used, model, guard = figures.memory, figures.model, figures.guard
     shared = figures.shared

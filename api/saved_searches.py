@@ -8,8 +8,8 @@ from flask import Blueprint, Response, jsonify, url_for
 
 from api.requests import body_fields, text_of
 from models import SavedSearch, db
-from search.query import clean
-from search.saved_searches import Unkeepable, drop, keep, kept, looked_at, one_of
+from search.query import clean_text
+from search.saved_searches import CannotSave, delete_search, mark_viewed, save_search, saved_search, saved_searches
 from web.errors import ApiError
 from web.rate_limits import rate_limit
 from web.saved_searches import News, all_news, target
@@ -22,7 +22,7 @@ saved_search_api = Blueprint("api_saved_searches", __name__)
 @saved_search_api.get("/api/searches")
 @rate_limit("search")
 def api_searches() -> Response:
-    own = kept(db.session(), browser())
+    own = saved_searches(db.session(), browser())
     return jsonify({"searches": [news_json(one) for one in all_news(own)]})
 
 
@@ -38,18 +38,18 @@ def search_json(one: SavedSearch) -> dict[str, Any]:
 @rate_limit("search")
 def api_search_keep() -> tuple[Response, int, dict[str, str]]:
     fields = body_fields()
-    asked, name = target(text_of(fields, "address")), clean(text_of(fields, "name"))
+    asked, name = target(text_of(fields, "address")), clean_text(text_of(fields, "name"))
     if asked is None:
         raise ApiError(422, "bad_parameter", "address must be that of a search or a screening here: /text?q=rent")
     try:
-        one = keep(db.session(), browser_or_new(), name or asked.name(), asked.address())
-    except Unkeepable as error:
+        one = save_search(db.session(), browser_or_new(), name or asked.name(), asked.address())
+    except CannotSave as error:
         raise ApiError(409 if error.code == "full" else 422, error.code, str(error)) from None
     return jsonify(search_json(one)), 201, {"Location": url_for("api_saved_searches.api_searches")}
 
 
 def own_one(number: int) -> SavedSearch:
-    one = one_of(db.session(), browser(), number)
+    one = saved_search(db.session(), browser(), number)
     if one is None:
         raise ApiError(404, "not_found", "This browser keeps no such search.")
     return one
@@ -57,7 +57,7 @@ def own_one(number: int) -> SavedSearch:
 
 @saved_search_api.delete(f"/api/searches/{NUMBER}")
 def api_search_drop(number: int) -> tuple[str, int]:
-    drop(db.session(), own_one(number))
+    delete_search(db.session(), own_one(number))
     return "", 204
 
 
@@ -70,5 +70,5 @@ def api_search_run(number: int) -> Response:
     asked = target(one.address)
     if asked is None:
         raise ApiError(404, "gone", "What this search asks for is no longer there: delete it.")
-    before = looked_at(db.session(), one)
+    before = mark_viewed(db.session(), one)
     return jsonify({"address": asked.address(), "new_address": asked.address(before)})

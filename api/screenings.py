@@ -14,10 +14,20 @@ from matching.limits import TooMuch
 from models import Screening, db
 from screening.export import result_json, screening_json
 from screening.listing import LAST_PAGE, MOST_LIMIT, PAGE_LIMIT, Listing
-from screening.results import Found, status_counts, written_since
-from screening.store import STATUSES, NoteTooLong, begin, cancel, decide, forget, found, listed, run_again
-from screening.vocabulary import Unscreenable, wanted_of_job, wanted_of_text
-from search.query import LAST_VERSION, clean
+from screening.results import ScreeningMatches, status_counts, written_since
+from screening.store import (
+    STATUSES,
+    NoteTooLong,
+    cancel,
+    create_screening,
+    decide,
+    delete_screening,
+    run_again,
+    saved_screenings,
+    screening_by_id,
+)
+from screening.vocabulary import Unscreenable, screened_job, screened_text
+from search.query import LAST_VERSION, clean_text
 from web.access import is_bearer
 from web.current import skill_aliases
 from web.errors import ApiError
@@ -34,7 +44,7 @@ REFUSED = {"no_collection": 404, "no_room": 409}  # the others are of what was s
 def api_screenings() -> Response:
     """Return the screenings of the browser whose cookie this is; all of them for the admin's token."""
     everything = is_bearer()
-    own = listed(db.session(), None if everything else browser()) if everything or browser() else []
+    own = saved_screenings(db.session(), None if everything else browser()) if everything or browser() else []
     return jsonify({"screenings": [screening_json(one) | {"address": address(one)} for one in own]})
 
 
@@ -43,12 +53,12 @@ def api_screenings() -> Response:
 def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     fields, session, names = body_fields(), db.session(), skill_aliases()
     job, said = text_of(fields, "job_id").strip(), text_of(fields, "text")
-    jobs, profiles = (clean(text_of(fields, name, name))[:64] for name in ("jobs", "profiles"))
+    jobs, profiles = (clean_text(text_of(fields, name, name))[:64] for name in ("jobs", "profiles"))
     if bool(job) == bool(said.strip()):
         raise ApiError(422, "bad_parameter", "name the job by job_id, or send it as text, one of them")
     try:
-        wanted = wanted_of_job(session, jobs, job) if job else wanted_of_text(session, jobs, profiles, said, names)
-        one = begin(session, browser_or_new(), wanted, profiles)
+        wanted = screened_job(session, jobs, job) if job else screened_text(session, jobs, profiles, said, names)
+        one = create_screening(session, browser_or_new(), wanted, profiles)
     except NoSuchJob as error:
         raise ApiError(404, "not_found", str(error)) from None
     except TooMuch as error:
@@ -66,7 +76,7 @@ def address(one: Screening) -> str:
 def kept(number: int) -> Screening:
     """Return a screening; raises 404. One that waits or was cut off is run."""
     caught_up(db.session())
-    one = found(db.session(), number)
+    one = screening_by_id(db.session(), number)
     if one is None:
         raise ApiError(404, "not_found", "There is no such screening.")
     if one.state == "waiting" or is_cut_off(one):
@@ -83,7 +93,7 @@ def api_screening(number: int) -> Response:
     check_number("limit", MOST_LIMIT, PAGE_LIMIT)
     check_number("since", LAST_VERSION, 0, 0)
     listing = Listing.from_args(request.args, columns_of(one))
-    page = Found(session, one, listing, skill_aliases()).page()
+    page = ScreeningMatches(session, one, listing, skill_aliases()).page()
     values: dict[str, Any] = {
         "columns": [column.as_json() for column in columns_of(one)],
         "statuses": status_counts(session, one),
@@ -101,7 +111,7 @@ def api_screening_delete(number: int) -> tuple[str, int]:
     one = kept(number)
     if not may_delete(one):
         need_admin()
-    forget(db.session(), one.id)
+    delete_screening(db.session(), one.id)
     return "", 204
 
 
@@ -127,7 +137,7 @@ def api_screening_cancel(number: int) -> Response:
 @rate_limit("search")
 def api_screening_decide(number: int, own_id: str) -> Response:
     one, fields = kept(number), body_fields()
-    status, note = text_of(fields, "status", "new"), clean(text_of(fields, "note"))
+    status, note = text_of(fields, "status", "new"), clean_text(text_of(fields, "note"))
     if status not in STATUSES:
         raise ApiError(422, "bad_parameter", f"status={status[:50]!r}: it must be one of {', '.join(STATUSES)}")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.figures import Figure, tell
 from benchmarks.many_jobs import JOBS, MODEL, filled, jobs, roles
-from benchmarks.matching_quality import closeness, quality, sharing
+from benchmarks.matching_quality import quality, sharing, tag_similarity
 from benchmarks.matching_server import measured, settled_mb
 from benchmarks.quality import postgresql
 
@@ -14,7 +14,7 @@ def main() -> None:
     many = filled("many-jobs", JOBS, few)
     figures = [
         *quality(few),
-        *closeness(MODEL),
+        *tag_similarity(MODEL),
         *sharing(MODEL, [row["skills"] for row in jobs(JOBS)]),
         *measured("SQLite", many),
         growth("SQLite", settled_mb(few), settled_mb(many)),

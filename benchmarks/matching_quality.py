@@ -109,13 +109,13 @@ def quality(instance: Path) -> list[Figure]:
     return figures
 
 
-def closeness(model: Path) -> list[Figure]:
+def tag_similarity(model: Path) -> list[Figure]:
     """Return how right it is to call two skills close; the cut-off was chosen by every other pair."""
     from encoders.onnx_encoder import OnnxEncoder
-    from matching.pairs import called_close, judged
+    from matching.pairs import called_close, pair_figures
 
     pairs = read_pairs(OWN)
-    told = judged(pairs, called_close(OnnxEncoder(model), pairs))
+    told = pair_figures(pairs, called_close(OnnxEncoder(model), pairs))
     return [
         figure
         for one in told

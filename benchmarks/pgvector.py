@@ -26,8 +26,8 @@ from indexes.filters import Filter
 from indexes.pgvector import table_state
 from indexes.pgvector_build import build_index, building, make_extension
 from indexes.pgvector_search import FOR_THIS, NARROW, SEARCHED
-from indexes.pgvector_table import Halves
-from search.embeddings import THEN, Stored
+from indexes.pgvector_table import HalfvecTable
+from search.embeddings import THEN, EmbeddingIndex
 from search.query import Query
 from tests.conftest import migrate
 from tests.databases import PostgresServer, embedded_programs
@@ -64,7 +64,7 @@ def database() -> Iterator[Engine]:
 
 
 def built(engine: Engine, session: Session, manifest: Manifest) -> list[Figure]:
-    halves = Halves(manifest)
+    halves = HalfvecTable(manifest)
     make_extension(session)
     began = time.monotonic()
     with building(engine, halves.model, MEMORY_MB) as connection:
@@ -82,21 +82,21 @@ def built(engine: Engine, session: Session, manifest: Manifest) -> list[Figure]:
     ]
 
 
-def server_ms(session: Session, stored: Stored, given: Vectors, tag: str) -> float:
+def server_ms(session: Session, stored: EmbeddingIndex, given: Vectors, tag: str) -> float:
     """Return the milliseconds that the server says it took for pgvector's statement, planned and executed."""
     restriction = Query(tags=(tag,)).filter() if tag else Filter()
     is_narrow = bool(tag) and len(given.tagged[tag]) < NARROW
-    statement = stored.halves.exact(restriction) if is_narrow else stored.halves.graph(restriction)
+    statement = stored.halfvec.exact(restriction) if is_narrow else stored.halfvec.graph(restriction)
     spent = []
     for meaning in given.meanings(stored)[:50]:
         session.execute(text(FOR_THIS.format(ef=SEARCHED)))
-        values = {"target": stored.halves.target(session, meaning), "most": THEN, **restriction.values}
+        values = {"target": stored.halfvec.target(session, meaning), "most": THEN, **restriction.values}
         said = " ".join(session.execute(text(EXPLAIN + statement), values).scalars())
         spent.append(sum(float(one) for one in re.findall(r"(?:Planning|Execution) Time: ([\d.]+)", said)))
     return float(np.median(spent))
 
 
-def measured(session: Session, stored: Stored, given: Vectors, name: str) -> list[Figure]:
+def measured(session: Session, stored: EmbeddingIndex, given: Vectors, name: str) -> list[Figure]:
     meanings = given.meanings(stored)
     stored.nearest(session, meanings[0], Filter())
     figures = [Figure(f"{name}: held by the process", stored.held_bytes()["documents"] / MB, "MB")]
@@ -126,7 +126,7 @@ def main() -> None:
             made_figures = built(engine, session, manifest)
             figures += made_figures if weight else []
             for wanted in ("memory", "pgvector"):
-                found = measured(session, Stored(manifest, VectorIndex(wanted)), given, wanted)
+                found = measured(session, EmbeddingIndex(manifest, VectorIndex(wanted)), given, wanted)
                 figures += found if weight else [replace(one, name=f"without weight: {one.name}") for one in found[:2]]
     tell([replace(one, value=round(one.value, 3)) for one in figures])
 

@@ -69,8 +69,8 @@ def ranked() -> list[Figure]:
     from config import read_settings
     from matching.aliases import aliases
     from models import Document, Screening, db, number
-    from screening.store import begin
-    from screening.vocabulary import wanted_of_job
+    from screening.store import create_screening
+    from screening.vocabulary import screened_job
     from tests.screened import run_waiting
 
     app = create_app(read_settings({"INSTANCE_DIR": str(INSTANCE)}))
@@ -78,7 +78,7 @@ def ranked() -> list[Figure]:
         engine, session = db.engine, db.session()
         roles = select(Document.own_id).where(Document.collection_id == number("collection", "jobs"))
         role = session.execute(roles.order_by(Document.id).limit(1)).scalar_one()
-        screening = begin(session, 0, wanted_of_job(session, "jobs", role), "profiles").id
+        screening = create_screening(session, 0, screened_job(session, "jobs", role), "profiles").id
         session.rollback()
         side = runtime_of(app).semantic
         figures = watched(lambda: run_waiting(lambda: Session(engine), side, aliases))
@@ -116,7 +116,7 @@ def paged(session: Session, screening: Screening) -> list[Figure]:
     from matching.aliases import aliases
     from screening.columns import Column
     from screening.listing import Listing
-    from screening.results import Found
+    from screening.results import ScreeningMatches
 
     columns, figures = [Column.of_json(one) for one in screening.columns], []
     asked = {
@@ -129,11 +129,13 @@ def paged(session: Session, screening: Screening) -> list[Figure]:
     }  # fmt: skip
     for name, args in asked.items():
         began = time.process_time()
-        total = Found(session, screening, Listing.from_args(MultiDict(args), columns), aliases()).page().total
+        total = (
+            ScreeningMatches(session, screening, Listing.from_args(MultiDict(args), columns), aliases()).page().total
+        )
         spent = round(1000 * (time.process_time() - began))
         figures.append(Figure(f"A page of 20, {name}, of {total:,}: processor time", spent, "ms"))
     began = time.process_time()
-    count = sum(1 for _ in Found(session, screening, Listing(), aliases()).all())
+    count = sum(1 for _ in ScreeningMatches(session, screening, Listing(), aliases()).all())
     spent_s = round(time.process_time() - began, 2)
     return [*figures, Figure(f"Reading all {count:,} for an export: processor time", spent_s, "s")]
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from commands.console import need_tables, progress_bar, refuse
 from indexing.archive import Archive, ArchiveUnusable
 from indexing.backup import backup, snapshot
-from indexing.export import TooManyColumns, besides, exported, write_csv, write_jsonl
+from indexing.export import TooManyColumns, besides, exported_rows, write_csv, write_jsonl
 from indexing.restore import NotEmpty, check_known, restore
 from models import Collection, db, number
 from utils.sql import freshen_statistics
@@ -99,5 +99,5 @@ def write_to(output: Path | None, collection: str, form: str) -> int:
 def write_form(file: Any, collection: str, form: str) -> int:
     with snapshot(db.engine) as session:
         if form == "jsonl":
-            return write_jsonl(file, exported(session, collection))
-        return write_csv(file, exported(session, collection), besides(exported(session, collection)))
+            return write_jsonl(file, exported_rows(session, collection))
+        return write_csv(file, exported_rows(session, collection), besides(exported_rows(session, collection)))

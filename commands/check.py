@@ -18,7 +18,7 @@ from commands.vectors import WHY, serving_now, tables_told
 from config import ROOT, Settings
 from encoders.footprint import loading_mb, rss_bytes
 from encoders.manifest import ModelUnusable, read_manifest
-from encoders.queue import EncoderAway
+from encoders.queue import EncoderUnavailable
 from indexes.choice import Serving
 from models import Base, db
 from operations.guard import MemoryShort
@@ -248,7 +248,7 @@ def said_by(side: Semantic, settings: Settings) -> Finding:
         vector = encoder.encode_queries(["שלום"])[0]
         took_ms = (time.monotonic() - began) * 1000
         encoder.close("it was only tried")
-    except (ModelUnusable, EncoderAway, MemoryShort, ImportError) as error:
+    except (ModelUnusable, EncoderUnavailable, MemoryShort, ImportError) as error:
         return wrong(f"{where} cannot be used ({error})", "")
     if not np.isfinite(vector).all():
         return wrong(f"{where} gives embeddings that are no numbers", "prepare the model anew")

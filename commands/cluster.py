@@ -16,7 +16,7 @@ from indexing.cluster import (
     EVERYWHERE,
     CannotSpread,
     Plan,
-    faults,
+    cluster_faults,
     half_tables,
     plan,
     rows_estimated,
@@ -114,7 +114,7 @@ def told(done: Plan) -> str:
 def status_command() -> None:
     """Tell which servers answer, what each holds, and where every table lies. Ends with 1 where something is wrong."""
     with connected() as connection:
-        if connection.dialect.name != "postgresql" or citus.version(connection) is None:
+        if connection.dialect.name != "postgresql" or citus.citus_version(connection) is None:
             click.echo("One database server: there is no Citus in it, and none is needed")
             return
         tell_servers(connection)
@@ -122,14 +122,14 @@ def status_command() -> None:
             click.echo("Nothing is spread yet; what would be done: flask --app app cluster plan")
             return
         tell_tables(connection)
-        wrong = faults(connection)
+        wrong = cluster_faults(connection)
         for one in wrong:
             click.echo(f"WRONG   {one}", err=True)
         sys.exit(1 if wrong else 0)
 
 
 def tell_servers(connection: Connection) -> None:
-    click.echo(f"Citus {citus.version(connection)}")
+    click.echo(f"Citus {citus.citus_version(connection)}")
     lost, held = citus.unreachable(connection), citus.held(connection)
     for node in citus.nodes(connection):
         what = "coordinator" if node.is_coordinator else "worker"

@@ -13,7 +13,7 @@ import click
 from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic
 from encoders.skill_pairs import OWN as SHIPPED_PAIRS
 from encoders.skill_pairs import BadPairs, read_pairs
-from matching.pairs import LEAST_PRECISION, Judged, called_close, judged
+from matching.pairs import LEAST_PRECISION, PairFigures, called_close, pair_figures
 from models import db
 from search.documents import collections
 from search.evaluation import BadJudgements, Evaluation, evaluate, read_judgements, read_queries
@@ -66,7 +66,7 @@ def evaluate_pairs(path: Path, as_json: bool) -> NoReturn:
     except BadPairs as error:
         refuse(str(error))
     encoder = loaded_encoder()
-    found = judged(pairs, called_close(encoder, pairs))
+    found = pair_figures(pairs, called_close(encoder, pairs))
     precise = found[0].precision >= LEAST_PRECISION
     if as_json:
         told = [asdict(one) | {"precision": one.precision, "recall": one.recall} for one in found]
@@ -78,7 +78,7 @@ def evaluate_pairs(path: Path, as_json: bool) -> NoReturn:
     sys.exit(0 if precise else 1)
 
 
-def pairs_table(found: list[Judged]) -> str:
+def pairs_table(found: list[PairFigures]) -> str:
     lines = [f"{'pairs':24}{'':>6}{'close':>7}{'called':>8}{'right':>7}{'precision':>11}{'recall':>8}"]
     for one in found:
         counts = f"{one.pairs:6}{one.close:7}{one.called:8}{one.right:7}"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from commands.console import need_tables, progress_bar, refuse
-from indexing.importing import Options, Preview, Report, import_file, mapping_of, preview
+from indexing.importing import ImportReport, Options, Preview, import_file, mapping_of, preview
 from indexing.reading import FileUnusable
 from models import db
 from utils.sql import freshen_statistics
@@ -69,7 +69,7 @@ def show_bytes(bar: Any, done: int) -> None:
     bar.update(done - bar.n)
 
 
-def summary(report: Report) -> str:
+def summary(report: ImportReport) -> str:
     written = report.written
     lines = [f"{written.new} new, {written.changed} changed, {written.unchanged} unchanged"]
     if report.duplicates:

@@ -13,11 +13,11 @@ import click
 from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic
 from config import TORCH_SUFFIX, Settings
 from encoders.manifest import ModelUnusable, read_manifest
-from encoders.queue import EncoderAway
+from encoders.queue import EncoderUnavailable
 from indexing.embedding import Progress, embed, waiting_documents
-from indexing.stored_models import chosen_key, drop, missing, stored_models, switch
+from indexing.stored_models import chosen_key, drop_model, missing_models, stored_models, switch
 from models import db
-from search.current_model import Prepared
+from search.current_model import AvailableModel
 from search.semantic import model_of
 from utils.sql import freshen_statistics
 from web.current import runtime
@@ -38,7 +38,7 @@ def embed_command(collection: str, model: str) -> None:
     with progress_bar(unit=" texts", desc=encoder.name) as bar:
         try:
             done = embed(db.session(), encoder, collection, shown_on(bar))
-        except EncoderAway as stopped:
+        except EncoderUnavailable as stopped:
             click.echo(f"Stopped: {stopped}. What is done is kept; run it again to go on", err=True)
             sys.exit(1)
     if done.done:
@@ -88,7 +88,7 @@ def switch_command(name: str) -> None:
     """Serve with the model NAME from now on, in every process at once; refused while embeddings are missing."""
     need_tables()
     found = prepared_model(name)
-    documents, tags = missing(db.session(), found.key or 0)
+    documents, tags = missing_models(db.session(), found.key or 0)
     if documents or tags:
         refuse(
             f"{documents} documents and {tags} tags have no embedding under {name} yet; make them, while the present"
@@ -114,12 +114,12 @@ def drop_command(name: str) -> None:
         refuse(f"{name} is the current model; switch to another first with: flask --app app models switch NAME")
     with progress_bar(total=sum(one.embeddings + one.tags for one in dropped), unit=" embeddings", desc=name) as bar:
         for one in dropped:
-            drop(db.session(), one.key, bar.update)
+            drop_model(db.session(), one.key, bar.update)
     count = sum(one.embeddings + one.tags for one in dropped)
     click.echo(f"{count} embeddings of {name} deleted")
 
 
-def prepared_model(name: str) -> Prepared:
+def prepared_model(name: str) -> AvailableModel:
     """Return a model of which embeddings can be made and searched; what cannot be served is refused."""
     if semantic().is_off:
         refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
@@ -134,7 +134,7 @@ def prepared_model(name: str) -> Prepared:
     return found
 
 
-def remote_model(found: Prepared, name: str) -> Prepared:
+def remote_model(found: AvailableModel, name: str) -> AvailableModel:
     """Return the model of the other host with its manifest; one of another name is refused."""
     try:
         known = found.manifest or found.load().manifest

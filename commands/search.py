@@ -9,7 +9,7 @@ import click
 from commands.console import LOADING_S, need_tables, semantic
 from models import db
 from search.query import MODES, of_mapping
-from search.results import Results
+from search.results import ResultsPage
 from search.search import search
 
 
@@ -31,13 +31,13 @@ def search_command(text: str, mode: str, collection: str, tag: tuple[str, ...], 
         click.echo(f"Meaning was not searched: the model {results.semantic_model} is {state}", err=True)
 
 
-def json_answer(results: Results) -> str:
+def json_answer(results: ResultsPage) -> str:
     from search.json import results_json
 
     return json.dumps(results_json(results), ensure_ascii=False, indent=2)
 
 
-def listed(results: Results) -> str:
+def listed(results: ResultsPage) -> str:
     if not results.hits:
         return "Nothing found."
     lines = [f"{results.total}{'' if results.total_is_exact else '+'} found"]

@@ -15,7 +15,7 @@ from encoders.manifest import Manifest
 from indexes.choice import IndexChoice, Serving, version_of
 from indexes.pgvector import table_state
 from indexes.pgvector_build import CannotBuild, build_index, building, make_extension
-from indexes.pgvector_table import Halves, drop_halves
+from indexes.pgvector_table import HalfvecTable, drop_halfvec_table
 from indexing.stored_models import stored_models
 from models import db, half_table
 from utils.memory import MB
@@ -77,7 +77,7 @@ def tables_told(session: Session) -> list[str]:
 def build_command(model: str, memory: int) -> None:
     """Build pgvector's index, or complete it. The site goes on meanwhile; a build that was killed is gone on with."""
     need_tables()
-    halves = Halves(manifest_of(model))
+    halves = HalfvecTable(manifest_of(model))
     try:
         make_extension(db.session())
         with building(db.engine, halves.model, memory) as connection:
@@ -95,7 +95,7 @@ def build_command(model: str, memory: int) -> None:
     click.echo(f"pgvector's index is built: {state.nbytes / MB if state else 0:.0f} MB in the database")
 
 
-def filled(session: Session, halves: Halves) -> None:
+def filled(session: Session, halves: HalfvecTable) -> None:
     with progress_bar(total=halves.missing(session), unit=" rows", desc="embeddings") as bar:
         session.rollback()
         halves.fill(session, bar.update)
@@ -124,6 +124,6 @@ def manifest_of(model: str) -> Manifest:
 def drop_vectors_command(model: str) -> None:
     """Drop pgvector's index with its table; searches are then served from memory."""
     need_tables()
-    halves = Halves(manifest_of(model))
-    dropped = drop_halves(db.session(), halves.model)
+    halves = HalfvecTable(manifest_of(model))
+    dropped = drop_halfvec_table(db.session(), halves.model)
     click.echo("Dropped." if dropped else "There is none.")

@@ -1,4 +1,4 @@
-"""What every encoder offers: the one interface that search, indexing and matching know."""
+"""The interface of all encoders, as search, indexing and matching use it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Encoder(Protocol):
 
     A text longer than manifest.max_tokens is cut there; an empty list gives shape (0, dim); an empty text has
     an embedding like any other. Niqqud and cantillation are deleted before encoding. The embedding of a text
-    does not depend on the texts beside it. The methods that encode raise encoders.queue.EncoderAway where that
-    cannot be had now: too many wait already, it takes too long, a distant model does not answer.
+    does not depend on the texts beside it. Encoding raises encoders.queue.EncoderUnavailable if the queue is full, it
+    takes too long, or a remote model does not answer.
     """
 
     @property
@@ -25,26 +25,26 @@ class Encoder(Protocol):
 
     @property
     def dim(self) -> int:
-        """The number of values in one embedding."""
+        """The number of values in an embedding."""
 
     @property
     def manifest(self) -> Manifest:
-        """What is known of the model: its limits, and the cosines that mean something for it."""
+        """The model's manifest: its limits and similarity thresholds."""
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return embeddings of texts as they are given, without a prefix."""
+        """Return embeddings of texts without a prefix."""
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        """Return embeddings of what was asked, to be compared with those of passages."""
+        """Return embeddings of queries, to compare with passages."""
 
     def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        """Return embeddings of what is found."""
+        """Return embeddings of passages."""
 
     def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        """Return embeddings of short names, to be compared with one another."""
+        """Return embeddings of short names, to compare with each other."""
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
+        """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
 
     def close(self, reason: str) -> None:
-        """Refuse, with encoders.queue.EncoderBusy and the reason, all that is not being encoded already."""
+        """Refuse further texts with encoders.queue.EncoderBusy and the reason; the current batch finishes."""

@@ -1,4 +1,4 @@
-"""The tokenizer of RoBERTa models: bytes merged pair by pair, over a memory-mapped table of the merges."""
+"""The tokenizer of RoBERTa models: byte pair encoding over a memory-mapped table of merges."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from encoders.normalizer import Characters
 MERGES_FILE = "merges.npy"
 SETTINGS_FILE = "byte_pairs.json"
 
-# The pattern of GPT-2, over the kinds of characters and not the characters: which of them are letters and numbers is
-# in the table, and the letters of English endings stand for themselves.
+# The pattern of GPT-2 over character classes: the table tells which characters are letters and numbers, and the letters
+# of English contractions stand for themselves.
 ENDINGS = "strevmld"
 LETTER, NUMBER, SPACE, OTHER = "a", "1", "\n", "."
 _PARTS = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[a-z]+| ?1+| ?[.']+|[ \n]+(?![^ \n])|[ \n]+")
 _NO_MERGE = (1 << 32) - 1
-_PARTS_KEPT = 2048  # some 0.5 MB; a text repeats its words
+_PARTS_KEPT = 2048  # about 0.5 MB; a text repeats its words
 
 
 class BytePairs:
-    """The merges of a model, and the segmentation of texts by them (Sennrich et al. 2016, arxiv.org/abs/1508.07909)."""
+    """Byte pair encoding with a model's merges (Sennrich et al. 2016, arxiv.org/abs/1508.07909)."""
 
     def __init__(self, folder: Path) -> None:
         merges = np.load(folder / MERGES_FILE, mmap_mode="r")
@@ -39,7 +39,7 @@ class BytePairs:
         self._part_ids = lru_cache(_PARTS_KEPT)(self._ids_of_part)
 
     def ids(self, text: str, limit: int | None = None) -> list[int]:
-        """Return the ids of a text's pieces, without the marks for its start and end: at least the first limit."""
+        """Return the token ids of a text without special tokens: at least the first `limit`."""
         ids: list[int] = []
         for part in self._parts(text):
             ids += self._part_ids(part)
@@ -51,7 +51,7 @@ class BytePairs:
         if self._space_first and text and not text[0].isspace():
             text = " " + text
         kinds = text.translate(self._kinds)
-        return (text[found.start() : found.end()] for found in _PARTS.finditer(kinds))
+        return (text[match.start() : match.end()] for match in _PARTS.finditer(kinds))
 
     def _ids_of_part(self, part: str) -> tuple[int, ...]:
         ids = [self._bytes[byte] for byte in part.encode("utf-8", "surrogatepass")]
@@ -64,7 +64,7 @@ class BytePairs:
         return tuple(ids)
 
     def _merge(self, pair: tuple[int, int]) -> tuple[int, int]:
-        """Return the rank of a merge, the lowest of which comes first, and the id of what it makes."""
+        """Return the rank of a merge (the lowest is applied first) and the id of its result."""
         key = np.uint64(pair[0] << 32 | pair[1])
         row = int(np.searchsorted(self._pairs, key))
         if row == len(self._pairs) or self._pairs[row] != key:

@@ -1,4 +1,4 @@
-"""An address that turns texts into embeddings: OpenAI's /v1/embeddings, or text-embeddings-inference's /embed."""
+"""Embeddings over HTTP, from OpenAI's /v1/embeddings or text-embeddings-inference's /embed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from encoders.http_client import NOT_THERE, Asking, EndpointFailed, Patience, TextsRefused, parsed
-from encoders.queue import Turns
+from encoders.http_client import NOT_THERE, EndpointFailed, HttpClient, RequestTimeouts, TextsRefused, parsed_json
+from encoders.queue import EncoderQueue
 from utils.circuit_breaker import CircuitBreaker
 
-# Someone waits for a query, in one of four threads; nobody waits for passages.
-QUICK = Patience(timeout_s=3.0, whole_s=3.0, retries=1, longest_pause_s=1.0)
-PATIENT = Patience(timeout_s=30.0, whole_s=240.0, retries=5, longest_pause_s=60.0)
-# The other host may have to load its model first; a page shows words meanwhile.
-OPENING = Patience(timeout_s=10.0, whole_s=15.0, retries=1, longest_pause_s=3.0)
-# Of four threads two wait for the other host at the most. It answers in some 20 ms, so that a place is soon free.
+# A query has someone waiting, in one of four threads; passages have nobody.
+QUICK = RequestTimeouts(timeout_s=3.0, whole_s=3.0, retries=1, longest_pause_s=1.0)
+PATIENT = RequestTimeouts(timeout_s=30.0, whole_s=240.0, retries=5, longest_pause_s=60.0)
+# The other host may have to load its model first; a page falls back to keywords meanwhile.
+OPENING = RequestTimeouts(timeout_s=10.0, whole_s=15.0, retries=1, longest_pause_s=3.0)
+# At most two of four threads wait for the other host. It answers in about 20 ms, so a place is soon free.
 MOST_ASKING, PLACE_S = 2, 0.25
 # 4,096 values of 25 characters are 102 KB.
 BYTES_A_TEXT, BYTES_OF_MODELS = 2**17, 2**22
 
 
 class Endpoint:
-    """One address and model name. Texts go `batch_size` at a time; after failures in a row it is left alone a while.
+    """One URL and model name; texts are sent `batch_size` at a time, through a circuit breaker.
 
-    `checksum` is that of the model that must answer, where its host tells; another is refused.
+    `checksum` is that of the required model, if its host tells; another model is refused.
     """
 
     def __init__(
@@ -37,58 +37,58 @@ class Endpoint:
         api_key: str = "",
         batch_size: int = 32,
         breaker: CircuitBreaker | None = None,
-        asking: Asking | None = None,
+        client: HttpClient | None = None,
     ) -> None:
         self.url, self.model, self.checksum = embeddings_url(url), model, ""
         self._batch_size, self._breaker = batch_size, breaker or CircuitBreaker()
-        self._asking = asking or Asking(api_key)
-        self._turns = Turns(deadline_s=PLACE_S, places=MOST_ASKING)
+        self._client = client or HttpClient(api_key)
+        self._queue = EncoderQueue(deadline_s=PLACE_S, places=MOST_ASKING)
         self._failed = ""
 
-    def embed(self, texts: Sequence[str], dim: int | None, patience: Patience) -> np.ndarray:
+    def embed(self, texts: Sequence[str], dim: int | None, timeouts: RequestTimeouts) -> np.ndarray:
         """Return float32 of shape (len(texts), dim), each row of length 1.
 
-        With dim=None the first answer says how wide they are. Raises EndpointFailed, and EncoderBusy for a query
+        With dim=None the first response sets the dimension. Raises EndpointFailed, and EncoderBusy for a query
         that finds no place.
         """
         parts = []
         for start in range(0, len(texts), self._batch_size):
-            part = self._embedded(list(texts[start : start + self._batch_size]), dim, patience)
+            part = self._embedded(list(texts[start : start + self._batch_size]), dim, timeouts)
             dim = part.shape[1]
             parts.append(part)
         return np.concatenate(parts) if parts else np.empty((0, dim or 0), np.float32)
 
     def models(self) -> Any:
-        """Return what the server says of its models; None where it says nothing. Raises EndpointFailed."""
-        answer = self._asking.answer(models_url(self.url), None, OPENING, BYTES_OF_MODELS)
+        """Return the server's list of models; None if it has none. Raises EndpointFailed."""
+        answer = self._client.answer(models_url(self.url), None, OPENING, BYTES_OF_MODELS)
         if answer.status in NOT_THERE:
             return None
         try:
-            return parsed(answer, models_url(self.url))
+            return parsed_json(answer, models_url(self.url))
         except EndpointFailed:
-            if answer.status == 200:  # a page, and not a host that does not answer
+            if answer.status == 200:  # an HTML page, not a failed host
                 return None
             raise
 
-    def _embedded(self, texts: list[str], dim: int | None, patience: Patience) -> np.ndarray:
-        with self._turns.turn() if patience is QUICK else nullcontext():
+    def _embedded(self, texts: list[str], dim: int | None, timeouts: RequestTimeouts) -> np.ndarray:
+        with self._queue.slot() if timeouts is QUICK else nullcontext():
             if not self._breaker.allows():
                 rest = f"it is left alone for {self._breaker.rest_s:.0f} s"
                 raise EndpointFailed(f"{self._failed or f'{self.url} failed several times'}; {rest}")
             try:
                 with self._breaker.watch(harmless=TextsRefused):
-                    return self._checked(self._rows(texts, patience), len(texts), dim)
+                    return self._checked(self._rows(texts, timeouts), len(texts), dim)
             except EndpointFailed as failed:
                 self._failed = str(failed)
                 raise
 
-    def _rows(self, texts: list[str], patience: Patience) -> Any:
+    def _rows(self, texts: list[str], timeouts: RequestTimeouts) -> Any:
         most_bytes = BYTES_A_TEXT * (len(texts) + 1)
         if self._is_native:
-            asked: dict[str, Any] = {"inputs": texts, "normalize": True, "truncate": True}
-            return parsed(self._asking.answer(self.url, asked, patience, most_bytes), self.url)
-        asked = {"input": texts, "encoding_format": "float"} | ({"model": self.model} if self.model else {})
-        answer = parsed(self._asking.answer(self.url, asked, patience, most_bytes), self.url)
+            payload: dict[str, Any] = {"inputs": texts, "normalize": True, "truncate": True}
+            return parsed_json(self._client.answer(self.url, payload, timeouts, most_bytes), self.url)
+        payload = {"input": texts, "encoding_format": "float"} | ({"model": self.model} if self.model else {})
+        answer = parsed_json(self._client.answer(self.url, payload, timeouts, most_bytes), self.url)
         if self.checksum and isinstance(answer, dict) and answer.get("checksum", self.checksum) != self.checksum:
             raise EndpointFailed(
                 f"{self.url} serves another model by now; restart this site, and then: flask --app app embed"
@@ -101,35 +101,35 @@ class Endpoint:
 
     def _checked(self, rows: Any, count: int, dim: int | None) -> np.ndarray:
         try:
-            found = np.array(rows, dtype=np.float64)
+            array = np.array(rows, dtype=np.float64)
         except (TypeError, ValueError, OverflowError):
-            found = np.empty(0)
-        if found.ndim != 2 or len(found) != count or not found.shape[1]:
+            array = np.empty(0)
+        if array.ndim != 2 or len(array) != count or not array.shape[1]:
             raise EndpointFailed(f"{self.url} does not answer with one embedding a text; look at EMBEDDINGS_URL")
-        if dim is not None and found.shape[1] != dim:
+        if dim is not None and array.shape[1] != dim:
             raise EndpointFailed(
-                f"{self.url} gives embeddings {found.shape[1]} wide, and those stored are {dim} wide; look at"
+                f"{self.url} gives embeddings {array.shape[1]} wide, and those stored are {dim} wide; look at"
                 " EMBEDDINGS_MODEL"
             )
         with np.errstate(over="ignore"):
-            lengths = np.linalg.norm(found, axis=1, keepdims=True)
+            lengths = np.linalg.norm(array, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EndpointFailed(f"{self.url} gives embeddings that are no numbers; look at its log")
-        unit: np.ndarray = (found / lengths).astype(np.float32)
+        unit: np.ndarray = (array / lengths).astype(np.float32)
         return unit
 
 
 def in_order(answer: Any) -> list[Any]:
-    """Return OpenAI's embeddings in the order of the texts; an empty list where the answer is of another shape."""
+    """Return OpenAI's embeddings in the order of the texts; an empty list if the response has another shape."""
     try:
-        found = {one["index"]: one["embedding"] for one in answer["data"]}
-        return [found[place] for place in range(len(answer["data"]))]
+        by_index = {row["index"]: row["embedding"] for row in answer["data"]}
+        return [by_index[place] for place in range(len(answer["data"]))]
     except (TypeError, KeyError):
         return []
 
 
 def embeddings_url(given: str) -> str:
-    """Return the address to ask: a bare server's, or one ending in /v1, gets the path that OpenAI gave it."""
+    """Return the URL to call: a bare host or one ending in /v1 gets OpenAI's path."""
     parts = urlsplit(given)
     path = parts.path.rstrip("/")
     path = {"": "/v1/embeddings", "/v1": "/v1/embeddings"}.get(path, path)
@@ -137,7 +137,7 @@ def embeddings_url(given: str) -> str:
 
 
 def models_url(url: str) -> str:
-    """Return where the server at an address of embeddings lists its models."""
+    """Return the URL of the model list, given the URL of the embeddings."""
     parts = urlsplit(url)
     beside, _, last = parts.path.rpartition("/")
     return urlunsplit(parts._replace(path=f"{beside}/v1/models" if last == "embed" else f"{beside}/models"))

@@ -1,4 +1,4 @@
-"""Hashes of strings and of all their parts: how pieces of a vocabulary are found in a memory-mapped table."""
+"""Hashes of strings and of all their substrings, to look up vocabulary pieces in a memory-mapped table."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: spreads neighbours apart
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: spreads neighbouring values
 _SHIFT = np.uint64(29)
 
 
 def codes(text: str) -> np.ndarray:
-    """Return the code points of a text, uint32 of shape (len(text),); a lone surrogate is one like any other."""
+    """Return the code points of a text, uint32 of shape (len(text),), lone surrogates included."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def extended(hashes: np.ndarray, added: np.ndarray) -> np.ndarray:
-    """Return the uint64 hashes of strings that are one character longer; the empty string's is 0."""
+    """Return the uint64 hashes of strings extended by one character; the empty string's hash is 0."""
     mixed = (hashes ^ added) * _MULTIPLIER
     hashed: np.ndarray = mixed ^ (mixed >> _SHIFT)
     return hashed
@@ -25,10 +25,10 @@ def extended(hashes: np.ndarray, added: np.ndarray) -> np.ndarray:
 def substrings(
     text: np.ndarray, inner: np.ndarray, seeds: np.ndarray, longest: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield starts, ends and hashes of the substrings of each length from 1 to longest.
+    """Yield starts, ends and hashes of the substrings of each length from 1 to `longest`.
 
     text holds code points; a substring goes on only over characters that are inner, so that none leaves its word;
-    seeds holds for each start the hash that the empty string has there.
+    `seeds` holds the hash of the empty string at each start.
     """
     starts, hashes = np.arange(len(text)), seeds
     wide = text.astype(np.uint64)
@@ -47,10 +47,10 @@ def substrings(
 def hashes_of(strings: list[str], seed: int = 0) -> np.ndarray:
     """Return the uint64 hashes of whole strings, shape (len(strings),)."""
     lengths = np.array([len(string) for string in strings])
-    found = np.full(len(strings), seed, dtype=np.uint64)
+    hashes = np.full(len(strings), seed, dtype=np.uint64)
     for length in np.unique(lengths[lengths > 0]):
         rows = np.flatnonzero(lengths == length)
         columns = codes("".join(strings[row] for row in rows)).reshape(len(rows), length)
         for column in columns.astype(np.uint64).T:
-            found[rows] = extended(found[rows], column)
-    return found
+            hashes[rows] = extended(hashes[rows], column)
+    return hashes

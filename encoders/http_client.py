@@ -1,4 +1,4 @@
-"""One question to another host over HTTP, and its answer as JSON: bounded in time, in size and in tries."""
+"""An HTTP client for JSON requests to another host, bounded in time, size and retries."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 from urllib3.util import Timeout
 
-from encoders.queue import EncoderAway
+from encoders.queue import EncoderUnavailable
 
 AGAIN = (429, 500, 502, 503, 504)
 FIRST_PAUSE_S = 0.2
 CHUNK_BYTES = 2**16
-# What a server answers of a path that it does not have.
+# Status codes for a path that the server does not have.
 NOT_THERE = (400, 404, 405, 410, 501)
 REFUSED_TEXTS = (400, 413, 422)
 
 
-class EndpointFailed(EncoderAway):
-    """The endpoint did not answer, or not with embeddings; the message says what it did and what to look at."""
+class EndpointFailed(EncoderUnavailable):
+    """The endpoint did not answer with embeddings; the message says what it did and which setting to check."""
 
 
 class TextsRefused(EndpointFailed):
-    """The endpoint is there and does not take these texts."""
+    """The endpoint works but rejects these texts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one try and all of them together may take, in seconds, and how often it is tried again.
+class RequestTimeouts:
+    """Time limits for one attempt and for all together, in seconds, and the number of retries.
 
     Tried again are 429, 5xx and lost connections; a server that asks for a longer pause is believed, and left alone.
     """
@@ -44,59 +44,59 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The status of an answer, its content, and for how many seconds it asks to be left alone."""
+class HttpAnswer:
+    """The status and content of a response, and its Retry-After in seconds."""
 
     status: int
     content: bytes
     pause_s: float | None
 
 
-class Asking:
-    """Asks one host, over connections that are kept open."""
+class HttpClient:
+    """Sends requests to one host over connections that are kept open."""
 
     def __init__(self, api_key: str = "", sleep: Callable[[float], None] = time.sleep) -> None:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"
-        # Two connections are kept: one for who searches, one for who embeds.
+        # Two connections are kept: one for searches, one for embedding.
         self._pool = urllib3.PoolManager(maxsize=2, headers=headers)
         self._sleep = sleep
 
-    def answer(self, url: str, asked: object, patience: Patience, most_bytes: int) -> Answer:
-        """Return the last answer to a POST of `asked`, or to a GET where it is None; raises EndpointFailed."""
-        until = time.monotonic() + patience.whole_s
-        for retry in range(patience.retries + 1):
-            last = retry == patience.retries
+    def answer(self, url: str, body: object, timeouts: RequestTimeouts, most_bytes: int) -> HttpAnswer:
+        """Return the response to a POST of `body`, or to a GET if it is None, after retries; raises EndpointFailed."""
+        until = time.monotonic() + timeouts.whole_s
+        for retry in range(timeouts.retries + 1):
+            last = retry == timeouts.retries
             pause_s = FIRST_PAUSE_S * 2**retry
             try:
-                found = self._once(url, asked, patience.timeout_s, until, most_bytes)
+                response = self._once(url, body, timeouts.timeout_s, until, most_bytes)
             except HTTPError as error:
                 if last or time.monotonic() + pause_s >= until:
                     raise EndpointFailed(f"{url} does not answer: {cause(error)}; look at EMBEDDINGS_URL") from error
             else:
-                pause_s = pause_s if found.pause_s is None else found.pause_s
-                out_of_time = pause_s > patience.longest_pause_s or time.monotonic() + pause_s >= until
-                if last or found.status not in AGAIN or out_of_time:
-                    return found
-            self._sleep(min(pause_s, patience.longest_pause_s))
-        raise AssertionError("the last try returns or raises")
+                pause_s = pause_s if response.pause_s is None else response.pause_s
+                out_of_time = pause_s > timeouts.longest_pause_s or time.monotonic() + pause_s >= until
+                if last or response.status not in AGAIN or out_of_time:
+                    return response
+            self._sleep(min(pause_s, timeouts.longest_pause_s))
+        raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, url: str, asked: object, timeout_s: float, until: float, most_bytes: int) -> Answer:
+    def _once(self, url: str, payload: object, timeout_s: float, until: float, most_bytes: int) -> HttpAnswer:
         left_s = max(min(timeout_s, until - time.monotonic()), 0.05)
-        # Hebrew takes two bytes a letter and not six; half of a surrogate pair becomes a question mark.
-        body = None if asked is None else json.dumps(asked, ensure_ascii=False).encode("utf-8", "replace")
-        answer = self._pool.request(
+        # Not ASCII-escaped: Hebrew takes two bytes a letter instead of six; lone surrogates become question marks.
+        body = None if payload is None else json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
+        response = self._pool.request(
             "GET" if body is None else "POST", url, body=body, timeout=Timeout(total=left_s), retries=False,
             preload_content=False,
         )  # fmt: skip
         try:
-            content = _content(answer, url, until, most_bytes)
+            content = _content(response, url, until, most_bytes)
         except BaseException:
-            answer.close()  # the rest of the answer is still under way: this connection is of no use any more
+            response.close()  # unread data is left, so the connection cannot be reused
             raise
-        answer.release_conn()
-        return Answer(answer.status, content, seconds(answer.headers))
+        response.release_conn()
+        return HttpAnswer(response.status, content, seconds(response.headers))
 
 
 def _content(answer: urllib3.BaseHTTPResponse, url: str, until: float, most_bytes: int) -> bytes:
@@ -111,34 +111,34 @@ def _content(answer: urllib3.BaseHTTPResponse, url: str, until: float, most_byte
 
 
 def seconds(headers: Mapping[str, str]) -> float | None:
-    """Return the whole seconds of Retry-After; None where there is none, or a date."""
+    """Return the whole seconds of Retry-After; None if absent or a date."""
     given = headers.get("Retry-After", "").strip()
     return float(given) if given.isascii() and given.isdigit() and len(given) < 7 else None
 
 
-def parsed(answer: Answer, url: str) -> Any:
-    """Return the JSON of a good answer; raises EndpointFailed with what is amiss with any other."""
+def parsed_json(answer: HttpAnswer, url: str) -> Any:
+    """Return the JSON of a successful response; raises EndpointFailed that explains any other."""
     if answer.status in (401, 403):
         raise EndpointFailed(f"{url} refuses the key ({answer.status}); look at EMBEDDINGS_API_KEY")
     if answer.status != 200:
-        said = shown(answer.content, 200)
+        content = printable(answer.content, 200)
         kind = TextsRefused if answer.status in REFUSED_TEXTS else EndpointFailed
-        raise kind(f"{url} answers {answer.status} ({said}); look at EMBEDDINGS_URL and EMBEDDINGS_MODEL")
+        raise kind(f"{url} answers {answer.status} ({content}); look at EMBEDDINGS_URL and EMBEDDINGS_MODEL")
     try:
         return json.loads(answer.content)
     except (ValueError, RecursionError):
         raise EndpointFailed(
-            f"{url} answers no JSON but {shown(answer.content, 60)!r}; look at EMBEDDINGS_URL"
+            f"{url} answers no JSON but {printable(answer.content, 60)!r}; look at EMBEDDINGS_URL"
         ) from None
 
 
-def shown(content: bytes, most: int) -> str:
-    """Return the beginning of an answer on one line, for a message."""
+def printable(content: bytes, most: int) -> str:
+    """Return the beginning of a response on one line, for a message."""
     return " ".join(content[: 4 * most].decode(errors="replace").split())[:most] or "nothing"
 
 
 def cause(error: Exception) -> str:
-    """Return what is the matter with a connection, in a few words."""
+    """Return the cause of a connection error in a few words."""
     if isinstance(error, NameResolutionError):
         return "no such host"
     if isinstance(error, NewConnectionError):

@@ -1,4 +1,4 @@
-"""An encoder that is in memory only while it is needed."""
+"""An encoder that is loaded on demand and unloaded when idle."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ State = Literal["off", "idle", "loading", "ready", "unavailable"]
 
 log = logging.getLogger("matmon.encoders")
 
-# How a model is written in the log, where that differs from its folder.
+# The model's name in the log, if it differs from its folder.
 SPELLINGS = {"alephbert": "AlephBERT"}
 
 
 class LazyEncoder:
-    """Holds one encoder; loads it in the background when asked to, and lets it go when unused.
+    """Holds one encoder; loads it in the background on request, and unloads it when idle.
 
     load=None is a site without semantic search: the state stays "off". Every method may be called from any
-    thread and none but wait() blocks. Whoever took .encoder keeps it working through an unload; where it is given
-    back, for want of memory, what is not yet encoded is refused.
+    thread and none but wait() blocks. A caller that took .encoder may finish after an unload, but not
+    after `suspend`, which frees memory: texts not yet encoded are refused.
     """
 
     def __init__(
@@ -52,25 +52,25 @@ class LazyEncoder:
 
     @property
     def state(self) -> State:
-        """Say where the encoder is; "unavailable" means that the last attempt to load it failed, or that it rests."""
+        """Return the state; "unavailable" means that the last attempt to load failed, or that loading is suspended."""
         if self._state == "unavailable" and self._rests and self._clock() >= self._retry_at:
-            return "idle"  # it has rested: nothing is wrong any more
+            return "idle"  # the suspension is over
         return self._state
 
     @property
     def condition(self) -> State:
-        """Say what an operator should see: the state, but "unavailable" too where the last text found no model."""
+        """Return the state for operators: "unavailable" also if the last text could not be encoded."""
         return "unavailable" if self._state == "ready" and self.error else self.state
 
     @property
     def encoder(self) -> Encoder | None:
-        """The encoder if it is ready; asking starts nothing."""
+        """The encoder if it is ready; does not start loading."""
         return self._encoder
 
     def start(self) -> None:
-        """Begin to load and return at once; however many ask at the same time, it is loaded once.
+        """Start loading in the background, once, and return at once.
 
-        After a failure nothing happens before retry_after_s are over.
+        After a failure it does nothing for retry_after_s seconds.
         """
         with self._lock:
             if self._load is None or not self._may_start():
@@ -78,37 +78,37 @@ class LazyEncoder:
             self._state, self._rests = "loading", False
             self._settled.clear()
             run = threading.Thread(target=self._run, args=(self._load,), name=f"load-{self.model}", daemon=True)
-        # The interpreter must not end while a library loads in a thread: it would be aborted.
+        # Exit waits for the load: the interpreter would abort if it ended while a library loads in a thread.
         atexit.register(self.wait, 10.0)
         try:
             run.start()
-        except RuntimeError as error:  # no room for a thread: else it would be loading for ever
+        except RuntimeError as error:  # no memory for a thread: the state must not stay at loading
             atexit.unregister(self.wait)
             self._fail(error)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait while it is loading, timeout_s at most, and return whether it is ready."""
+        """Wait while it is loading, at most timeout_s, and return whether it is ready."""
         if self._state == "loading":
             self._settled.wait(timeout_s)
         return self._state == "ready"
 
     def used(self) -> None:
-        """Note that the encoder was used now."""
+        """Record that the encoder was used now."""
         self._used_at = self._clock()
 
     @property
     def unused_s(self) -> float | None:
-        """The seconds since the encoder was last used; None where none is ready."""
+        """Seconds since the encoder was last used; None if none is ready."""
         return self._clock() - self._used_at if self._state == "ready" else None
 
     def unload_if_idle(self, idle_s: float) -> bool:
-        """Unload if unused for idle_s, and return whether it was; 0 or less never unloads."""
+        """Unload if unused for idle_s, and return whether it was unloaded; 0 or less never unloads."""
         if idle_s <= 0 or self._clock() - self._used_at < idle_s:
             return False
         return self.unload()
 
     def unload(self) -> bool:
-        """Let go of the encoder and return whether there was one; one that is still loading is left alone."""
+        """Unload the encoder and return whether there was one; one that is still loading is left alone."""
         with self._lock:
             if self._state != "ready":
                 return False
@@ -117,10 +117,10 @@ class LazyEncoder:
         self._release(self._spelling)
         return True
 
-    def give_back(self, reason: str, for_s: float) -> bool:
-        """Let go of the encoder after its current text, and load none for so long; return whether there was one.
+    def suspend(self, reason: str, for_s: float) -> bool:
+        """Unload the encoder after its current text, and load none for `for_s` seconds; return whether there was one.
 
-        The reason is shown and told to those who wait. One that is loading is let go of as soon as it is loaded.
+        `reason` is shown, and passed to waiting callers. One that is loading is discarded once loaded.
         """
         with self._lock:
             if self._state == "off":
@@ -138,7 +138,7 @@ class LazyEncoder:
         return True
 
     def switch(self, load: Callable[[], Encoder], name: str) -> None:
-        """Hold another model from now on: the present one is let go of, and the other loaded when it is asked for."""
+        """Switch to another model: the present one is unloaded, and the other loaded on demand."""
         with self._lock:
             was_held, spelling = self._encoder is not None, self._spelling
             self._load, self.model = load, name
@@ -166,19 +166,19 @@ class LazyEncoder:
         before, began = rss_bytes(), time.monotonic()
         try:
             encoder = load()
-        except Exception as error:  # a missing library, a damaged file: search goes on without
+        except Exception as error:  # a missing library, a damaged file: search works without the model
             if self._load is load:
                 self._fail(error)
         else:
             figures = time.monotonic() - began, (rss_bytes() - before) / 2**20
             if self._load is not load or not self._become_ready(encoder, *figures):
-                del encoder  # it was switched to another meanwhile, or memory is short
+                del encoder  # switched to another meanwhile, or memory is low
                 release_memory()
         finally:
             atexit.unregister(self.wait)
 
     def _become_ready(self, encoder: Encoder, loaded_s: float, loaded_mb: float) -> bool:
-        """Serve with it, and return True; unless it was given back while it was loading."""
+        """Take the loaded encoder into use, and return True; unless it was suspended meanwhile."""
         log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
         with self._lock:
             self.loaded_s, self.loaded_mb = loaded_s, loaded_mb

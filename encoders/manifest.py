@@ -1,4 +1,4 @@
-"""What is known of a prepared model: the file manifest.json in its folder, read and checked."""
+"""The manifest of a prepared model: manifest.json in its folder, read and checked."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ _SAME_SHARE = 0.35
 
 
 class ModelUnusable(Exception):
-    """A model folder that cannot be served; the message is one sentence that says what to do."""
+    """A model folder that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A model's name, limits and measured cosines.
+    """A model's name, limits and measured similarity thresholds.
 
-    The similarity of a query and a passage is their cosine + centred_weight x the cosine of both less the means of
-    their languages (load_means). score_low and score_high: similarities that count as 0 and as 1; under score_floor
-    a passage is noise. centred_floor: as score_floor, for the cosine less the means alone, which tells senseless
-    queries from others. A query whose tokens have fewer than letters_per_token letters each, and of which the
-    collection knows no word, is taken for senseless: for it the floor is strict_floor. -1 and 0 where they were not
-    measured.
-    tag_low: under it two tags are strangers; from tag_high on they are close in meaning, and from tag_same on who has
-    the one as a skill has the other. tag_across: the same of two languages, for the cosine less the means of both.
-    tokenizer and words: the kinds of the tokenizer and of the word table, whose rows are width wide (0: dim);
-    start_token and end_token: the ids of the marks around every text.
+    The similarity of a query and a passage is their cosine + centred_weight x their mean-centred cosine, each centred
+    by the mean of its language (load_means). score_low and score_high: similarities that score 0 and 1; below
+    score_floor a passage is noise. centred_floor: the same for the mean-centred cosine alone, which rejects gibberish.
+    A query with fewer than letters_per_token letters per token, none of whose words the collection contains, counts as
+    gibberish and has the floor strict_floor. -1 and 0 mean not measured.
+    tag_low: below it two tags are unrelated; from tag_high they are similar, and from tag_same having one as a skill
+    means having the other. tag_across: the same across languages, for the mean-centred cosine. tokenizer and words: the
+    kinds of tokenizer and word table, whose rows have `width` values (0: dim); start_token and end_token: ids of the
+    special tokens around every text.
     """
 
     name: str
@@ -70,12 +69,12 @@ class Manifest:
 
     @property
     def same_from(self) -> float:
-        """Return tag_same; where it was not measured, as far above tag_high as e5-small's lies."""
+        """Return tag_same or, if it was not measured, a value as far above tag_high as e5-small's."""
         return self.tag_same or self.tag_high + _SAME_SHARE * (1.0 - self.tag_high)
 
 
 def read_manifest(folder: Path, checksums: bool = False) -> Manifest:
-    """Return the manifest of a model folder, once every file in it is known to be there in its full size.
+    """Return the manifest of a model folder, after checking that all files are present in full size.
 
     With checksums every file is read through as well (0.1 s for 80 MB). Raises ModelUnusable.
     """
@@ -93,7 +92,7 @@ def read_manifest(folder: Path, checksums: bool = False) -> Manifest:
 
 
 def load_means(manifest: Manifest) -> np.ndarray:
-    """Return float32 of shape (2, 1 + languages, dim): mean embeddings of passages, then those of queries.
+    """Return float32 of shape (2, 1 + languages, dim): mean embeddings of passages, then of queries.
 
     First of all texts, then of each language; zeros of shape (2, 1, dim) for a model that brings none. Raises
     ModelUnusable for a file of another shape.
@@ -144,5 +143,5 @@ def _check_checksums(manifest: Manifest) -> None:
 
 
 def remedy(folder: Path) -> str:
-    """Return what to do about a folder that cannot be served, as the end of a sentence."""
+    """Return how to fix an unusable folder, as the end of a sentence."""
     return f"make it with: python scripts/prepare_model.py {folder.name}"

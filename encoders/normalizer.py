@@ -1,7 +1,7 @@
-"""What each character becomes before a text is cut into pieces: a memory-mapped table over all of Unicode.
+"""Character normalization before tokenization, by a memory-mapped table over all of Unicode.
 
-The table is taken from the tokenizer itself, so it knows the edition of Unicode that the model was trained with,
-whichever this Python has; a text touches a page or two of its 4 MB.
+The table comes from the tokenizer, so it follows the Unicode version that the model was trained with, not Python's; a
+text touches a page or two of its 4 MB.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 CHARACTERS_FILE = "characters.npy"
 ALL = 0x110000
 
-# A word by itself: the character between two spaces. The 75,000 ideographs need no string each that way.
+# Characters that are words of their own; the 75,000 ideographs need no string each.
 APART = 1 << 31
-_MOST_KEPT = 4096  # texts of one script use a few hundred
+_MOST_KEPT = 4096  # texts in one script use a few hundred
 
 
 class Characters(dict[int, str]):
-    """Code point to replacement, for str.translate; keeps what was looked up, and forgets it before it grows."""
+    """Code point to replacement, for str.translate; caches look-ups, and is emptied when full."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Characters(dict[int, str]):
 
 
 def table(replacements: Iterable[str]) -> np.ndarray:
-    """Return the uint32 table of the replacements of all code points, in their order.
+    """Return the uint32 table of the replacements of all code points, in order.
 
     A value below ALL is one character; with APART it stands by itself; any other is the place, in the same array,
     of a length and of so many characters.

@@ -12,23 +12,23 @@ import numpy as np
 
 from encoders.footprint import trim_memory
 from encoders.manifest import ModelUnusable, read_manifest, remedy
-from encoders.queue import Turns
+from encoders.queue import EncoderQueue
 from encoders.tokenizers import TOKENIZERS
 from encoders.word_embeddings import WORD_TABLES
 from utils.niqqud import strip_points
 
 GRAPH_FILE = "model.onnx"
 
-# Read when onnxruntime is loaded. Since 1.29 it would tell its maker of the host and of the model, keep a number for
-# the host in the user's home, and take a thread and 6 MB for it.
+# Read when onnxruntime is loaded. Since 1.29 it sends telemetry about host and model, stores an id for the host in the
+# user's home, and takes a thread and 6 MB for it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Made = TypeVar("Made")
 
-# From so many tokens on, what a batch leaves in the allocator (up to 30 MB) is handed back, in 0.3 ms.
+# Batches of at least so many tokens leave up to 30 MB in the allocator; returning it takes 0.3 ms.
 _MANY_TOKENS = 128
-# Four passages of 208 tokens at once are no faster than one by one (276 and 250 CPU ms each in a model 768 wide) and
-# peak 24 MB higher; so a batch holds four passages, or ten tags, only while they are short.
+# Four passages of 208 tokens in a batch are no faster than one by one (276 and 250 CPU ms each for a model 768 wide)
+# and peak 24 MB higher; so a batch holds four passages, or ten tags, only while they are short.
 _BATCH_TOKENS = 512
 
 
@@ -45,10 +45,11 @@ class OnnxEncoder:
         passage_batch_size: int | None = None,
         tag_batch_size: int = 10,
         threads: int | None = None,
-        turns: Turns | None = None,
+        queue: EncoderQueue | None = None,
     ) -> None:
-        """Load the model; raises ModelUnusable where the folder cannot be served."""
-        # Read through: a changed weight gives wrong embeddings and no error (0.1 s for 130 MB, which are needed next).
+        """Load the model; raises ModelUnusable if the folder cannot be used."""
+        # Verify the checksum: a changed weight gives wrong embeddings and no error (0.1 s for 130 MB, needed next
+        # anyway).
         self.manifest = read_manifest(folder, checksums=True)
         self.name = self.manifest.name
         self.dim = self.manifest.dim
@@ -57,7 +58,7 @@ class OnnxEncoder:
         self._tokenizer = _of_kind(TOKENIZERS, self.manifest.tokenizer, folder)
         self._words = _of_kind(WORD_TABLES, self.manifest.words, folder)
         self._session = _session(folder / GRAPH_FILE, threads or min(2, os.cpu_count() or 1))
-        self._turns = turns or Turns()
+        self._queue = queue or EncoderQueue()
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 of shape (len(texts), dim), each row of length 1, without a prefix."""
@@ -76,12 +77,12 @@ class OnnxEncoder:
         return self._encoded(self.manifest.query_prefix, texts, self._tag_batch_size)
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
+        """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
         return len(self._tokenizer.ids(cleaned(self.manifest.passage_prefix + text))) + 2
 
     def close(self, reason: str) -> None:
-        """Let the batch at work finish, and refuse what comes after it."""
-        self._turns.close(reason)
+        """Let the current batch finish, and refuse further ones."""
+        self._queue.close(reason)
 
     def _encoded(self, prefix: str, texts: Sequence[str], batch_size: int) -> np.ndarray:
         tokens = [self.tokens(prefix + text) for text in texts]
@@ -91,7 +92,7 @@ class OnnxEncoder:
         return embeddings
 
     def tokens(self, text: str) -> list[int]:
-        """Return the ids of a text with its prefix, cut at max_tokens, the marks around it included."""
+        """Return the token ids of a text with its prefix, truncated to max_tokens, special tokens included."""
         limit = self.manifest.max_tokens - 2
         ids = self._tokenizer.ids(cleaned(text), limit)
         return [self.manifest.start_token, *ids[:limit], self.manifest.end_token]
@@ -100,7 +101,7 @@ class OnnxEncoder:
         shape = (len(tokens), len(tokens[0]))
         words = self._words.rows([piece for ids in tokens for piece in ids])
         inputs = {"inputs_embeds": words.reshape(*shape, words.shape[1])}
-        with self._turns.turn():
+        with self._queue.slot():
             embeddings: np.ndarray = self._session.run(["embeddings"], inputs)[0]
         if words.shape[0] >= _MANY_TOKENS:
             trim_memory()
@@ -117,12 +118,12 @@ def _of_kind(kinds: dict[str, Callable[[Path], Made]], kind: str, folder: Path) 
 
 
 def cleaned(text: str) -> str:
-    """Return a text as it is encoded: without niqqud, its spaces single."""
+    """Return a text as it is encoded: without niqqud, with single spaces."""
     return " ".join(strip_points(text).split())
 
 
 def _batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:
-    """Yield the places of texts of one length, batch_size and _BATCH_TOKENS at most, the shortest first."""
+    """Yield indexes of texts of one length, at most batch_size and _BATCH_TOKENS, shortest first."""
     places = defaultdict(list)
     for place, length in enumerate(lengths):
         places[length].append(place)
@@ -136,17 +137,17 @@ def _session(graph: Path, threads: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # The arena never gives memory back, and the pattern planner keeps the largest text's for all others.
+    # The arena never shrinks, and the memory pattern planner keeps the buffers of the longest text.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # The graph is written fused; a search for more to fuse found nothing and took 0.1 s.
+    # The graph is already fused; further optimization finds nothing and takes 0.1 s.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own errors have no class in common
+    except Exception as error:  # onnxruntime's errors have no common base class
         reason = str(error).strip().splitlines()[0]
         raise ModelUnusable(f"{graph} is refused by onnxruntime ({reason}); {remedy(graph.parent)}") from error

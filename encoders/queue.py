@@ -1,4 +1,4 @@
-"""Turns at the model: one at a time or a few, in the order of coming, in a queue that has an end and a deadline."""
+"""A bounded queue for the encoder: first come, first served, with a deadline."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MOST_WAITING = 8
 DEADLINE_S = 5.0
 
 
-class EncoderAway(Exception):
-    """The model cannot encode now; words are found without it. The message says why."""
+class EncoderUnavailable(Exception):
+    """The model cannot encode now, and search falls back to keywords; the message says why."""
 
 
-class EncoderBusy(EncoderAway):
-    """The model is there and has no turn to give."""
+class EncoderBusy(EncoderUnavailable):
+    """The model is loaded, but its queue is full, slow or closed."""
 
 
-class Turns:
-    """Hands out one turn at a time, or as many as there are places.
+class EncoderQueue:
+    """Hands out `places` slots at a time, in the order of arrival.
 
-    A turn is one small batch: whoever has many comes again for each, and others are served in between.
+    A slot is for one small batch: long work takes a slot per batch, so that others are served in between.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many wait, those at work left out."""
+        """The number of callers that wait, without those being served."""
         return max(len(self._queue) - self._places, 0)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn and have it; raises EncoderBusy for a full queue, a long wait, or an end of all."""
+    def slot(self) -> Iterator[None]:
+        """Wait for a slot and hold it; raises EncoderBusy if the queue is full or closed, or at the deadline."""
         ticket = object()
         self._enter(ticket)
         try:
@@ -57,7 +57,7 @@ class Turns:
             self._after_each()
 
     def close(self, reason: str) -> None:
-        """Let the one at work finish, and turn away all others, now and later, with the reason."""
+        """Let the current batch finish, and refuse all others, now and later, with the reason."""
         with self._changed:
             self._closed = reason
             self._changed.notify_all()
@@ -66,7 +66,7 @@ class Turns:
         end = time.monotonic() + self._deadline_s
         with self._changed:
             if len(self._queue) >= self._most_waiting + self._places:
-                raise EncoderBusy(f"{self._most_waiting} texts wait for the model already")
+                raise EncoderBusy(f"{self._most_waiting} texts are already waiting for the model")
             self._queue.append(ticket)
             try:
                 self._wait_for(ticket, end)

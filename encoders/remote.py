@@ -1,4 +1,4 @@
-"""A model on another host: the encoders.base.Encoder of an endpoint, and the folder of what was found out about it."""
+"""A model on another host: an encoder over HTTP, and a local folder with its manifest."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url
-from encoders.http_client import EndpointFailed, Patience
+from encoders.http_client import EndpointFailed, RequestTimeouts
 from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, read_manifest
 from utils.niqqud import strip_points
 
 MEANS_FILE = "means.npy"
-# More than the 512 tokens that most models read; what is longer would only be cut there.
+# More than the 512 tokens that most models read; the rest would be truncated there.
 LONGEST_TEXT = 4_000
 
 
 class RemoteEncoder:
-    """The encoders.base.Encoder of a model that another host holds in memory."""
+    """The encoders.base.Encoder of a model on another host."""
 
     def __init__(self, endpoint: Endpoint, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -33,7 +33,7 @@ class RemoteEncoder:
         endpoint.checksum = manifest.checksum
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1; all of these raise EndpointFailed."""
+        """Return float32 of shape (len(texts), dim), each row of length 1; encoding raises EndpointFailed."""
         return self._encoded("", texts)
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
@@ -46,54 +46,55 @@ class RemoteEncoder:
         return self._encoded(self.manifest.query_prefix, texts)
 
     def count_tokens(self, text: str) -> int:
-        """Return a guess, four letters a token: the tokenizer is on the other host."""
+        """Estimate four letters per token: the tokenizer is on the other host."""
         return len(text) // 4 + 2
 
     def close(self, reason: str) -> None:
-        """Do nothing: there is no memory here to give back."""
+        """Do nothing: there is no memory to free here."""
 
-    def _encoded(self, prefix: str, texts: Sequence[str], patience: Patience | None = None) -> np.ndarray:
-        """Return the embeddings; one text alone is a search's, for which somebody waits."""
+    def _encoded(self, prefix: str, texts: Sequence[str], timeouts: RequestTimeouts | None = None) -> np.ndarray:
+        """Return the embeddings; a single text is a search query, for which someone waits."""
         cleaned = [prefix + " ".join(strip_points(text[:LONGEST_TEXT]).split()) for text in texts]
-        return self._endpoint.embed(cleaned, self.dim, patience or (QUICK if len(texts) == 1 else PATIENT))
+        return self._endpoint.embed(cleaned, self.dim, timeouts or (QUICK if len(texts) == 1 else PATIENT))
 
 
 def open_remote(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str]) -> RemoteEncoder:
-    """Return the encoder of an endpoint; raises ModelUnusable where it cannot be asked and nothing is known of it.
+    """Return the encoder of an endpoint; raises ModelUnusable if it fails and its manifest is not known yet.
 
     A Matmon host describes its model itself, and the embeddings are those of that model wherever it runs. Of another
     server's model the cosines are measured once, on a sample (some 400 texts), and kept in the folder.
     """
-    told_by = source(endpoint.url, endpoint.model, prefixes)
+    source_name = source(endpoint.url, endpoint.model, prefixes)
     try:
-        told = _told(endpoint, endpoint.models(), told_by)
-    except EndpointFailed as away:
-        known = known_manifest(folder, told_by)
+        published = _told(endpoint, endpoint.models(), source_name)
+    except EndpointFailed as error:
+        known = known_manifest(folder, source_name)
         if known is None:
-            raise ModelUnusable(str(away)) from away
+            raise ModelUnusable(str(error)) from error
         return RemoteEncoder(endpoint, known)
-    if told:
-        return RemoteEncoder(endpoint, _kept(folder, *told))
-    return RemoteEncoder(endpoint, known_manifest(folder, told_by) or _measured(endpoint, folder, prefixes, told_by))
+    if published:
+        return RemoteEncoder(endpoint, _kept(folder, *published))
+    manifest = known_manifest(folder, source_name) or _measured(endpoint, folder, prefixes, source_name)
+    return RemoteEncoder(endpoint, manifest)
 
 
-def known_manifest(folder: Path, told_by: str) -> Manifest | None:
-    """Return what was found out about an endpoint's model before; None where nothing was, or of another one."""
+def known_manifest(folder: Path, source_name: str) -> Manifest | None:
+    """Return the stored manifest of an endpoint's model; None if there is none, or of another model."""
     try:
         manifest = read_manifest(folder)
     except ModelUnusable:
         return None
-    return manifest if manifest.source == told_by else None
+    return manifest if manifest.source == source_name else None
 
 
 def source(url: str, model: str, prefixes: tuple[str, str]) -> str:
-    """Return what an endpoint is known by: another address, model or prefix is another one."""
+    """Return what identifies an endpoint: URL, model and prefixes."""
     marked = f", prefixes {prefixes[0]!r} and {prefixes[1]!r}" if any(prefixes) else ""
     return f"{model or 'the model'} at {embeddings_url(url)}{marked}"
 
 
-def _told(endpoint: Endpoint, answer: Any, told_by: str) -> tuple[dict[str, Any], np.ndarray] | None:
-    """Return a Matmon host's own figures and means; None of any other server. Raises EndpointFailed."""
+def _told(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, Any], np.ndarray] | None:
+    """Return the manifest and means that a Matmon host publishes; None for another server. Raises EndpointFailed."""
     rows = answer.get("data") if isinstance(answer, dict) else None
     of_matmon = [row for row in rows if isinstance(row, dict) and "matmon" in row] if isinstance(rows, list) else []
     if not of_matmon:
@@ -103,8 +104,8 @@ def _told(endpoint: Endpoint, answer: Any, told_by: str) -> tuple[dict[str, Any]
         there = ", ".join(str(row.get("id")) for row in of_matmon)
         raise EndpointFailed(f"{endpoint.url} serves {there} and not {endpoint.model}; look at EMBEDDINGS_MODEL")
     try:
-        # Senseless queries are known by their tokens, which cannot be counted from here.
-        values = dict(row["matmon"]) | {"source": told_by, "letters_per_token": 0.0}
+        # Gibberish is detected by its tokens, which cannot be counted here.
+        values = dict(row["matmon"]) | {"source": source_name, "letters_per_token": 0.0}
         means = np.array(values.pop("means"), dtype=np.float32)
         names = {each.name for each in fields(Manifest)}
         Manifest(**{name: value for name, value in values.items() if name in names})
@@ -116,7 +117,7 @@ def _told(endpoint: Endpoint, answer: Any, told_by: str) -> tuple[dict[str, Any]
     return values, means
 
 
-def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], told_by: str) -> Manifest:
+def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], source_name: str) -> Manifest:
     from encoders.preparing.measuring import measured
     from encoders.preparing.texts import built_in
 
@@ -124,20 +125,20 @@ def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], told_
     try:
         dim = endpoint.embed(["מטמון"], None, QUICK).shape[1]
         about: dict[str, Any] = {
-            "name": name, "dim": dim, "max_tokens": 512, "source": told_by,
+            "name": name, "dim": dim, "max_tokens": 512, "source": source_name,
             "query_prefix": prefixes[0], "passage_prefix": prefixes[1],
         }  # fmt: skip
         rough = Manifest(score_low=0, score_high=1, score_floor=0, tag_low=0, tag_high=1, **about)
-        found = measured(RemoteEncoder(endpoint, rough), built_in())
+        measurements = measured(RemoteEncoder(endpoint, rough), built_in())
     except EndpointFailed as failed:
         raise ModelUnusable(str(failed)) from failed
     checksum = hashlib.sha256(json.dumps([name, dim, *prefixes]).encode()).hexdigest()
-    values = about | found.cut_offs | {"letters_per_token": 0.0, "checksum": checksum}
-    return _kept(folder, values, found.means)
+    values = about | measurements.cut_offs | {"letters_per_token": 0.0, "checksum": checksum}
+    return _kept(folder, values, measurements.means)
 
 
 def _kept(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
-    """Keep what was found out, for a start while the endpoint is down; return it. Raises ModelUnusable."""
+    """Store the manifest and means, for a start while the endpoint is down. Raises ModelUnusable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / MEANS_FILE, lambda new: np.save(new, means))
@@ -152,7 +153,7 @@ def _kept(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Put a file in place whole: other processes of the site read and write the same one."""
+    """Replace a file atomically: several processes of the site read and write it."""
     new = path.with_name(f".{os.getpid()}-{path.name}")
     write(new)
     new.replace(path)

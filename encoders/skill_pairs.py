@@ -1,4 +1,4 @@
-"""Pairs of skills that people judged: whether the one is as good as the other. By them a cut-off is measured."""
+"""Human-judged pairs of skills, by which similarity thresholds are measured."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ VERDICTS = {"yes": True, "no": False}
 
 
 class BadPairs(ValueError):
-    """A file of pairs that cannot be read; the message names the line."""
+    """An unreadable file of pairs; the message names the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class SkillPair:
-    """Two skills, and whether who has the one has the other for nearly all purposes."""
+    """Two skills, and whether having one means having the other for nearly all purposes."""
 
     one: str
     other: str
@@ -32,7 +32,7 @@ class SkillPair:
 
 
 def read_pairs(path: Path) -> list[SkillPair]:
-    """Return the rows `one,other,close` of a file, close being yes or no. Raises BadPairs."""
+    """Return the rows `one,other,close` of a file, where close is yes or no. Raises BadPairs."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
@@ -40,13 +40,13 @@ def read_pairs(path: Path) -> list[SkillPair]:
         raise BadPairs(f"{path.name} cannot be read: {error}") from None
     if not rows or rows[0] != HEADER:
         raise BadPairs(f"{path.name}, line 1: a file of pairs begins with {','.join(HEADER)}")
-    found = [_pair(path, number, row) for number, row in enumerate(rows[1:], 2) if row]
-    if len({pair.is_close for pair in found}) < 2:
+    pairs = [_parse_pair(path, number, row) for number, row in enumerate(rows[1:], 2) if row]
+    if len({pair.is_close for pair in pairs}) < 2:
         raise BadPairs(f"{path.name}: there must be pairs that are close and pairs that are not")
-    return found
+    return pairs
 
 
-def _pair(path: Path, number: int, row: Sequence[str]) -> SkillPair:
+def _parse_pair(path: Path, number: int, row: Sequence[str]) -> SkillPair:
     if len(row) != len(HEADER) or row[2] not in VERDICTS or not all(normalise(name).strip() for name in row[:2]):
         raise BadPairs(f"{path.name}, line {number}: a pair is two skills and yes or no")
     return SkillPair(row[0], row[1], VERDICTS[row[2]])

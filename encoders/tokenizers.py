@@ -12,10 +12,10 @@ from encoders.wordpiece import WordPiece
 
 
 class Tokenizer(Protocol):
-    """Texts to the ids of their pieces."""
+    """Splits texts into token ids."""
 
     def ids(self, text: str, limit: int | None = None) -> list[int]:
-        """Return the ids of a text's pieces, without the marks for its start and end: at least the first limit."""
+        """Return the token ids of a text without special tokens: at least the first `limit`."""
 
 
 # By the manifest's `tokenizer`.

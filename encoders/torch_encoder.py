@@ -1,4 +1,4 @@
-"""The original of a prepared model, in torch through sentence-transformers: for hosts with memory, to compare with."""
+"""The original model in torch through sentence-transformers, for hosts with enough memory and for comparison."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import numpy as np
 
 from encoders.manifest import Manifest, ModelUnusable
 from encoders.onnx_encoder import cleaned
-from encoders.queue import Turns
+from encoders.queue import EncoderQueue
 
 # Measured: torch and sentence-transformers alone are 400 MB resident.
 LIBRARIES_MB, BYTES_A_WEIGHT = 400.0, 4
 
 
 class OriginalEncoder:
-    """The encoders.base.Encoder of the weights as they were published, in float32.
+    """The encoders.base.Encoder of the published float32 weights.
 
     Its manifest is that of the prepared folder (cut-offs, means, prefixes) with a name and a checksum of its own.
     """
 
     def __init__(
-        self, manifest: Manifest, weights: str, batch_size: int | None = None, turns: Turns | None = None
+        self, manifest: Manifest, weights: str, batch_size: int | None = None, queue: EncoderQueue | None = None
     ) -> None:
-        """Load the weights, a folder or a hub id; raises ModelUnusable where they cannot be had."""
+        """Load the weights, a folder or a hub id; raises ModelUnusable if they cannot be loaded."""
         self.manifest, self.name, self.dim = manifest, manifest.name, manifest.dim
-        self._batch_size, self._turns = batch_size or manifest.passage_batch_size, turns or Turns()
-        self._model = _loaded(manifest, weights)
+        self._batch_size, self._queue = batch_size or manifest.passage_batch_size, queue or EncoderQueue()
+        self._model = _load_model(manifest, weights)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 of shape (len(texts), dim), each row of length 1, without a prefix."""
@@ -47,44 +47,44 @@ class OriginalEncoder:
         return self._encoded(self.manifest.query_prefix, texts)
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a passage with this text takes, prefix and end marks included, uncut."""
+        """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
         return len(self._model.tokenizer.encode(cleaned(self.manifest.passage_prefix + text)).ids)
 
     def close(self, reason: str) -> None:
-        """Let the batch at work finish, and refuse what comes after it."""
-        self._turns.close(reason)
+        """Let the current batch finish, and refuse further ones."""
+        self._queue.close(reason)
 
     def _encoded(self, prefix: str, texts: Sequence[str]) -> np.ndarray:
-        found = np.empty((len(texts), self.dim), np.float32)
+        vectors = np.empty((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch_size):
             batch = [cleaned(prefix + text) for text in texts[start : start + self._batch_size]]
-            with self._turns.turn():
-                # An empty prompt: a published one would come on top of the prefix.
-                found[start : start + len(batch)] = self._model.whole.encode(
+            with self._queue.slot():
+                # An empty prompt: a published one would be added to the prefix.
+                vectors[start : start + len(batch)] = self._model.whole.encode(
                     batch, prompt="", batch_size=len(batch), normalize_embeddings=True, show_progress_bar=False
                 )
-        return found
+        return vectors
 
 
 def original_manifest(manifest: Manifest, name: str, weights: str) -> Manifest:
-    """Return the manifest of the original: its embeddings are another model's, under another key."""
+    """Return the original's manifest, under a key of its own, since its embeddings differ."""
     deciding = ("sentence-transformers", original_weights(manifest, weights), manifest.revision, manifest.max_tokens,
                 manifest.query_prefix, manifest.passage_prefix)  # fmt: skip
     return replace(manifest, name=name, checksum=hashlib.sha256(repr(deciding).encode()).hexdigest())
 
 
 def original_weights(manifest: Manifest, given: str) -> str:
-    """Return the folder or hub id that was given, else the one that the folder was prepared from."""
+    """Return the given folder or hub id, else the one that the model was prepared from."""
     return given or manifest.source
 
 
 def original_mb(manifest: Manifest) -> float:
-    """Return about how many megabytes an original takes: its weights are held whole, four bytes each, not one."""
+    """Estimate the megabytes of an original: four bytes per weight instead of one."""
     weights = sum(manifest.sizes.get(name, 0) for name in ("weights.bin", "words.npy"))
     return LIBRARIES_MB + BYTES_A_WEIGHT * weights / 2**20
 
 
-def _loaded(manifest: Manifest, weights: str) -> Any:
+def _load_model(manifest: Manifest, weights: str) -> Any:
     try:
         import torch
 
@@ -109,7 +109,7 @@ def _loaded(manifest: Manifest, weights: str) -> Any:
 
 
 def _folder(manifest: Manifest, weights: str) -> Path:
-    """Return the folder of the weights, fetched from the hub if they are not on this disk."""
+    """Return the folder of the weights, downloaded from the hub if needed."""
     if Path(weights).is_dir():
         return Path(weights)
     from encoders.preparing import hub, sentence_model

@@ -1,4 +1,4 @@
-"""The tokenizer of XLM-RoBERTa models: the likeliest pieces of a text, found over a memory-mapped table.
+"""The tokenizer of XLM-RoBERTa models: the most likely segmentation, over a memory-mapped table of pieces.
 
 The usual libraries hold the 250,000 pieces in 71 to 297 MB; here they are two rows of a file, of which a text
 touches a few pages.
@@ -20,7 +20,7 @@ from encoders.hashes import codes, substrings
 PIECES_FILE = "pieces.npy"
 NORMALISATION_FILE = "normalisation.json"
 
-UNKNOWN = 3  # in all models of the XLM-R family that name no other
+UNKNOWN = 3  # in the XLM-R family, unless the model says otherwise
 WORD_START = "\u2581"
 
 _SPACES = re.compile(" {2,}")
@@ -28,7 +28,7 @@ _UNREACHED = -1e30
 
 
 class Unigram:
-    """The pieces of a model with their log probabilities, and the segmentation of texts into them.
+    """A unigram language model: pieces with log probabilities, and the best segmentation of texts.
 
     Segments as Kudo's unigram language model does (2018, arxiv.org/abs/1804.10959), by Viterbi's algorithm.
     """
@@ -43,14 +43,14 @@ class Unigram:
         self._unknown_score: float = settings["unknown_score"]
         self._longest: int = settings["longest"]
         self._unknown: int = settings.get("unknown", UNKNOWN)
-        # The two libraries differ: one goes through a text in float32 and leaves unknown characters single, the
-        # other goes through each word in float64 and makes a row of unknown characters one piece.
+        # The two reference libraries differ: one segments a whole text in float32 and leaves unknown characters single,
+        # the other each word in float64, and merges runs of unknown characters.
         self._by_word: bool = settings.get("by_word", False)
 
     def ids(self, text: str, limit: int | None = None) -> list[int]:
-        """Return the ids of a text's pieces, without the marks for its start and end: at least the first limit."""
+        """Return the token ids of a text without special tokens: at least the first `limit`."""
         if limit is not None:
-            # What comes later than the longest pieces would reach cannot be among the first limit.
+            # Text beyond the reach of `limit` longest pieces cannot contribute.
             text = text[: limit * self._longest]
         text = text.translate(self._replacements)
         if not self._by_word:
@@ -60,13 +60,13 @@ class Unigram:
         return self._joined(self._best_path("".join(WORD_START + word for word in words), "d")) if words else []
 
     def _joined(self, ids: list[int]) -> list[int]:
-        """Return the pieces with rows of unknown ones as one each."""
+        """Return the ids with runs of unknown pieces merged."""
         return [
             piece for before, piece in zip([-1, *ids], ids, strict=False) if piece != self._unknown or piece != before
         ]
 
     def _best_path(self, text: str, precision: str) -> list[int]:
-        # Sums are rounded after each step, as in the original: in long texts near ties hang on it.
+        # Rounded after each step, as in the original: near ties in long texts depend on it.
         best = array(precision, [0.0]) + array(precision, [_UNREACHED]) * len(text)
         back = [(0, self._unknown)] * (len(text) + 1)
         rounded = array(precision, [0.0])
@@ -81,21 +81,21 @@ class Unigram:
         return _walked(back)
 
     def _matches(self, text: str) -> Iterator[list[tuple[int, int, float]]]:
-        """Yield for every place in text the pieces that begin there, each with its end, id and score."""
+        """Yield for each position the pieces that start there, as (end, id, score)."""
         points = codes(text)
         starts, ends, hashes = _substrings(points, self._longest)
         rows = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        found = np.flatnonzero(self._hashes[rows] == hashes)
-        found = found[np.argsort(starts[found], kind="stable")]
-        rows = rows[found]
-        triples = list(zip(ends[found].tolist(), self._ids[rows].tolist(), self._scores[rows].tolist(), strict=True))
-        bounds = np.searchsorted(starts[found], np.arange(len(points) + 1)).tolist()
+        matches = np.flatnonzero(self._hashes[rows] == hashes)
+        matches = matches[np.argsort(starts[matches], kind="stable")]
+        rows = rows[matches]
+        triples = list(zip(ends[matches].tolist(), self._ids[rows].tolist(), self._scores[rows].tolist(), strict=True))
+        bounds = np.searchsorted(starts[matches], np.arange(len(points) + 1)).tolist()
         for begin, end in pairwise(bounds):
             yield triples[begin:end]
 
 
 def _substrings(points: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return starts, ends and hashes of all substrings up to longest that stay within one word.
+    """Return starts, ends and hashes of all substrings up to `longest` that lie within one word.
 
     No piece goes past the start of a word, so the substrings are 4 to a character and not 16.
     """

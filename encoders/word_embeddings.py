@@ -1,4 +1,4 @@
-"""The word table of a model: one row for each piece, in a memory-mapped file of 4-bit blocks or of int8 rows."""
+"""A model's word embeddings, in a memory-mapped file of 4-bit blocks or int8 rows."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 SCALES_FILE = "scales.npy"
 WORDS_FILE = "words.npy"
 
-# A block of 32 weights: a float16 scale, then 16 bytes that hold weights 0 to 15 in their low halves and
-# 16 to 31 in their high halves; 8 stands for zero. (The Q4_0 blocks of llama.cpp.)
+# A block of 32 weights: a float16 scale, then 16 bytes with weights 0 to 15 in their low nibbles and 16 to 31 in their
+# high nibbles, offset by 8. (The Q4_0 format of llama.cpp.)
 BLOCK_WEIGHTS = 32
 BLOCK_BYTES = 18
 
 
 class WordTable(Protocol):
-    """Rows of a model's word embeddings, read when asked for."""
+    """Rows of a model's word embeddings, read on demand."""
 
     def rows(self, ids: Sequence[int]) -> np.ndarray:
         """Return float32 of shape (len(ids), width)."""
 
 
 class BlockTable:
-    """A word table of 4-bit blocks."""
+    """Word embeddings in 4-bit blocks."""
 
     def __init__(self, folder: Path) -> None:
         self._rows = _Mapped(folder)
@@ -37,7 +37,7 @@ class BlockTable:
 
 
 class ByteTable:
-    """A word table of int8 rows, each with one float32 scale; the 0.2 MB of scales are in memory."""
+    """Word embeddings as int8 rows with a float32 scale each; the 0.2 MB of scales are in memory."""
 
     def __init__(self, folder: Path) -> None:
         self._rows = _Mapped(folder)
@@ -55,15 +55,15 @@ WORD_TABLES: dict[str, Callable[[Path], WordTable]] = {"4-bit": BlockTable, "int
 
 
 class _Mapped:
-    """The rows of words.npy, let go of again as soon as they are copied."""
+    """The rows of words.npy, released as soon as they are copied."""
 
     def __init__(self, folder: Path) -> None:
         self._rows = np.load(folder / WORDS_FILE, mmap_mode="r")
-        _advise(self._rows, "MADV_RANDOM")  # rows are read here and there: fetch 4 KB for one, not 128 KB
+        _advise(self._rows, "MADV_RANDOM")  # random access: read 4 KB for a row, not 128 KB
 
     def taken(self, places: np.ndarray) -> np.ndarray:
         rows: np.ndarray = self._rows[places]
-        # Every row maps 64 KB around it, and soon all of the file's 54 MB would count as this process's own.
+        # Each read maps 64 KB, and soon all 54 MB of the file would count as this process's memory.
         _advise(self._rows, "MADV_DONTNEED")
         return rows
 
@@ -78,7 +78,7 @@ def unpacked(blocks: np.ndarray) -> np.ndarray:
 
 
 def _advise(rows: np.ndarray, advice: str) -> None:
-    """Tell the system how a mapped file is used; systems that cannot be told only use more memory."""
+    """Call madvise on a mapped file; without it, more memory is used."""
     mapped = getattr(rows, "_mmap", None)
     if mapped is not None and hasattr(mmap, advice):
         mapped.madvise(getattr(mmap, advice))

@@ -1,6 +1,6 @@
-"""The tokenizer of BERT models: the longest piece first, found over a memory-mapped table.
+"""The tokenizer of BERT models: longest match first, over a memory-mapped table.
 
-Held as Python objects the 52,000 pieces of AlephBERT would take some 10 MB; here a text touches a few pages of a file.
+As Python objects the 52,000 pieces of AlephBERT would take about 10 MB; here a text touches a few pages of a file.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from encoders.normalizer import Characters
 PIECES_FILE = "pieces.npy"
 SETTINGS_FILE = "wordpiece.json"
 
-# Pieces inside a word ("##ים") are another vocabulary than those that begin one: their hashes begin elsewhere.
+# Pieces inside a word ("##ים") are a vocabulary of their own, with a different hash seed.
 INNER_SEED = 0x5BD1E995
 _SPACE = np.uint32(ord(" "))
 _WORDS_AT_ONCE = 256
 
 
 class WordPiece:
-    """The pieces of a model, and the segmentation of texts into them.
+    """A WordPiece vocabulary, and the segmentation of texts by it.
 
     Greedy from the left, as in Wu et al. 2016 (arxiv.org/abs/1609.08144) and in the original BERT; a word that
-    cannot be covered is one unknown piece. Marks such as [SEP] that a text spells out are letters, not marks.
+    cannot be covered is one unknown piece. Special tokens such as [SEP] that a text spells out are plain letters.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class WordPiece:
         self._longest_word: int = settings["longest_word"]
 
     def ids(self, text: str, limit: int | None = None) -> list[int]:
-        """Return the ids of a text's pieces, without the marks for its start and end: at least the first limit."""
+        """Return the token ids of a text without special tokens: at least the first `limit`."""
         words = iter(text.translate(self._characters).split(" "))
         ids: list[int] = []
         while (limit is None or len(ids) < limit) and (some := list(islice(words, _WORDS_AT_ONCE))):
@@ -58,7 +58,7 @@ class WordPiece:
             begin += len(word) + 1
 
     def _matches(self, text: str) -> tuple[list[int], list[int]]:
-        """Return for every place in text the end of the longest piece that begins there, 0 for none, and its id."""
+        """Return for each position the end of the longest piece that starts there (0 for none) and its id."""
         points = codes(text)
         ends, pieces = np.zeros(len(points), dtype=np.intp), np.zeros(len(points), dtype=np.int64)
         inner = points != _SPACE
@@ -67,18 +67,18 @@ class WordPiece:
         seeds[1:][~inner[:-1]] = 0
         for starts, stops, hashes in substrings(points, inner, seeds, self._longest):
             rows = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-            found = np.flatnonzero(self._hashes[rows] == hashes)
-            ends[starts[found]] = stops[found]
-            pieces[starts[found]] = self._ids[rows[found]]
+            matches = np.flatnonzero(self._hashes[rows] == hashes)
+            ends[starts[matches]] = stops[matches]
+            pieces[starts[matches]] = self._ids[rows[matches]]
         return ends.tolist(), pieces.tolist()
 
 
 def _covered(begin: int, end: int, ends: list[int], pieces: list[int]) -> list[int]:
-    """Return the pieces of the word from begin to end; none where they do not cover it."""
-    found = []
+    """Return the pieces of the word from begin to end; empty if they do not cover it."""
+    word_pieces = []
     while begin < end:
         if not ends[begin]:
             return []
-        found.append(pieces[begin])
+        word_pieces.append(pieces[begin])
         begin = ends[begin]
-    return found
+    return word_pieces

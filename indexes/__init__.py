@@ -1,1 +1,1 @@
-"""What searching and indexing share: the full-text index and the embedding indexes."""
+"""What search and indexing share: the full-text index and the embedding indexes."""

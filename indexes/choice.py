@@ -1,4 +1,4 @@
-"""Which index of embeddings serves, the one in memory or pgvector's, and why."""
+"""Chooses between the in-memory index and pgvector, and says why."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from indexes.pgvector import HalfTable, extension, table_state
+from indexes.pgvector import HalfvecTableState, extension, table_state
 from models import half_table
 from utils.bit_index import row_bytes
 from utils.sql import dialect
 
 Wanted = Literal["auto", "memory", "pgvector"]
 Served = Literal["memory", "pgvector"]
-# Of pgvector: set, larger. Of the memory: all but larger. Nobody searched by meaning yet: unasked.
+# For pgvector: set, larger. For memory: all others; unasked until the first semantic search.
 Reason = Literal[
     "unasked", "not_postgresql", "set", "fits", "larger", "no_extension", "old_extension", "not_built", "incomplete"
 ]
-BETWEEN_LOOKS_S = 30.0  # while documents are written: a look at 100,000 rows takes a tenth of a second
+BETWEEN_LOOKS_S = 30.0  # while documents are written: checking 100,000 rows takes 0.1 s
 log = logging.getLogger("matmon.search")
 
 COUNT = "SELECT count(*) FROM embedding WHERE model_id = :model"
-# By the keys alone, which both tables' indexes hold: the rows themselves are a gigabyte a million. A half of an earlier
-# text may be among them, which costs that text a good place; what was found is compared by its present text anyway.
+# By keys alone, which both tables' indexes cover: the rows are a gigabyte per million. A halfvec of an outdated text
+# may be among them and cost that text its rank; re-ranking uses the current text anyway.
 MISSING = """
 SELECT EXISTS (SELECT 1 FROM embedding e WHERE e.model_id = :model AND NOT EXISTS (
   SELECT 1 FROM {table} v WHERE v.document_id = e.document_id AND v."window" = e."window"))
@@ -42,7 +42,7 @@ AND e.document_id IN (SELECT document_id FROM change WHERE version > :seen))
 
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
-    """What the operator wants, and how many bytes of embeddings `auto` holds in memory."""
+    """The operator's choice, and how many bytes of embeddings `auto` holds in memory."""
 
     wanted: Wanted = "auto"
     most_bytes: int = 32 * 2**20
@@ -50,7 +50,7 @@ class VectorIndex:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The index that serves and why; rows of embeddings and bytes, those of pgvector in the database. None: unknown."""
+    """The index in use and why; rows and bytes of embeddings, in the database for pgvector. None: unknown."""
 
     wanted: Wanted
     serves: Served | None = None
@@ -60,7 +60,7 @@ class Serving:
 
     @property
     def is_refused(self) -> bool:
-        """Tell whether pgvector was demanded and does not serve."""
+        """Whether pgvector was required but is not in use."""
         return (self.wanted, self.serves) == ("pgvector", "memory")
 
     def figures(self) -> dict[str, str | int | None]:
@@ -68,12 +68,12 @@ class Serving:
 
 
 def version_of(session: Session) -> int:
-    """Return the state's version, which grows with every committed change."""
+    """Return the data version, which grows with every committed change."""
     return int(session.execute(text("SELECT version FROM state WHERE id = 1")).scalar_one())
 
 
 class IndexChoice:
-    """The choice for one model, looked at again when the database changed; thread-safe."""
+    """The choice for one model, re-evaluated when the database changes; thread-safe."""
 
     def __init__(self, model: int, dim: int, vector_index: VectorIndex) -> None:
         self._model, self._dim, self._setting = model, dim, vector_index
@@ -83,14 +83,14 @@ class IndexChoice:
         self.serving = Serving(vector_index.wanted)
 
     def is_pgvector(self, session: Session, version: int) -> bool:
-        """Tell whether pgvector serves the state's version; a statement only where it changed."""
+        """Whether pgvector is in use at this data version; queries the database only if the version changed."""
         with self._lock:
             if version != self._version and not (self._setting.wanted == "memory" and self.serving.serves):
                 self._changed(session, version)
             return self.serving.serves == "pgvector"
 
     def lost(self) -> None:
-        """Serve from memory: the table was dropped while it was searched."""
+        """Fall back to memory: the table was dropped during a search."""
         with self._lock:
             self._serve("memory", "not_built", self.serving.rows)
             self._version = -1
@@ -119,11 +119,11 @@ class IndexChoice:
         why: Reason = "set" if setting.wanted == "pgvector" else "larger"
         return self._serve("pgvector", why, rows, table.nbytes if table else None)
 
-    def _hindrance(self, session: Session, table: HalfTable | None) -> Reason | None:
-        found = extension(session)
-        if found in ("no_extension", "old_extension"):
-            return found
-        if found == "not_made" or table is None or not table.is_indexed:
+    def _hindrance(self, session: Session, table: HalfvecTableState | None) -> Reason | None:
+        state = extension(session)
+        if state in ("no_extension", "old_extension"):
+            return state
+        if state == "not_made" or table is None or not table.is_indexed:
             return "not_built"
         missing = session.execute(text(MISSING.format(table=self._table)), {"model": self._model}).scalar_one()
         return "incomplete" if missing else None

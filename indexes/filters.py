@@ -1,4 +1,4 @@
-"""What narrows a search (tags, collection, language) as one SQL condition that every search applies inside."""
+"""The filter of a search (tags, collection, language) as one SQL condition, applied inside every search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions on a document's number; `sql` writes them for a column."""
+    """Conditions on a document id; `sql` writes them for a column."""
 
     conditions: tuple[str, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
@@ -20,19 +20,19 @@ class Filter:
         return bool(self.conditions)
 
     def key(self) -> tuple[object, ...]:
-        """Return what makes two filters the same."""
+        """Return a hashable value that equal filters share."""
         return (*self.conditions, *sorted(map(str, self.values.items())))
 
     def sql(self, column: str) -> str:
-        """Return ` AND …` for a WHERE that is not empty."""
+        """Return ` AND …` to append to a non-empty WHERE."""
         return "".join(f" AND {condition.format(column=column)}" for condition in self.conditions)
 
     def count(self, session: Session, most: int) -> int:
-        """Return how many documents hold, counted up to `most`."""
+        """Return the number of documents that pass, counted up to `most`."""
         statement = f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('id')} LIMIT :most) found"
         return int(session.execute(text(statement), {**self.values, "most": most}).scalar_one())
 
     def documents(self, session: Session, most: int) -> list[int]:
-        """Return the numbers of the documents that hold, in order, at most `most` of them."""
+        """Return the ids of the documents that pass, in order, at most `most`."""
         statement = f"SELECT id FROM document WHERE 1 = 1{self.sql('id')} ORDER BY id LIMIT :most"
         return list(session.execute(text(statement), {**self.values, "most": most}).scalars())

@@ -1,4 +1,4 @@
-"""The embeddings of one table as a BitIndex in memory that follows the database."""
+"""A BitIndex of one table's embeddings in memory, kept up to date with the database."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from models import KEPT_CHANGES
 from utils.bit_index import BitIndex
 from utils.int8 import Floats, centred
-from utils.language_means import MeanGroups
+from utils.language_means import LanguageMeans
 from utils.sql import among_sql, number_list
 
 PAGE = 1_000
-AT_ONCE = 200  # rows turned into bits at once: their floats stay in the processor's cache
+AT_ONCE = 200  # rows quantized at once: their floats stay in the processor's cache
 DOCUMENTS = 'SELECT document_id, "window", vector FROM embedding WHERE model_id = :model'
 TAGS = (
     "SELECT tag_id, 0, vector FROM tag_embedding WHERE model_id = :model"
@@ -28,7 +28,7 @@ TAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EmbeddingSource:
     """Where embeddings of one kind are stored: a statement of (key, part, vector), and its key column."""
 
     statement: str
@@ -37,7 +37,7 @@ class Source:
     follows_changes: bool
 
     def page(self, session: Session, model: int, after: tuple[int, int]) -> Sequence[tuple[int, int, bytes]]:
-        # By key, not by an open cursor: no transaction outlives a page, and memory holds one page.
+        # Paged by key, not by cursor: no transaction outlives a page, and memory holds one page.
         statement = f"{self.statement} AND ({self.key}, {self.part}) > (:key, :part) ORDER BY {self.order} LIMIT :page"
         values = {"model": model, "key": after[0], "part": after[1], "page": PAGE}
         return [(row[0], row[1], bytes(row[2])) for row in session.execute(text(statement), values)]
@@ -48,18 +48,18 @@ class Source:
 
     def rows(self, session: Session, model: int, keys: Sequence[int]) -> list[tuple[int, int, bytes]]:
         statement = text(f"{self.statement} AND {among_sql(session, self.key, 'keys')}")
-        found = session.execute(statement.bindparams(number_list("keys", keys)), {"model": model})
-        return [(row[0], row[1], bytes(row[2])) for row in found]
+        rows = session.execute(statement.bindparams(number_list("keys", keys)), {"model": model})
+        return [(row[0], row[1], bytes(row[2])) for row in rows]
 
 
-DOCUMENT_SOURCE = Source(DOCUMENTS, "document_id", '"window"', follows_changes=True)
-TAG_SOURCE = Source(TAGS, "tag_id", "0", follows_changes=False)
+DOCUMENT_SOURCE = EmbeddingSource(DOCUMENTS, "document_id", '"window"', follows_changes=True)
+TAG_SOURCE = EmbeddingSource(TAGS, "tag_id", "0", follows_changes=False)
 
 
 class LiveIndex:
-    """A BitIndex loaded when first used; before each use it takes in what has changed since. Thread-safe."""
+    """A BitIndex loaded on first use, which catches up with changes before each use; thread-safe."""
 
-    def __init__(self, source: Source, model: int, groups: MeanGroups, query_mean: Floats) -> None:
+    def __init__(self, source: EmbeddingSource, model: int, groups: LanguageMeans, query_mean: Floats) -> None:
         self._source, self._model = source, model
         self._groups, self._query_mean = groups, query_mean
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class LiveIndex:
         return self._index.nbytes if self._index else 0
 
     def release(self) -> None:
-        """Let go of the rows: another index serves."""
+        """Free the rows: another index is in use."""
         if self._index is not None:
             with self._lock:
                 self._index, self._version = None, -1
@@ -85,28 +85,29 @@ class LiveIndex:
         self,
         session: Session,
         version: int,
-        asked: Callable[[float], tuple[Floats, Floats]],
+        targets: Callable[[float], tuple[Floats, Floats]],
         first: int,
         then: int,
         among: Callable[[], Sequence[int] | NDArray[np.int64] | None] = lambda: None,
     ) -> list[tuple[int, int]]:
-        """Return at most `then` (key, part), best first by estimate; `among` gives the keys it is narrowed to.
+        """Return at most `then` (key, part), best first by estimate; `among` returns the keys to search.
 
-        The index follows the state's `version`. `asked` takes the rows' mean length, and gives the query's vector and
-        an offset for each group.
+        Catches up with the data `version` first. `targets` takes the rows' mean length, and returns the query's vector
+        and an offset for each group.
         """
         keys = among()
         with self._lock:
             index = self._current(session, version)
             places = None if keys is None else index.places(np.asarray(keys, np.int64))
-            vector, offsets = asked(index.mean_norm)
-            found = index.nearest(vector, first, then, places, offsets)
-            return list(zip(index.keys[found].tolist(), index.parts[found].tolist(), strict=True))
+            vector, offsets = targets(index.mean_norm)
+            places_found = index.nearest(vector, first, then, places, offsets)
+            keys, parts = index.keys[places_found].tolist(), index.parts[places_found].tolist()
+            return list(zip(keys, parts, strict=True))
 
     def near_each(
         self, session: Session, version: int, vectors: Sequence[Floats], first: int, then: int
     ) -> list[list[int]]:
-        """Return, for each vector, the keys nearest to it, at most `then`; as many statements as for one vector."""
+        """Return for each vector at most `then` nearest keys; the number of statements is fixed."""
         with self._lock:
             index = self._current(session, version)
             offsets = np.zeros(1, np.float32)
@@ -117,7 +118,7 @@ class LiveIndex:
             self._load(session, version)
         elif version != self._version:
             self._follow(session, version)
-        assert self._index is not None  # noqa: S101 - loaded a line ago
+        assert self._index is not None  # noqa: S101 - just loaded
         return self._index
 
     def _load(self, session: Session, version: int) -> None:
@@ -129,7 +130,7 @@ class LiveIndex:
         self.loaded_s = time.monotonic() - began
 
     def _count(self, session: Session) -> int:
-        counted = f"SELECT count(*) FROM ({self._source.statement}) found"
+        counted = f"SELECT count(*) FROM ({self._source.statement}) counted"
         return int(session.execute(text(counted), {"model": self._model}).scalar_one())
 
     def _pages(self, session: Session) -> Iterator[Sequence[tuple[int, int, bytes]]]:
@@ -139,9 +140,9 @@ class LiveIndex:
             after = page[-1][0], page[-1][1]
 
     def _follow(self, session: Session, version: int) -> None:
-        """Take in what changed since the version that is held; read everything anew where the log is too short."""
+        """Apply the changes since the current version; reload everything if the log does not reach back far enough."""
         if not self._source.follows_changes and self._count(session) == self.size:
-            self._version = version  # a tag's key follows from its name: it is there or not, and never changes
+            self._version = version  # a tag's key is derived from its name, so it never changes
             return
         changed = self._changed(session, version) if self._source.follows_changes else None
         if changed is None or len(changed) > max(2_000, self.size // 5):

@@ -1,4 +1,4 @@
-"""What of pgvector a database has: the extension, and a table with an index of halves."""
+"""The state of pgvector in a database: the extension, and a halfvec table with its index."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from utils.citus import total_bytes
 from utils.sql import dialect
 
 Extension = Literal["not_postgresql", "no_extension", "old_extension", "not_made", "ready"]
-EMPTY = 2**16  # below so many bytes, its rows may be on other servers
-LEAST = (0, 8)  # scans of an index that go on until a filter let enough through
+EMPTY = 2**16  # below this many bytes, the rows may be on other servers
+LEAST = (0, 8)  # the first version with iterative index scans
 
 AVAILABLE = "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'"
 TABLE = """
@@ -24,40 +24,40 @@ LEFT JOIN pg_index i ON i.indrelid = t.oid AND i.indexrelid = to_regclass(:index
 
 
 @dataclass(frozen=True, slots=True)
-class HalfTable:
-    """A table of halves that is there: its bytes with its indexes, and whether the index of them is whole."""
+class HalfvecTableState:
+    """An existing halfvec table: bytes with indexes, and whether its index is complete."""
 
     nbytes: int
     is_indexed: bool
 
 
 def extension(session: Session) -> Extension:
-    """Return whether the database can hold halves now (`ready`), or could (`not_made`), or why it cannot."""
+    """Return `ready`, `not_made` if the extension can be created, or why halfvec is not available."""
     if dialect(session) != "postgresql":
         return "not_postgresql"
-    found = session.execute(text(AVAILABLE)).one_or_none()
-    if found is None:
+    available = session.execute(text(AVAILABLE)).one_or_none()
+    if available is None:
         return "no_extension"
-    if found.installed_version is None:
-        return "not_made" if new_enough(found.default_version) else "old_extension"
-    return "ready" if new_enough(found.installed_version) else "old_extension"
+    if available.installed_version is None:
+        return "not_made" if new_enough(available.default_version) else "old_extension"
+    return "ready" if new_enough(available.installed_version) else "old_extension"
 
 
 def new_enough(version: str) -> bool:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= LEAST
 
 
-def half_index(table: str) -> str:
+def halfvec_index_name(table: str) -> str:
     """Return the name of a table's index."""
     return f"{table}_half"
 
 
-def table_state(session: Session, table: str) -> HalfTable | None:
-    """Return what there is of a table; None where it is not there."""
+def table_state(session: Session, table: str) -> HalfvecTableState | None:
+    """Return the state of a table; None if it does not exist."""
     if dialect(session) != "postgresql":
         return None
-    found = session.execute(text(TABLE), {"name": table, "index": half_index(table)}).one_or_none()
-    if found is None:
+    row = session.execute(text(TABLE), {"name": table, "index": halfvec_index_name(table)}).one_or_none()
+    if row is None:
         return None
-    nbytes, is_indexed = found
-    return HalfTable(total_bytes(session, table) if nbytes < EMPTY else nbytes, is_indexed)
+    nbytes, is_indexed = row
+    return HalfvecTableState(total_bytes(session, table) if nbytes < EMPTY else nbytes, is_indexed)

@@ -1,4 +1,4 @@
-"""The index of halves, built while the site goes on; a build that was killed is begun anew by the next."""
+"""Builds the halfvec index while the site runs; an interrupted build is started again by the next."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from indexes.pgvector import extension, half_index, table_state
-from indexes.pgvector_table import Halves
+from indexes.pgvector import extension, halfvec_index_name, table_state
+from indexes.pgvector_table import HalfvecTable
 from indexes.version import bump
 
 LOOK_S = 0.5
-GONE_MS = 2_000  # a server that works on for a builder who is gone notices within so long
+GONE_MS = 2_000  # the server notices a lost client within this time
 PROGRESS = "SELECT phase, tuples_done, tuples_total FROM pg_stat_progress_create_index WHERE pid = :pid"
 REFUSALS = {
     "not_postgresql": "The database is SQLite: the index is in memory, and there is nothing to build",
@@ -29,26 +29,26 @@ class CannotBuild(ValueError):
 
 
 def make_extension(session: Session) -> None:
-    """Make sure that the extension is in the database; raises CannotBuild."""
-    found = extension(session)
-    if found in REFUSALS:
-        raise CannotBuild(REFUSALS[found])
+    """Create the extension if needed; raises CannotBuild."""
+    state = extension(session)
+    if state in REFUSALS:
+        raise CannotBuild(REFUSALS[state])
     try:
         session.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
         session.commit()
     except DBAPIError as error:
         session.rollback()
-        said = str(error.orig).strip()
+        reason = str(error.orig).strip()
         raise CannotBuild(
-            f"The database's owner must run in it, once: CREATE EXTENSION vector (refused to this user: {said})"
+            f"The database's owner must run in it, once: CREATE EXTENSION vector (refused to this user: {reason})"
         ) from error
 
 
 @contextmanager
 def building(engine: Engine, model: int, memory_mb: int) -> Iterator[Connection]:
-    """Give a connection for the build, held by one builder at a time; raises CannotBuild where another builds."""
+    """Open a connection for the build under a lock; raises CannotBuild if another build is running."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.detach()  # with its settings it is of no use to others
+        connection.detach()  # its settings make it useless for the pool
         if not connection.execute(text("SELECT pg_try_advisory_lock(:model)"), {"model": model}).scalar_one():
             raise CannotBuild("The index is being built already: look at it with: flask --app app vectors")
         connection.execute(text("SET statement_timeout = 0"))
@@ -60,17 +60,17 @@ def building(engine: Engine, model: int, memory_mb: int) -> Iterator[Connection]
 
 
 def build_index(
-    connection: Connection, session: Session, halves: Halves, on_progress: Callable[[str, int, int], object]
+    connection: Connection, session: Session, halves: HalfvecTable, on_progress: Callable[[str, int, int], object]
 ) -> bool:
-    """Build the index if there is none that is whole, and tell whether it was built; says phase, rows done, rows."""
+    """Build the index unless it is complete; return whether it was built. Reports (phase, rows done, rows)."""
     state = table_state(session, halves.table)
-    session.rollback()  # CONCURRENTLY waits for every transaction that is older than it
+    session.rollback()  # CONCURRENTLY waits for all older transactions
     if state and state.is_indexed:
         return False
-    name = half_index(halves.table)
-    connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))  # what a killed build left
-    made = f"CREATE INDEX CONCURRENTLY {name} ON {halves.table} USING hnsw (half halfvec_l2_ops)"
-    _followed(connection, session, made, on_progress)
+    name = halfvec_index_name(halves.table)
+    connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))  # left by an interrupted build
+    statement = f"CREATE INDEX CONCURRENTLY {name} ON {halves.table} USING hnsw (half halfvec_l2_ops)"
+    _followed(connection, session, statement, on_progress)
     connection.execute(text(f"ANALYZE {halves.table}"))
     bump(session)
     session.commit()
@@ -80,7 +80,7 @@ def build_index(
 def _followed(
     connection: Connection, session: Session, statement: str, on_progress: Callable[[str, int, int], object]
 ) -> None:
-    """Run a statement in a thread and tell how far it is; raises what it raised."""
+    """Run a statement in a thread and report its progress; raises what it raised."""
     pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     failed: list[SQLAlchemyError] = []
 

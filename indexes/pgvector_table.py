@@ -1,6 +1,6 @@
-"""A model's embeddings in half precision, in a table of their own, and pgvector's index of them.
+"""A model's embeddings as halfvec, in a table of their own.
 
-All of it is made of `embedding`: what is missing or out of date is found by comparing the two, never written down.
+The table is derived from `embedding`: missing and outdated rows are found by comparing the two.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from encoders.manifest import Manifest, load_means
-from indexes.halfvec import half_groups, half_rows, half_width, halves_written
+from indexes.halfvec import halfvec_literals, halfvec_means, halfvec_rows, halfvec_width
 from indexes.pgvector import table_state
 from indexes.version import bump
 from models import half_table, model_number
 from utils import citus
 from utils.int8 import centred
-from utils.language_means import MeanGroups
+from utils.language_means import LanguageMeans
 from utils.sql import among_sql, number_list
 
 ROWS_AT_ONCE = 500
@@ -56,25 +56,25 @@ ON CONFLICT (document_id, "window") DO UPDATE SET content_hash = excluded.conten
 """
 
 
-class Halves:
-    """The halves of one model."""
+class HalfvecTable:
+    """The halfvec rows of one model."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.model = model_number(manifest.name, manifest.checksum)
         self.table, self.dim = half_table(self.model), manifest.dim
-        self._groups = half_groups(MeanGroups(load_means(manifest)[0]), bool(manifest.centred_weight))
+        self._groups = halfvec_means(LanguageMeans(load_means(manifest)[0]), bool(manifest.centred_weight))
 
     @property
     def width(self) -> int:
-        return half_width(self.dim, len(self._groups.means))
+        return halfvec_width(self.dim, len(self._groups.means))
 
-    def are_there(self, session: Session) -> bool:
-        """Tell whether there is a table for them."""
+    def exists(self, session: Session) -> bool:
+        """Whether the table exists."""
         return table_state(session, self.table) is not None
 
     def make(self, session: Session) -> None:
-        """Make the table if it is not there, on the servers that have the documents."""
-        if not self.are_there(session):
+        """Create the table if needed, on the same servers as the documents."""
+        if not self.exists(session):
             session.execute(text(TABLE.format(table=self.table, width=self.width)))
             if citus.is_spread(session):
                 session.execute(text(SPREAD.format(table=self.table)))
@@ -82,18 +82,18 @@ class Halves:
         session.commit()
 
     def missing(self, session: Session) -> int:
-        """Return how many embeddings have no half of their present text."""
+        """Return the number of embeddings without a current halfvec."""
         counted = f"SELECT count(*) {MISSING.format(table=self.table)}"
         return int(session.execute(text(counted), {"model": self.model}).scalar_one())
 
     def fill(self, session: Session, on_rows: Callable[[int], object] = lambda _: None) -> int:
-        """Write what is missing, delete what is no more, and return how many rows were written; commits as it goes."""
+        """Write missing rows, delete stale ones, and return the number written; commits as it goes."""
         done, after = 0, (-1, -1)
         while rows := self._next(session, after):
             try:
                 self.write(session, rows)
                 session.commit()
-            except IntegrityError:  # a document was deleted meanwhile: what is left is read again
+            except IntegrityError:  # a document was deleted meanwhile: read again
                 session.rollback()
                 continue
             after = rows[-1][:2]
@@ -101,39 +101,39 @@ class Halves:
             on_rows(len(rows))
         stale = session.execute(text(STALE.format(table=self.table)), {"model": self.model})
         if done or stale.rowcount:  # type: ignore[attr-defined]
-            bump(session)  # those who search look again which index serves
+            bump(session)  # searches re-evaluate which index to use
         session.commit()
         return done
 
     def _next(self, session: Session, after: tuple[int, int]) -> list[Row]:
         values = {"model": self.model, "key": after[0], "part": after[1], "most": ROWS_AT_ONCE}
-        found = session.execute(text(NEXT.format(table=self.table)), values)
-        return [(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in found]
+        rows = session.execute(text(NEXT.format(table=self.table)), values)
+        return [(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows]
 
     def replace(self, session: Session, documents: Sequence[int], rows: Sequence[Row]) -> None:
-        """Let documents have these rows and no others; their windows may have become fewer."""
+        """Replace all rows of documents, whose number of chunks may have shrunk."""
         gone = text(f"DELETE FROM {self.table} WHERE {among_sql(session, 'document_id', 'documents')}")
         session.execute(gone.bindparams(number_list("documents", documents)))
         if rows:
             self.write(session, rows)
 
     def write(self, session: Session, rows: Sequence[Row]) -> None:
-        """Write rows, in the order of their keys: two that write the same wait for each other, and not in a ring."""
+        """Write rows in key order, so that concurrent writers cannot deadlock."""
         in_order = sorted(rows)
         stored = centred([row[3] for row in in_order], self.dim)
         groups = self._groups.groups(stored)
-        halves = half_rows(self._groups.less_means(stored, groups), groups, len(self._groups.means))
+        halves = halfvec_rows(self._groups.less_means(stored, groups), groups, len(self._groups.means))
         statement = text(WRITE.format(table=self.table)).bindparams(
             number_list("documents", [row[0] for row in in_order]),
             number_list("parts", [row[1] for row in in_order]),
             bindparam("hashes", [row[2] for row in in_order], type_=ARRAY(BYTEA)),
-            bindparam("halves", halves_written(halves), type_=ARRAY(Text)),
+            bindparam("halves", halfvec_literals(halves), type_=ARRAY(Text)),
         )
         session.execute(statement)
 
 
-def drop_halves(session: Session, model: int) -> bool:
-    """Drop a model's table, if there is one; those who search see it by the version. Commits."""
+def drop_halfvec_table(session: Session, model: int) -> bool:
+    """Drop a model's table, if it exists; searches notice by the version. Commits."""
     if table_state(session, half_table(model)) is None:
         return False
     bump(session)

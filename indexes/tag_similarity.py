@@ -1,4 +1,4 @@
-"""When two tags say the same: by their cosine in one language, and by what is left of it less the means across two."""
+"""Whether two tags mean the same: cosine within a language, mean-centred cosine across languages."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from numpy.typing import NDArray
 
 from encoders.manifest import Manifest
 from utils.int8 import Floats
-from utils.language_means import MeanGroups
+from utils.language_means import LanguageMeans
 
 
-class Closeness:
-    """How close tags are under one model, 0 to 1; `means` are those of the queries, of which tags have the prefix."""
+class TagSimilarity:
+    """Similarity of tags under one model, 0 to 1; `means` are those of queries, whose prefix tags share."""
 
-    def __init__(self, manifest: Manifest, means: MeanGroups) -> None:
+    def __init__(self, manifest: Manifest, means: LanguageMeans) -> None:
         self._manifest, self._means = manifest, means
         self._is_across = manifest.tag_across > 0 and len(means.means) > 1
 
     def scaled(self, cosine: Floats) -> Floats:
-        """Return cosines as 0 to 1: 0 is that of strangers."""
+        """Return cosines scaled to 0 to 1, where 0 means unrelated."""
         low = self._manifest.tag_low
-        found: Floats = np.clip((cosine - low) / (1.0 - low), 0.0, 1.0)
-        return found
+        similarity: Floats = np.clip((cosine - low) / (1.0 - low), 0.0, 1.0)
+        return similarity
 
-    def same(self, ones: Floats, others: Floats) -> Floats:
-        """Return how close each of the embeddings is to each of the others, 0 where they do not say the same."""
+    def similarities(self, ones: Floats, others: Floats) -> Floats:
+        """Return the similarity of each embedding to each of the others, 0 if they do not mean the same."""
         cosines = ones @ others.T
         close = np.where(cosines >= self._manifest.same_from, self.scaled(cosines), np.float32(0.0))
         if not self._is_across:
@@ -32,13 +32,13 @@ class Closeness:
         (mine, directions), (theirs, toward) = self._directions(ones), self._directions(others)
         across = directions @ toward.T
         kept = np.where(across >= self._manifest.tag_across, np.minimum(across, 1.0), np.float32(0.0))
-        found: Floats = np.where(mine[:, None] == theirs[None, :], close, kept)
-        return found
+        similarity: Floats = np.where(mine[:, None] == theirs[None, :], close, kept)
+        return similarity
 
-    def asked(self, vectors: Floats) -> Floats:
-        """Return embeddings to look for tags with: the given ones and, below them, as they would be in other languages.
+    def targets(self, vectors: Floats) -> Floats:
+        """Return embeddings to search for tags with: the given ones, followed by their shifts into other languages.
 
-        Two languages lie apart, so that the nearest ones are all of one's own.
+        Languages lie apart, so the nearest embeddings are all of the same language.
         """
         if not self._is_across:
             return vectors
@@ -50,7 +50,7 @@ class Closeness:
         return np.concatenate(shifted)
 
     def _directions(self, vectors: Floats) -> tuple[NDArray[np.int8], Floats]:
-        """Return the language of each embedding, and its direction from the mean of that language."""
+        """Return the language of each embedding, and its mean-centred direction."""
         centred = vectors - self._means.centre
         groups = self._means.groups(centred)
         rows = self._means.less_means(centred, groups)

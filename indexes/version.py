@@ -1,4 +1,4 @@
-"""The state's version, which every write advances, and documents that a release without versions wrote meanwhile."""
+"""The data version, which every write advances, and documents written by a release without versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models import Change, Document, State
 
-CLOCKS_S = 300  # that the clocks of two hosts may be apart
+CLOCKS_S = 300  # by which the clocks of two hosts may differ
 SNAPSHOT = """
 SELECT state.version, state.analysis, state.documents, state.stems, state.grams, state.titles,
   state.model_id AS chosen_key, model.name AS chosen_name,
@@ -22,9 +22,9 @@ FROM state LEFT JOIN model ON model.id = state.model_id WHERE state.id = 1
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of the database as one search sees it: version, totals, and the model that it was switched to.
+    """The state of the database as one search sees it: version, totals, and the model in use.
 
-    `has_key` and `has_name` tell whether embeddings are stored under the key and the name that were asked for.
+    `has_key` and `has_name` tell whether embeddings are stored under the given key and name.
     """
 
     version: int
@@ -40,12 +40,12 @@ class Snapshot:
 
 
 def read_snapshot(session: Session, name: str = "", key: int | None = None) -> Snapshot:
-    """Return the state now, in one statement; `name` and `key` are those of the model in use."""
+    """Return the current state in one statement; `name` and `key` are those of the model in use."""
     return Snapshot(*session.execute(text(SNAPSHOT), {"name": name, "key": key or 0}).one())
 
 
 def bump(session: Session) -> int:
-    """Return the next version. Its row stays locked until commit, so that writers take turns from here on."""
+    """Return the next version; its row stays locked until commit, so writers are serialized from here on."""
     nothing_owed = State.versioned == State.version
     values = {
         "version": State.version + 1,
@@ -63,7 +63,7 @@ def bump(session: Session) -> int:
 
 
 def caught_up(session: Session) -> int:
-    """Return the present version, every document knowing by which it was written; commits where one did not.
+    """Return the current version, after stamping documents that lack one; commits if there were any.
 
     A former release beside this one, or in its place for a while, advances the version and writes none to documents:
     what asks for what is new would pass them over.
@@ -76,7 +76,7 @@ def caught_up(session: Session) -> int:
 
 
 def _catch_up(session: Session, version: int, versioned: int | None, at: int | None) -> None:
-    """Say of documents that a former release wrote after `versioned` that this version wrote them.
+    """Stamp documents that a former release wrote after `versioned` with this version.
 
     New ones have the column's default; changed ones are in the log of changes, as embedded ones are, which were
     written earlier.

@@ -1,1 +1,1 @@
-"""The write side: files become documents, documents become words and embeddings."""
+"""The write side: files become documents, and documents become index terms and embeddings."""

@@ -1,4 +1,4 @@
-"""A backup's file: a ZIP of one member a table, a JSON list a line, and a manifest with counts and checksums."""
+"""The file of a backup: a ZIP with one member per table, a JSON list per line, and a manifest with checksums."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sqlalchemy import ColumnElement, LargeBinary
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-QUICK = 1  # of zlib's levels: embeddings hardly shrink, and texts do at any
-MOST_LINE_BYTES = 16_777_216  # of a row; a document is a megabyte of text at the most
+QUICK = 1  # zlib level: embeddings hardly shrink, and texts shrink at any level
+MOST_LINE_BYTES = 16_777_216  # of a row; a document has at most a megabyte of text
 
 
 class ArchiveUnusable(ValueError):
-    """A file that is no whole backup, or one of a later version; the message says what to do."""
+    """The file is not a complete backup, or of a later version; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the manifest says of a member: its columns, rows, and the checksum of its text."""
+    """The manifest's entry for a member: columns, row count, and checksum of its text."""
 
     columns: tuple[str, ...]
     rows: int
@@ -36,8 +36,8 @@ class Part:
 
 
 @dataclass(slots=True)
-class Manifest:
-    """What a backup holds; `said` is what the database said of itself."""
+class ArchiveManifest:
+    """The contents of a backup; `said` describes the database."""
 
     said: dict[str, Any]
     parts: dict[str, Part] = field(default_factory=dict)
@@ -48,9 +48,9 @@ class Manifest:
 
 
 class Writing:
-    """An archive that is being written, a table after the other."""
+    """An archive being written, one table after another."""
 
-    def __init__(self, archive: zipfile.ZipFile, manifest: Manifest, on_rows: Callable[[int], None]) -> None:
+    def __init__(self, archive: zipfile.ZipFile, manifest: ArchiveManifest, on_rows: Callable[[int], None]) -> None:
         self._archive, self._manifest, self._on_rows = archive, manifest, on_rows
 
     def add(self, name: str, columns: Iterable[str], rows: Iterable[list[Any]]) -> None:
@@ -67,9 +67,9 @@ class Writing:
 
 @contextmanager
 def new_archive(path: Path, said: Mapping[str, Any], on_rows: Callable[[int], None]) -> Iterator[Writing]:
-    """Write an archive that is there whole or not at all; only its owner may read it."""
+    """Write an archive atomically, readable by its owner only."""
     part = path.with_name(path.name + ".part")
-    manifest = Manifest(dict(said))
+    manifest = ArchiveManifest(dict(said))
     try:
         with open(part, "wb", opener=_owner_only) as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=QUICK) as archive:
@@ -88,7 +88,7 @@ def _owner_only(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-def _manifest_text(manifest: Manifest) -> str:
+def _manifest_text(manifest: ArchiveManifest) -> str:
     parts = {
         name: {"columns": part.columns, "rows": part.rows, "sha256": part.sha256}
         for name, part in manifest.parts.items()
@@ -97,7 +97,7 @@ def _manifest_text(manifest: Manifest) -> str:
 
 
 class Archive:
-    """A backup that can be read; raises ArchiveUnusable where it cannot."""
+    """A backup to read from; raises ArchiveUnusable if it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -114,7 +114,7 @@ class Archive:
             ) from error
 
     def verify(self, on_rows: Callable[[int], None] = lambda _: None) -> None:
-        """Read all of it; raises ArchiveUnusable where a member is not as the manifest says."""
+        """Read everything; raises ArchiveUnusable if a member does not match the manifest."""
         for name, part in self.manifest.parts.items():
             digest, count = sha256(), 0
             for line in self._lines(name):
@@ -122,10 +122,10 @@ class Archive:
                 count += 1
                 on_rows(1)
             if (digest.hexdigest(), count) != (part.sha256, part.rows):
-                raise ArchiveUnusable(f"{self.path.name}: {name} is not as it was written. Take an older backup")
+                raise ArchiveUnusable(f"{self.path.name}: {name} is damaged. Use an older backup")
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """Yield a table's rows as {column: value}, as JSON has them."""
+        """Yield a table's rows as {column: JSON value}."""
         if part := self.manifest.parts.get(name):
             for line in self._lines(name):
                 yield dict(zip(part.columns, json.loads(line.decode("utf-8", "surrogatepass")), strict=True))
@@ -136,10 +136,10 @@ class Archive:
                 while line := member.readline(MOST_LINE_BYTES):
                     yield line
         except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise ArchiveUnusable(f"{self.path.name}: {name} cannot be read ({error}). Take an older backup") from error
+            raise ArchiveUnusable(f"{self.path.name}: {name} cannot be read ({error}). Use an older backup") from error
 
 
-def _manifest(text: bytes) -> Manifest:
+def _manifest(text: bytes) -> ArchiveManifest:
     read = json.loads(text)
     version = read.pop("format")
     if version > FORMAT:
@@ -149,14 +149,14 @@ def _manifest(text: bytes) -> Manifest:
     parts = {
         name: Part(tuple(part["columns"]), part["rows"], part["sha256"]) for name, part in read.pop("tables").items()
     }
-    return Manifest(read, parts)
+    return ArchiveManifest(read, parts)
 
 
-def written(column: ColumnElement[Any], value: Any) -> Any:
-    """Return a stored value as JSON can hold it: bytes as base64."""
+def to_json_value(column: ColumnElement[Any], value: Any) -> Any:
+    """Return a stored value as JSON; bytes become base64."""
     return base64.b64encode(value).decode() if isinstance(column.type, LargeBinary) and value is not None else value
 
 
-def read(column: ColumnElement[Any], value: Any) -> Any:
-    """Return a value that `written` wrote."""
+def from_json_value(column: ColumnElement[Any], value: Any) -> Any:
+    """Return a value that `to_json_value` encoded."""
     return base64.b64decode(value) if isinstance(column.type, LargeBinary) and value is not None else value

@@ -1,4 +1,4 @@
-"""Backups: all that is true, as it was at one moment, in a file that any of the databases can take."""
+"""Backups: a consistent snapshot of the database in a file that any supported database can restore."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import Any
 from sqlalchemy import Engine, Row, Table, func, select, text
 from sqlalchemy.orm import Session
 
-from indexing.archive import new_archive, written
+from indexing.archive import new_archive, to_json_value
 from models import Base, Document, DocumentTag, State, Tag, number
 from utils.citus import is_spread
 from utils.sql import among, dialect
 
 ROWS_AT_ONCE = 500
-# Tables that a restore makes anew from the documents, or that say what only a running process wants to know.
+# Tables that a restore rebuilds from the documents, or that only a running process needs.
 MADE_ANEW = frozenset({"document", "document_tag", "tag_count", "words", "term", "state", "change"})
-LEFT_OUT = frozenset({"job"})  # uploads that wait on this host's disk
+LEFT_OUT = frozenset({"job"})  # uploads waiting on this host's disk
 
 
 def plain_tables() -> list[Table]:
-    """Return the tables that are copied row by row, those that others point to first."""
+    """Return the tables that are copied row by row, referenced ones first."""
     return [table for table in Base.metadata.sorted_tables if table.name not in MADE_ANEW | LEFT_OUT]
 
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Session]:
-    """Give a session that sees the database as it is now, whatever is written meanwhile.
+    """Open a session that sees one consistent state of the database.
 
-    Several servers have no moment in common: there the writers of documents wait, in line for the state's row.
+    A cluster has no common snapshot: there the lock on the state row makes writers wait.
     """
     options: dict[str, Any] = {}
     waits = are_several(engine)
@@ -40,8 +40,8 @@ def snapshot(engine: Engine) -> Iterator[Session]:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection, Session(connection) as session:
         if dialect(session) == "sqlite":
-            session.execute(text("BEGIN"))  # the driver begins by itself only where something is written
-        moment = select(State.version)  # which begins with its first read
+            session.execute(text("BEGIN"))  # the driver begins a transaction only on a write
+        moment = select(State.version)  # the snapshot begins with the first read
         session.execute(moment.with_for_update() if waits else moment)
         try:
             yield session
@@ -50,13 +50,13 @@ def snapshot(engine: Engine) -> Iterator[Session]:
 
 
 def are_several(engine: Engine) -> bool:
-    """Tell whether the documents are spread over several servers."""
+    """Whether the documents are spread over several servers."""
     with engine.connect() as connection:
         return is_spread(connection)
 
 
 def backup(engine: Engine, path: Path, on_rows: Callable[[int], None] = lambda _: None) -> int:
-    """Write everything to a file and return how many rows; raises OSError, and then there is no file."""
+    """Write everything to a file and return the number of rows; raises OSError and leaves no file."""
     with snapshot(engine) as session:
         with new_archive(path, described(session), on_rows) as archive:
             for table in plain_tables():
@@ -67,7 +67,7 @@ def backup(engine: Engine, path: Path, on_rows: Callable[[int], None] = lambda _
 
 
 def described(session: Session) -> dict[str, Any]:
-    """Return what the manifest says of the database."""
+    """Return the manifest's description of the database."""
     state = session.execute(select(State)).scalar_one()
     return {
         "made_at": int(time.time()),
@@ -79,7 +79,7 @@ def described(session: Session) -> dict[str, Any]:
 
 
 def rows_in(session: Session) -> int:
-    """Return how many rows a backup has."""
+    """Return the number of rows in a backup."""
     tables: list[Any] = [*plain_tables(), Document.__table__]
     return sum(session.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
 
@@ -88,33 +88,33 @@ def plain_rows(session: Session, table: Table) -> Iterator[list[Any]]:
     rows = session.execute(select(table).order_by(*table.primary_key).execution_options(yield_per=ROWS_AT_ONCE))
     columns = list(table.columns)
     for row in rows:
-        yield [written(column, value) for column, value in zip(columns, row, strict=True)]
+        yield [to_json_value(column, value) for column, value in zip(columns, row, strict=True)]
 
 
 def document_rows(session: Session) -> Iterator[list[Any]]:
     columns = list(Document.__table__.columns)
     for row, tags in stored_documents(session):
-        yield [*(written(column, value) for column, value in zip(columns, row, strict=True)), tags]
+        yield [*(to_json_value(column, value) for column, value in zip(columns, row, strict=True)), tags]
 
 
 DOCUMENTS_AT_ONCE = 200
 
 
 def stored_documents(session: Session, collection: str = "") -> Iterator[tuple[Row[Any], list[str]]]:
-    """Yield the rows of `document` with their tags' names in the documents' own order; of a collection, or all."""
+    """Yield `document` rows with their tags' names in the document's order, of one collection or all."""
     table: Table = Document.__table__  # type: ignore[assignment]
-    asked = select(table).order_by(table.c.id).limit(DOCUMENTS_AT_ONCE)
+    statement = select(table).order_by(table.c.id).limit(DOCUMENTS_AT_ONCE)
     if collection:
-        asked = asked.where(table.c.collection_id == number("collection", collection))
+        statement = statement.where(table.c.collection_id == number("collection", collection))
     last = -1
-    while rows := session.execute(asked.where(table.c.id > last)).all():
-        tags = tags_of(session, [row.id for row in rows])
+    while rows := session.execute(statement.where(table.c.id > last)).all():
+        tags = document_tag_names(session, [row.id for row in rows])
         yield from ((row, tags.get(row.id, [])) for row in rows)
         last = rows[-1].id
 
 
-def tags_of(session: Session, documents: list[int]) -> dict[int, list[str]]:
+def document_tag_names(session: Session, documents: list[int]) -> dict[int, list[str]]:
     rows = select(DocumentTag.document_id, Tag.name).join(Tag, Tag.id == DocumentTag.tag_id)
     rows = rows.where(among(DocumentTag.document_id, documents))
-    found = session.execute(rows.order_by(DocumentTag.document_id, DocumentTag.place, DocumentTag.tag_id))
-    return {document: [name for _, name in group] for document, group in groupby(found, key=lambda row: row[0])}
+    pairs = session.execute(rows.order_by(DocumentTag.document_id, DocumentTag.place, DocumentTag.tag_id))
+    return {document: [name for _, name in group] for document, group in groupby(pairs, key=lambda row: row[0])}

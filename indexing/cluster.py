@@ -1,7 +1,7 @@
-"""A database of several servers (Citus): which tables are spread by document, and which every server has whole.
+"""A Citus cluster: which tables are distributed by document, and which every server has in full.
 
-What hangs on a document lies on the server that has the document; what documents refer to is small and everywhere; the
-counts, queues and lists that are nobody's document stay on the coordinator as they are.
+A document's rows lie on the server that has the document; what documents refer to is small and on every server; other
+counts, queues and lists stay on the coordinator.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ BY_DOCUMENT = {
 }
 EVERYWHERE = ("collection", "tag", "model")
 LEAST_VERSION = (12,)
-# In one transaction both kinds of tables are written: parts of a statement then go out one after the other.
+# A transaction writes both kinds of tables, so the parts of a statement must run one after another.
 SEQUENTIAL = "citus.multi_shard_modify_mode"
 HALVES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename LIKE :like ORDER BY 1"
 GRAPHS = "SELECT tablename, indexname FROM pg_indexes WHERE tablename = ANY(:tables) AND indexdef LIKE '% hnsw %'"
 ROWS = "SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ANY(CAST(:tables AS regclass[]))"
-# The coordinator's own rows of tables: all of them before they are spread, and copies of no use afterwards.
+# Rows left on the coordinator: useless copies once the tables are distributed.
 LEFT = """
 SELECT oid::regclass::text FROM pg_class WHERE oid = ANY(CAST(:tables AS regclass[])) AND pg_relation_size(oid) > 0
 """
@@ -44,12 +44,12 @@ WHERE contype = 'f' AND conrelid = ANY(CAST(:tables AS regclass[])) ORDER BY 1, 
 
 
 class CannotSpread(ValueError):
-    """The tables cannot be spread; the message says why, and what to do."""
+    """The tables cannot be distributed; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Statements that spread the tables, of one transaction, and those that follow it."""
+    """The statements that distribute the tables, in one transaction, and those that follow it."""
 
     shards: int
     tables: tuple[str, ...]
@@ -62,7 +62,7 @@ class Plan:
 
 
 def plan(connection: Connection, shards: int | None = None) -> Plan:
-    """Return what there is to do, on as many shards as there are workers if none are named; raises CannotSpread."""
+    """Return the plan, with one shard per worker unless `shards` is given; raises CannotSpread."""
     _need_cluster(connection)
     workers = [node for node in citus.nodes(connection) if not node.is_coordinator]
     placed = citus.placed(connection)
@@ -77,12 +77,12 @@ def plan(connection: Connection, shards: int | None = None) -> Plan:
 
 
 def half_tables(connection: Connection) -> list[str]:
-    """Return the tables of embeddings in half precision, which are made at any time and which no migration knows."""
+    """Return the halfvec tables, which are created at runtime and not by migrations."""
     return list(connection.execute(text(HALVES), {"like": HALF_TABLES.replace("_", "\\_") + "%"}).scalars())
 
 
 def _need_cluster(connection: Connection) -> None:
-    """Raise CannotSpread for the first thing that is in the way."""
+    """Raise CannotSpread for the first obstacle."""
     for reason in _hindrances(connection):
         raise CannotSpread(reason)
 
@@ -90,7 +90,7 @@ def _need_cluster(connection: Connection) -> None:
 def _hindrances(connection: Connection) -> Iterator[str]:
     if dialect(connection) != "postgresql":
         yield "The database is SQLite, one file on one host. Move to PostgreSQL first, by: flask --app app backup"
-    version = citus.version(connection)
+    version = citus.citus_version(connection)
     if version is None:
         yield ("This database has no Citus. On every server: shared_preload_libraries = 'citus', and in this database"
                " CREATE EXTENSION citus")  # fmt: skip
@@ -111,7 +111,7 @@ def _hindrances(connection: Connection) -> Iterator[str]:
 
 
 def _spreading(connection: Connection, tables: dict[str, str], shards: int) -> Iterator[str]:
-    """Yield statements: keys between the tables stand in the way until all of them are spread."""
+    """Yield the statements; foreign keys are dropped until all tables are distributed."""
     keys = foreign_keys(connection, tables)
     yield from (f"DROP INDEX {graph}" for graph in _graphs(connection, tables))
     yield from (f"ALTER TABLE {key.table} DROP CONSTRAINT {key.name}" for key in keys)
@@ -122,31 +122,31 @@ def _spreading(connection: Connection, tables: dict[str, str], shards: int) -> I
 
 
 def _graphs(connection: Connection, tables: Iterable[str]) -> list[str]:
-    """Return the indexes that are built better when the rows are where they will be."""
+    """Return the indexes that build better once the rows are distributed."""
     return [row[1] for row in connection.execute(text(GRAPHS), {"tables": list(tables)})]
 
 
 def _afterwards(connection: Connection, tables: list[str], now: list[str]) -> Iterator[str]:
-    """Yield what follows the spreading, or what is left of it where it was broken off."""
+    """Yield what remains after distributing, also if it was interrupted."""
     left = {row[0] for row in connection.execute(text(LEFT), {"tables": tables})}
     if not now and not left and is_sequential(connection):
         return
     name = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
     yield f"ALTER DATABASE {name} SET {SEQUENTIAL} = 'sequential'"
-    # What hangs on others first: a table that is pointed at is not emptied.
+    # Referencing tables first: a referenced table cannot be truncated.
     yield from (
-        f"SELECT truncate_local_data_after_distributing_table('{one}')" for one in reversed(tables) if one in left
+        f"SELECT truncate_local_data_after_distributing_table('{name}')" for name in reversed(tables) if name in left
     )
     yield "ANALYZE"
 
 
 def is_sequential(connection: Connection) -> bool:
-    """Tell whether new connections to this database have the setting."""
+    """Whether new connections to this database have the setting."""
     return any(f"{SEQUENTIAL}=sequential" in (row[0] or ()) for row in connection.execute(text(SETTINGS)))
 
 
 def spread(connection: Connection, wanted: Plan) -> Iterator[str]:
-    """Yield each statement before it is executed; the tables are spread in one transaction, all of them or none."""
+    """Yield each statement before it is executed; the tables are distributed in one transaction."""
     connection.execute(text("SET LOCAL citus.enable_local_reference_table_foreign_keys = off"))
     connection.execute(text(f"SET LOCAL {SEQUENTIAL} = 'sequential'"))
     for statement in wanted.inside:
@@ -161,7 +161,7 @@ def spread(connection: Connection, wanted: Plan) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A table's key to another, with the words that make it."""
+    """A foreign key and the SQL that creates it."""
 
     table: str
     name: str
@@ -173,19 +173,19 @@ def foreign_keys(connection: Connection, tables: Iterable[str]) -> list[ForeignK
 
 
 def rows_estimated(connection: Connection, tables: Iterable[str]) -> dict[str, int]:
-    """Return how many rows tables have, as the planner knows it."""
+    """Return the planner's estimate of the rows in tables."""
     return {row[0]: row[1] for row in connection.execute(text(ROWS), {"tables": list(tables)})}
 
 
-def faults(connection: Connection) -> list[str]:
-    """Return what of a cluster is not as it should be, and what to do."""
-    found = [f"{address} does not answer: start it again, or name its stand-in with citus_update_node"
+def cluster_faults(connection: Connection) -> list[str]:
+    """Return what is wrong with a cluster, and what to do."""
+    faults = [f"{address} does not answer: start it again, or name its stand-in with citus_update_node"
              for address in sorted(citus.unreachable(connection))]  # fmt: skip
     placed = citus.placed(connection)
     wanted = [*EVERYWHERE, *BY_DOCUMENT, *half_tables(connection)]
     again = "Run: flask --app app cluster distribute"
     if missing := [name for name in wanted if name not in placed]:
-        found.append(f"on the coordinator alone: {', '.join(missing)}. {again}")
+        faults.append(f"on the coordinator alone: {', '.join(missing)}. {again}")
     elif not is_sequential(connection):
-        found.append(f"{SEQUENTIAL} is not set to sequential. {again}")
-    return found
+        faults.append(f"{SEQUENTIAL} is not set to sequential. {again}")
+    return faults

@@ -1,4 +1,4 @@
-"""Counts kept with the documents, in the same transaction: of terms, of tags, of everything."""
+"""Counts of terms, tags and totals, kept in the same transaction as the documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models import Collection, Document, DocumentTag, State, TagCount
 from utils.bm25 import packed_terms
 from utils.sql import among, dialect, upsert
 
-# A number and its count as one whole number each: to take a list apart costs SQLite more than all the rest.
+# Number and count in one integer: taking a list apart costs SQLite more than everything else.
 COUNT_BITS = 20
 ADD_SQLITE = (
     f"INSERT INTO term(id, documents) SELECT value >> {COUNT_BITS}, :sign * (value & {(1 << COUNT_BITS) - 1})"
@@ -27,7 +27,7 @@ ADD_POSTGRESQL = (
 
 
 def add_terms(session: Session, packed: Sequence[bytes], sign: int) -> None:
-    """Count each term once for each document (a million at the most) that has it, up (1) or down (-1)."""
+    """Count each term once per document that has it (at most a million), up (1) or down (-1)."""
     numbers, counts = np.unique(packed_terms(packed), return_counts=True)
     if not len(numbers):
         return
@@ -39,7 +39,7 @@ def add_terms(session: Session, packed: Sequence[bytes], sign: int) -> None:
 
 
 def add_tags(session: Session, numbers: Sequence[int], sign: int) -> None:
-    """Count the tags that the documents have now, by collection; a tag that no document has any more is not kept."""
+    """Count the documents' tags by collection, up or down; counts that reach zero are deleted."""
     counted = session.execute(
         select(Document.collection_id, DocumentTag.tag_id, func.count())
         .join(Document, Document.id == DocumentTag.document_id)
@@ -64,7 +64,7 @@ def add_totals(session: Session, documents: int, stems: int, grams: int, titles:
 
 
 def take_from_collections(session: Session, collections: Iterable[int]) -> None:
-    """Count down the collections, once for each time that one is named."""
+    """Decrease the collections' counts, once per occurrence."""
     for collection, documents in Counter(collections).items():
         change = {"documents": Collection.documents - documents}
         session.execute(update(Collection).where(Collection.id == collection).values(change))

@@ -1,4 +1,4 @@
-"""Writing documents: text, words, tags and what an embedding is owed change in one transaction."""
+"""Writes documents: text, index terms, tags and stale embeddings change in one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Table, delete, select
 from sqlalchemy.orm import Session
 
-from indexes.full_text import Indexed, index_words, unindex_words, write_words
+from indexes.full_text import IndexedWords, index_words, unindex_words, write_words
 from indexes.version import bump
 from indexing.counts import add_tags, add_terms, add_totals, take_from_collections
 from models import (
@@ -38,7 +38,7 @@ TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence"
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document as it is given, before it is stored."""
+    """A document before it is stored."""
 
     own_id: str
     title: str
@@ -53,7 +53,7 @@ class NewDocument:
 
 @dataclass(slots=True)
 class Written:
-    """How many documents a write found new, changed and unchanged."""
+    """Numbers of new, changed and unchanged documents in a write."""
 
     new: int = 0
     changed: int = 0
@@ -65,12 +65,12 @@ class Written:
         self.unchanged += other.unchanged
 
 
-class KeysMeet(ValueError):
-    """Two own ids of a collection hash to one key: one of them must be renamed."""
+class DocumentKeyCollision(ValueError):
+    """Two own ids of a collection hash to the same key: one must be renamed."""
 
 
 def write_documents(session: Session, collection: str, documents: Sequence[NewDocument]) -> Written:
-    """Store documents (own ids all different) in one transaction, and commit; raises KeysMeet."""
+    """Store documents with distinct own ids in one transaction, and commit; raises DocumentKeyCollision."""
     fresh, unchanged = unlike_stored(session, collection, documents)
     written = write_analysed(session, collection, analysed(collection, fresh))
     written.unchanged += unchanged
@@ -80,13 +80,18 @@ def write_documents(session: Session, collection: str, documents: Sequence[NewDo
 def analysed(collection: str, documents: Sequence[NewDocument]) -> list[Analysed]:
     collection_id = number("collection", collection)
     news = [
-        Analysed(_row(collection, collection_id, one), one.tags, Indexed.of(one.title, one.body)) for one in documents
+        Analysed(
+            _row(collection, collection_id, document),
+            document.tags,
+            IndexedWords.of(document.title, document.body),
+        )
+        for document in documents
     ]
-    return sorted(news, key=lambda new: new.number)  # as the tables are ordered: each page of them is written once
+    return sorted(news, key=lambda new: new.number)  # in table order, so that each page is written once
 
 
 def write_analysed(session: Session, collection: str, news: list[Analysed]) -> Written:
-    """Store what is not stored just so, in one transaction, and commit; raises KeysMeet."""
+    """Store what is new or changed in one transaction, and commit; raises DocumentKeyCollision."""
     written = Written()
     if not news:
         return written
@@ -110,11 +115,11 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """A document on its way: its row, its tags and what the index takes of it."""
+    """A document ready to write: its row, its tags and its index terms."""
 
     row: dict[str, Any]
     tags: tuple[str, ...]
-    indexed: Indexed
+    indexed: IndexedWords
 
     @property
     def number(self) -> int:
@@ -122,17 +127,19 @@ class Analysed:
         return number
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Come from another process quickly: see Indexed."""
+        """Unpickle quickly: see IndexedWords."""
         return Analysed, (self.row, self.tags, self.indexed)
 
 
 def _is_fresh(new: Analysed, old: Any, written: Written) -> bool:
-    """Count a document as new, changed or unchanged, and tell whether it must be written; raises KeysMeet."""
+    """Count a document as new, changed or unchanged; return False if unchanged. Raises DocumentKeyCollision."""
     if old is None:
         written.new += 1
         return True
     if (old.own_id, old.collection_id) != (new.row["own_id"], new.row["collection_id"]):
-        raise KeysMeet(f"ids {old.own_id!r} and {new.row['own_id']!r} have the same key: rename one of them")
+        raise DocumentKeyCollision(
+            f"ids {old.own_id!r} and {new.row['own_id']!r} have the same key: rename one of them"
+        )
     if old.row_hash == new.row["row_hash"]:
         written.unchanged += 1
         return False
@@ -142,19 +149,23 @@ def _is_fresh(new: Analysed, old: Any, written: Written) -> bool:
 
 
 def unlike_stored(session: Session, collection: str, documents: Sequence[NewDocument]) -> tuple[list[NewDocument], int]:
-    """Return the documents that are not stored just so, which need analysis and the writers' turn, and how many are."""
+    """Return the new or changed documents, which must be analysed and written, and the number of unchanged ones."""
     keys: dict[int, NewDocument] = {}
-    for one in documents:
-        other = keys.setdefault(document_number(collection, one.own_id), one)
-        if other.own_id != one.own_id:
-            raise KeysMeet(f"ids {other.own_id!r} and {one.own_id!r} have the same key: rename one of them")
+    for document in documents:
+        other = keys.setdefault(document_number(collection, document.own_id), document)
+        if other.own_id != document.own_id:
+            raise DocumentKeyCollision(
+                f"ids {other.own_id!r} and {document.own_id!r} have the same key: rename one of them"
+            )
     stored = _stored(session, list(keys))
-    session.rollback()  # what was read is read again in the writers' turn
-    fresh = [one for key, one in keys.items() if key not in stored or stored[key].row_hash != row_hash(one)]
+    session.rollback()  # the rows are read again under the writers' lock
+    fresh = [
+        document for key, document in keys.items() if key not in stored or stored[key].row_hash != row_hash(document)
+    ]
     return fresh, len(keys) - len(fresh)
 
 
-# One for all: json.dumps makes a new one at every call.
+# Shared: json.dumps creates an encoder on every call.
 _IN_ORDER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str)
 
 
@@ -165,7 +176,7 @@ def row_hash(document: NewDocument) -> bytes:
 
 
 def delete_documents(session: Session, numbers: Sequence[int]) -> int:
-    """Delete documents with all that hangs on them, commit, and return how many there were."""
+    """Delete documents with everything that belongs to them, commit, and return their number."""
     version = bump(session)
     stored = list(_stored(session, numbers).values())
     _forget(session, stored)
@@ -193,7 +204,7 @@ def digest(text: str) -> bytes:
 
 
 def guessed_language(text: str) -> str:
-    """Return `he`, `en`, or nothing for a text in neither alphabet."""
+    """Return `he`, `en`, or an empty string for a text in neither alphabet."""
     if is_hebrew(text):
         return "he"
     return "en" if sum("a" <= c <= "z" for c in text.lower()) > len(text) / 3 else ""
@@ -208,7 +219,7 @@ def _stored(session: Session, numbers: Sequence[int]) -> dict[int, Any]:
 
 
 def _forget(session: Session, stored: Sequence[Any]) -> None:
-    """Take documents out of every count and index; their own rows stay."""
+    """Remove documents from all counts and the index, but keep their rows."""
     if not stored:
         return
     numbers = [row.id for row in stored]
@@ -224,8 +235,8 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
 
 
 def remember(session: Session, collection: str, news: Sequence[Analysed]) -> None:
-    """Write documents of a collection that are not counted or indexed now, and all that is kept of them."""
-    # First what takes long in the database alone: the next batch's analysis runs beside it.
+    """Write documents that are not in the counts or the index, with everything that belongs to them."""
+    # Slow database work first: the next batch is analysed meanwhile.
     indexed = {new.number: new.indexed for new in news}
     index_words(session, indexed)
     add_terms(session, [new.indexed.packed for new in news], 1)
@@ -257,14 +268,14 @@ def _write_tags(session: Session, tags: dict[int, tuple[str, ...]]) -> None:
 
 
 def _drop_embeddings(session: Session, version: int, numbers: Iterable[int]) -> None:
-    """What a document no longer says must not be found by its meaning."""
+    """Delete the embeddings of changed documents, and log the changes."""
     session.execute(delete(Embedding).where(among(Embedding.document_id, list(numbers))))
     if version % 100 == 0:
         session.execute(delete(Change).where(Change.version < version - KEPT_CHANGES))
 
 
 def _log_changes(session: Session, version: int, numbers: Sequence[int]) -> None:
-    upsert(session, _table(Change), [{"version": version, "document_id": one} for one in numbers])
+    upsert(session, _table(Change), [{"version": version, "document_id": number} for number in numbers])
 
 
 def _table(model: Any) -> Table:

@@ -1,4 +1,4 @@
-"""A collection as a file that `flask import` takes back: JSON lines, or CSV for a spreadsheet."""
+"""Exports a collection to a file that `flask import` reads: JSON Lines, or CSV for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class TooManyColumns(ValueError):
     """More fields than a table can have columns; the message says what to do."""
 
 
-def exported(session: Session, collection: str) -> Iterator[dict[str, Any]]:
-    """Yield a collection's documents as rows of JSON, with what they have besides beside it."""
+def exported_rows(session: Session, collection: str) -> Iterator[dict[str, Any]]:
+    """Yield a collection's documents as JSON rows, extra fields included."""
     columns = Document.__table__.columns.keys()
     for row, tags in stored_documents(session, collection):
         stored = dict(zip(columns, row, strict=True))
@@ -33,7 +33,7 @@ def exported(session: Session, collection: str) -> Iterator[dict[str, Any]]:
 
 
 def free_name(name: str) -> str:
-    """Return the name under which a field comes back as what it is, and not as a title or a body."""
+    """Return a name for an extra field that an import does not take for a title or body."""
     return f"extra_{name}" if name.strip().lower() in TAKEN else name
 
 
@@ -46,33 +46,33 @@ def write_jsonl(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def besides(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the fields beside the known ones, in the order of their appearance; raises TooManyColumns."""
-    found: dict[str, None] = {}
+    """Return the extra fields in order of appearance; raises TooManyColumns."""
+    names: dict[str, None] = {}
     for row in rows:
-        found |= dict.fromkeys(name for name in row if name not in FIELDS)
-        if len(found) > MOST_COLUMNS:
+        names |= dict.fromkeys(name for name in row if name not in FIELDS)
+        if len(names) > MOST_COLUMNS:
             raise TooManyColumns(f"The documents have over {MOST_COLUMNS} fields: export them with --format jsonl")
-    return list(found)
+    return list(names)
 
 
 def write_csv(file: TextIO, rows: Iterable[dict[str, Any]], columns: list[str]) -> int:
-    """Write a table of the known fields and the given ones; lists and objects as JSON."""
+    """Write a table of the known fields and the given ones; lists and objects are written as JSON."""
     writer = csv.writer(file)
     writer.writerow([*FIELDS, *columns])
     count = 0
     for row in rows:
         cells = row | {"tags": joined_tags(row.get("tags", []))}
-        writer.writerow([cell(cells.get(name, "")) for name in (*FIELDS, *columns)])
+        writer.writerow([csv_cell(cells.get(name, "")) for name in (*FIELDS, *columns)])
         count += 1
     return count
 
 
 def joined_tags(tags: list[str]) -> str:
-    """Return tags so that an import parts them again; after a single one with another mark in it stands one more."""
+    """Return tags joined so that an import splits them the same way."""
     mark = next((mark for mark in ";|" if not any(mark in tag for tag in tags)), ";")
     joined = mark.join(tags)
     return joined + mark if mark not in joined and set(joined) & set(";|,") else joined
 
 
-def cell(value: object) -> str:
+def csv_cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Importing a file: rows become documents in committed batches, bad rows go to a file beside it."""
+"""Imports a file: rows become documents in committed batches, and rejected rows go to a file beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from indexing.reading import FileUnusable, Row, readable, rows
 from models import document_number
 
 BATCH = 1_000
-# Terms take some 80 bytes a character: a thousand long documents at once would not fit into a small host.
+# Terms take about 80 bytes per character: a thousand long documents would not fit into a small host.
 BATCH_CHARACTERS = 700_000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
@@ -37,12 +37,12 @@ ALIASES = {
 
 
 class RowRefused(ValueError):
-    """A row that cannot become a document, and why."""
+    """A row that cannot become a document, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the fields of a file are understood."""
+    """How the fields of a file are interpreted."""
 
     collection: str = "documents"
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -51,8 +51,8 @@ class Options:
 
 
 @dataclass(slots=True)
-class Report:
-    """What an import did; `rejects` is the file of refused rows, if there were any."""
+class ImportReport:
+    """The result of an import; `rejects` is the file of rejected rows, if any."""
 
     written: Written = field(default_factory=Written)
     refused: int = 0
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 all good, 1 some rows refused, 2 nothing done."""
+        """Return 0 if all rows were accepted, 1 if some were rejected, 2 if nothing was imported."""
         if not self.documents:
             return 2
         return 1 if self.refused else 0
@@ -73,7 +73,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How a file's columns were understood: `columns` are (column, meaning or empty, first value)."""
+    """How a file's columns are interpreted: (column, field or empty, first value)."""
 
     columns: list[tuple[str, str, str]]
     documents: list[NewDocument]
@@ -81,9 +81,9 @@ class Preview:
 
 
 def meanings(columns: list[str], options: Options) -> dict[str, str]:
-    """Return {meaning: column}; raises FileUnusable for a mapping to a column that is not there."""
+    """Return {field: column}; raises FileUnusable if a mapped column does not exist."""
     folded = {name.strip().lower(): name for name in reversed(columns)}
-    found = {
+    mapping = {
         meaning: folded[alias] for meaning, names in ALIASES.items() for alias in reversed(names) if alias in folded
     }
     for meaning, column in options.mapping.items():
@@ -91,25 +91,25 @@ def meanings(columns: list[str], options: Options) -> dict[str, str]:
             raise FileUnusable("map", f"--map {meaning}=…: a field is one of {', '.join(ALIASES)}")
         if column not in columns:
             raise FileUnusable("map", f"--map {meaning}={column}: the columns are {', '.join(columns)}")
-        found[meaning] = column
-    return found
+        mapping[meaning] = column
+    return mapping
 
 
 def mapping_of(pairs: Iterable[str]) -> dict[str, str]:
-    """Return {field: column} of pairs such as `title=name`; raises FileUnusable for one that is none or comes twice."""
-    found: dict[str, str] = {}
+    """Return {field: column} of pairs such as `title=name`; raises FileUnusable for an invalid or repeated one."""
+    mapping: dict[str, str] = {}
     for pair in pairs:
         name, mark, column = pair.partition("=")
         if not mark:
             raise FileUnusable("map", "--map takes FIELD=COLUMN, such as --map title=name")
-        if name in found:
-            raise FileUnusable("map", f"{name} is mapped twice, to {found[name]} and to {column}: choose one column")
-        found[name] = column
-    return found
+        if name in mapping:
+            raise FileUnusable("map", f"{name} is mapped twice, to {mapping[name]} and to {column}: choose one column")
+        mapping[name] = column
+    return mapping
 
 
-def check_columns(path: Path, options: Options) -> None:
-    """Raise FileUnusable where no row could have a title or a body."""
+def check_file_columns(path: Path, options: Options) -> None:
+    """Raise FileUnusable if no row could have a title or a body."""
     first = next((row for row in rows(path) if row.fields), None)
     if first is None or first.fields is None:
         raise FileUnusable("nothing", f"{path.name}: no row of it can be read")
@@ -122,33 +122,33 @@ def check_columns(path: Path, options: Options) -> None:
         )
 
 
-def document(fields: Mapping[str, Any], options: Options) -> NewDocument:
+def parsed_document(fields: Mapping[str, Any], options: Options) -> NewDocument:
     """Return a row as a document; raises RowRefused."""
-    # JSON rows need not all have the same fields: a mapped one that is missing here is just empty.
+    # JSON rows may have different fields: a mapped field that is missing is empty.
     known = [*fields, *options.mapping.values()]
     columns = meanings(known, options)
     values = {meaning: fields.get(column) for meaning, column in columns.items()}
-    title, body = text(values.get("title")), text(values.get("body"))
+    title, body = field_text(values.get("title")), field_text(values.get("body"))
     if not title and not body:
         raise RowRefused("neither a title nor a body")
     if len(title) + len(body) > MOST_TEXT_BYTES // 4 and len((title + body).encode()) > MOST_TEXT_BYTES:
         raise RowRefused("over 1 MB of text: split it into several documents")
-    own_id = text(values.get("id")) or digest(title + "\x1f" + body).hex()[:16]
+    own_id = field_text(values.get("id")) or digest(title + "\x1f" + body).hex()[:16]
     if len(own_id) > LONGEST_ID:
         raise RowRefused(f"an id of {len(own_id)} characters: at most {LONGEST_ID}")
     used = set(columns.values()) | options.drop
     return NewDocument(
         own_id=own_id,
-        title=title or beginning(body),
+        title=title or text_preview(body),
         body=body,
-        tags=tags(values.get("tags"), options.tag_separator),
+        tags=field_tags(values.get("tags"), options.tag_separator),
         extra={name: value for name, value in fields.items() if name not in used and value not in (None, "")},
-        **{name: text(values.get(name)) for name in ("source", "url", "licence")},
-        language=text(values.get("language")).lower()[:16],
+        **{name: field_text(values.get(name)) for name in ("source", "url", "licence")},
+        language=field_text(values.get("language")).lower()[:16],
     )
 
 
-def text(value: object) -> str:
+def field_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, list | dict):
@@ -156,15 +156,15 @@ def text(value: object) -> str:
     return str(value).replace("\0", "").strip()
 
 
-def beginning(body: str) -> str:
+def text_preview(body: str) -> str:
     first = body.split("\n", 1)[0]
     return first if len(first) <= 80 else first[:80].rsplit(" ", 1)[0] + " …"
 
 
-def tags(value: object, separator: str | None) -> tuple[str, ...]:
-    """Return a row's tags without repeats; a string is split at the separator, or at `;`, `|` or `,`."""
-    parts = value if isinstance(value, list) else split_tags(text(value), separator)
-    named = [" ".join(text(part).split()) for part in parts]
+def field_tags(value: object, separator: str | None) -> tuple[str, ...]:
+    """Return a row's distinct tags; a string is split at the separator, or at `;`, `|` or `,`."""
+    parts = value if isinstance(value, list) else split_tags(field_text(value), separator)
+    named = [" ".join(field_text(part).split()) for part in parts]
     kept = tuple(dict.fromkeys(name for name in named if name))
     if len(kept) > MOST_TAGS:
         raise RowRefused(f"{len(kept)} tags: at most {MOST_TAGS}")
@@ -178,13 +178,13 @@ def split_tags(given: str, separator: str | None) -> list[str]:
 
 
 def preview(path: Path, options: Options, most: int = 5) -> Preview:
-    """Return how the first rows would be understood; nothing is written. Raises FileUnusable."""
-    check_columns(path, options)
+    """Return how the first rows would be interpreted, without writing anything; raises FileUnusable."""
+    check_file_columns(path, options)
     read = list(islice(rows(path), 20))
     first = next((row.fields for row in read if row.fields), {}) or {}
     named = {column: meaning for meaning, column in meanings(list(first), options).items()}
     columns = [
-        (column, "-" if column in options.drop else named.get(column, ""), text(value)[:120])
+        (column, "-" if column in options.drop else named.get(column, ""), field_text(value)[:120])
         for column, value in first.items()
     ]
     documents, refused = [], []
@@ -199,7 +199,7 @@ def preview(path: Path, options: Options, most: int = 5) -> Preview:
 def _accepted(row: Row, options: Options) -> NewDocument:
     if row.fields is None:
         raise RowRefused(row.reason)
-    return document(row.fields, options)
+    return parsed_document(row.fields, options)
 
 
 def import_file(
@@ -208,13 +208,13 @@ def import_file(
     options: Options,
     on_bytes: Callable[[int], None] = lambda _: None,
     own_process: bool = False,
-) -> Report:
-    """Import a file, committing a batch at a time; raises FileUnusable before anything is written.
+) -> ImportReport:
+    """Import a file, committing batch by batch; raises FileUnusable before anything is written.
 
     `own_process` is for the command line: see indexing/pipeline.py.
     """
-    check_columns(path, options)
-    report = Report()
+    check_file_columns(path, options)
+    report = ImportReport()
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
         repeated = repeats(path, options)
         accepted = _last_of_each(_documents(path, options, rejects, on_bytes), repeated, options, report)
@@ -223,12 +223,12 @@ def import_file(
 
 
 def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:
-    """Yield at most BATCH documents at a time, and fewer where they are long."""
+    """Yield batches of at most BATCH documents, fewer if they are long."""
     batch: list[NewDocument] = []
     characters = 0
-    for one in documents:
-        batch.append(one)
-        characters += len(one.title) + len(one.body)
+    for document in documents:
+        batch.append(document)
+        characters += len(document.title) + len(document.body)
         if len(batch) == BATCH or characters >= BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
@@ -237,24 +237,24 @@ def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:
 
 
 def repeats(path: Path, options: Options) -> Counter[int]:
-    """Return the keys that more than one good row of the file has, with how many; 8 bytes a row in memory."""
+    """Return the keys shared by several valid rows, with their counts; 8 bytes of memory per row."""
     if not _several(_named_keys(path, options)):
-        return Counter()  # as nearly always, and then no row was looked at twice for more than its id
+        return Counter()  # the usual case, decided by the ids alone
     return _several(_good_keys(path, options))
 
 
 def _several(keys: Iterator[int]) -> Counter[int]:
-    found, counts = np.unique(np.fromiter(keys, np.int64), return_counts=True)
+    distinct, counts = np.unique(np.fromiter(keys, np.int64), return_counts=True)
     several = counts > 1
-    return Counter(dict(zip(found[several].tolist(), counts[several].tolist(), strict=True)))
+    return Counter(dict(zip(distinct[several].tolist(), counts[several].tolist(), strict=True)))
 
 
 def _named_keys(path: Path, options: Options) -> Iterator[int]:
-    """Yield the keys of rows by their id alone, good or not; of rows without one, if they are good."""
+    """Yield the keys of rows with an id, valid or not, and of valid rows without one."""
     for row in rows(path):
         fields = row.fields or {}
         column = options.mapping.get("id") or next((name for name in fields if name.strip().lower() == "id"), "")
-        if own_id := text(fields.get(column)):
+        if own_id := field_text(fields.get(column)):
             yield document_number(options.collection, own_id)
         elif key := _good_key(row, options):
             yield key
@@ -270,19 +270,19 @@ def _good_key(row: Row, options: Options) -> int:
     try:
         return document_number(options.collection, _accepted(row, options).own_id)
     except RowRefused:
-        return 0  # it is reported when its turn comes
+        return 0  # reported when the row is imported
 
 
 def _last_of_each(
-    documents: Iterator[NewDocument], repeated: Counter[int], options: Options, report: Report
+    documents: Iterator[NewDocument], repeated: Counter[int], options: Options, report: ImportReport
 ) -> Iterator[NewDocument]:
-    for one in documents:
-        key = document_number(options.collection, one.own_id) if repeated else 0
+    for document in documents:
+        key = document_number(options.collection, document.own_id) if repeated else 0
         if repeated.get(key, 0) > 1:
             repeated[key] -= 1
             report.duplicates += 1
         else:
-            yield one
+            yield document
 
 
 def _documents(
@@ -296,9 +296,9 @@ def _documents(
 
 
 class Rejects:
-    """The file of refused rows: made at the first, removed where a former run left one and all is good now."""
+    """The file of rejected rows: created by the first one; a leftover is removed if there are none."""
 
-    def __init__(self, path: Path, report: Report) -> None:
+    def __init__(self, path: Path, report: ImportReport) -> None:
         self._path, self._report, self._open = path, report, ExitStack()
         self._writer: Any = None
 

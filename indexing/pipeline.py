@@ -1,4 +1,4 @@
-"""Writing many documents: they are read and analysed while the last batch is written, on another core."""
+"""A pipeline for many documents: the next batch is read and analysed on another core while one is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from indexes.full_text import widen_index
 from indexing.documents import Analysed, NewDocument, Written, analysed, unlike_stored, write_analysed
 from utils.sql import many_writes
 
-PR_SET_PDEATHSIG = 1  # from the system's prctl.h
+PR_SET_PDEATHSIG = 1  # from prctl.h
 
 
 def write_documents_ahead(
@@ -27,10 +27,10 @@ def write_documents_ahead(
     on_written: Callable[[Written], None],
     own_process: bool = False,
 ) -> None:
-    """Write batches as `write_documents` does, each in a transaction; the next one is made ready meanwhile.
+    """Write batches like `write_documents`, one transaction each, while the next batch is prepared.
 
-    The database works without the interpreter's lock, so a thread is enough to use a second core in part. A process
-    of its own for the analysis uses it whole, and takes some 60 MB more: for the command line, on Linux.
+    The database releases the GIL, so a thread uses part of a second core. A process for the analysis uses all of it but
+    takes about 60 MB: for the command line, on Linux.
     """
     coming = iter(batches)
     with (
@@ -56,26 +56,26 @@ def write_documents_ahead(
 
 @contextmanager
 def analyst(own_process: bool) -> Iterator[Executor | None]:
-    """Give one process that analyses, or none where it cannot be had: a fork is safe while there is one thread."""
+    """Start a process that analyses documents, or none if impossible; forking is safe while there is one thread."""
     if not own_process or not sys.platform.startswith("linux"):
         yield None
         return
-    # What is loaded by now stays: looked through again and again, it would take a tenth of the time.
+    # Freeze what is loaded: garbage collections of it would take a tenth of the time.
     gc.freeze()
     with ProcessPoolExecutor(1, get_context("fork"), initializer=end_with_parent) as process:
-        process.submit(end_with_parent).result()  # it is there before the first thread is
+        process.submit(end_with_parent).result()  # started before the first thread
         yield process
 
 
 def end_with_parent() -> None:
-    """Leave interrupts to the parent, and end when it ends, killed or not: a pipe alone would not tell."""
+    """Leave interrupts to the parent, and exit when it exits, even if killed: a pipe alone would not tell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
 def quick_turns() -> Iterator[None]:
-    """Let threads take turns after 0.05 ms, not 5: SQLite gives the interpreter up, and then waits to have it back."""
+    """Switch threads every 0.05 ms instead of 5: SQLite releases the GIL and then waits to get it back."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(0.00005)
     try:

@@ -1,4 +1,4 @@
-"""Files of documents, read as a stream of rows: CSV, JSON lines, JSON; UTF-8 or cp1255; never more than a row."""
+"""Reads files of documents as a stream of rows: CSV, JSON Lines or JSON, in UTF-8 or cp1255."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class FileUnusable(ValueError):
-    """A file of which nothing can be read; the message says what to do."""
+    """A file that cannot be read; the message says what to do."""
 
     def __init__(self, code: str, message: str, **values: object) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class FileUnusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: where it begins, its fields, or why it could not be read and what was there."""
+    """A row: its line, and its fields or the reason why it could not be read, with its text."""
 
     line: int
     fields: dict[str, Any] | None
@@ -36,7 +36,7 @@ class Row:
 
 
 def file_kind(path: Path) -> str:
-    """Return `csv`, `jsonl` or `json` by the name, or by the first character where the name does not say."""
+    """Return `csv`, `jsonl` or `json`, by the file's name or else its first character."""
     suffix = path.suffix.lower().lstrip(".")
     if suffix in ("csv", "tsv", "txt"):
         return "csv"
@@ -49,7 +49,7 @@ def file_kind(path: Path) -> str:
 
 
 def file_encoding(path: Path) -> str:
-    """Return `utf-8-sig` or `cp1255`: what most of the lines with a letter beyond ASCII are written in."""
+    """Return `utf-8-sig` or `cp1255`, whichever decodes most of the lines with non-ASCII letters."""
     votes = {"utf-8-sig": 0, "cp1255": 0}
     with path.open("rb") as file:
         if file.read(3) == codecs.BOM_UTF8:
@@ -71,14 +71,14 @@ def _decodes(line: bytes) -> bool:
 
 
 def rows(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Iterator[Row]:
-    """Yield the rows of a file; raises FileUnusable. `on_bytes` is told how many bytes were read so far."""
+    """Yield the rows of a file; `on_bytes` gets the number of bytes read so far. Raises FileUnusable."""
     check_file(path)
     kind, encoding = file_kind(path), file_encoding(path)
     with path.open("rb") as file:
         if kind == "json":
             yield from _json_rows(file, on_bytes)
         else:
-            # A byte that the encoding does not have becomes a lone surrogate, and its row is refused.
+            # An undecodable byte becomes a lone surrogate, and its row is rejected.
             text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
             read = _csv_rows if kind == "csv" else _json_lines
             for row in read(text):
@@ -103,7 +103,7 @@ def _decoded(row: Row, encoding: str) -> Row:
 
 
 def _has_surrogate(value: object) -> bool:
-    """Tell whether a text anywhere in a value has half of a pair; the texts of one level are looked at as one."""
+    """Whether any text in a value contains a lone surrogate; the texts of one level are checked together."""
     if isinstance(value, dict):
         parts = [*value, *value.values()]
     elif isinstance(value, list):
@@ -143,7 +143,7 @@ def _csv_rows(text: TextIO) -> Iterator[Row]:
 
 
 def check_names(header: list[str]) -> None:
-    """Raise FileUnusable where two columns have one name: one of the two would be lost, and nobody says which."""
+    """Raise FileUnusable if two columns have the same name, since one of them would be lost."""
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise FileUnusable("twice", f"two columns are called {', '.join(twice)}: rename one of them", names=twice)
@@ -155,7 +155,7 @@ def _without_nuls(text: TextIO) -> Iterator[str]:
 
 
 def _dialect(text: TextIO) -> type[csv.Dialect]:
-    """Return commas, semicolons or tabs, whichever the header has most of."""
+    """Return the delimiter, comma, semicolon or tab, that is most common in the header."""
     start = text.readline()
     text.seek(0)
 
@@ -174,7 +174,7 @@ def _json_lines(text: TextIO) -> Iterator[Row]:
 
 
 def _lines(text: TextIO) -> Iterator[str]:
-    """Yield lines; of one that is far too long, the beginning, and the rest is passed over."""
+    """Yield lines; an overlong line is truncated."""
     while line := text.readline(MOST_ROW_BYTES + 1):
         rest = line
         while len(rest) > MOST_ROW_BYTES and not rest.endswith("\n"):
@@ -197,7 +197,7 @@ def _no_number(name: str) -> None:
 
 
 def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]:
-    """Yield the objects of one JSON array; a row's line is its place in the array."""
+    """Yield the objects of a JSON array; a row's line is its index in the array."""
     import ijson
 
     number = 0
@@ -213,7 +213,7 @@ def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]
 
 
 class _PastBom:
-    """A file without its byte order mark, of which the JSON reader knows nothing."""
+    """A file without its byte order mark, which the JSON reader cannot handle."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Restoring a backup: verified first, then written in one transaction, so that it is there whole or not at all."""
+"""Restores a backup: verified first, then written in one transaction."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Table, delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from indexes.full_text import Indexed, empty_index, widen_index
+from indexes.full_text import IndexedWords, empty_index, widen_index
 from indexes.version import bump
-from indexing.archive import Archive, ArchiveUnusable, read
+from indexing.archive import Archive, ArchiveUnusable, from_json_value
 from indexing.backup import LEFT_OUT, MADE_ANEW, plain_tables
 from indexing.documents import Analysed, remember
 from indexing.pipeline import analyst
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 class NotEmpty(ValueError):
-    """The database holds something already; the message says what to do."""
+    """The database is not empty; the message says what to do."""
 
 
 def restore(
@@ -35,7 +35,7 @@ def restore(
     on_rows: Callable[[int], None] = lambda _: None,
     own_process: bool = False,
 ) -> int:
-    """Write a verified backup and return how many documents it has; raises NotEmpty and ArchiveUnusable."""
+    """Restore a backup and return the number of documents; raises NotEmpty and ArchiveUnusable."""
     check_known(archive)
     if not replace and is_filled(session):
         raise NotEmpty("The database is not empty. Restore into a new one, or add --replace and lose what is here")
@@ -68,13 +68,13 @@ def check_known(archive: Archive) -> None:
 
 
 def is_filled(session: Session) -> bool:
-    """Tell whether anything is there that a restore would lose."""
+    """Whether the database contains anything that a restore would delete."""
     tables: list[Any] = [*plain_tables(), Document.__table__]
     return any(session.execute(select(exists(select(1).select_from(table)))).scalar_one() for table in tables)
 
 
 def clear(session: Session) -> None:
-    """Delete everything but the state's row: pages that are open still see it until the restore is done."""
+    """Delete everything except the state row, which open pages see until the restore commits."""
     empty_index(session)
     for table in reversed(Base.metadata.sorted_tables):
         if table.name not in LEFT_OUT | {"state"}:
@@ -84,19 +84,19 @@ def clear(session: Session) -> None:
 
 
 def parted_tables() -> tuple[list[Table], list[Table]]:
-    """Return the plain tables that documents need, and those that need documents."""
+    """Return the plain tables that documents reference, and those that reference documents."""
     hang = {
         table.name for table in plain_tables() if any(key.column.table.name in MADE_ANEW for key in table.foreign_keys)
     }
     plain = plain_tables()
-    return [one for one in plain if one.name not in hang], [one for one in plain if one.name in hang]
+    return [table for table in plain if table.name not in hang], [table for table in plain if table.name in hang]
 
 
 def write_plain(session: Session, archive: Archive, table: Table, on_rows: Callable[[int], None]) -> None:
     for rows in in_parts(archive.rows(table.name), ROWS_AT_ONCE):
-        values = [{name: read(table.c[name], value) for name, value in row.items()} for row in rows]
+        values = [{name: from_json_value(table.c[name], value) for name, value in row.items()} for row in rows]
         if table.name == Collection.__tablename__:
-            values = [value | {"documents": 0} for value in values]  # counted anew with the documents
+            values = [value | {"documents": 0} for value in values]  # counted again with the documents
         upsert(session, table, values)
         on_rows(len(rows))
 
@@ -115,36 +115,36 @@ def write_all_documents(
 
 
 def analysed_ahead(parts: Iterator[list[Row]], analysis: Executor | None) -> Iterator[list[Analysed]]:
-    """Yield documents with their words, made ready by the other process while the last part is written."""
+    """Yield documents with their terms, analysed by the other process while the previous part is written."""
     waiting: Future[list[Analysed]] | None = None
     for part in parts:
         if analysis is None:
             yield analysed_rows(part)
             continue
-        made = analysis.submit(analysed_rows, part)
+        result = analysis.submit(analysed_rows, part)
         if waiting:
             yield waiting.result()
-        waiting = made
+        waiting = result
     if waiting:
         yield waiting.result()
 
 
 def analysed_rows(rows: Sequence[Row]) -> list[Analysed]:
-    """Return documents as they are written, by collection; their words are today's analysis of their texts."""
+    """Return documents by collection, ready to write; their terms come from the current analysis."""
     columns = Document.__table__.columns
     news = []
     for row in rows:
         tags = tuple(row.pop("tags"))
-        values = {name: read(columns[name], value) for name, value in row.items()}
-        news.append(Analysed(values, tags, Indexed.of(values["title"], values["body"])))
+        values = {name: from_json_value(columns[name], value) for name, value in row.items()}
+        news.append(Analysed(values, tags, IndexedWords.of(values["title"], values["body"])))
     return sorted(news, key=lambda new: (new.row["collection_id"], new.number))
 
 
 def write_state(session: Session, archive: Archive, version: int) -> None:
-    """Go on from a version that every running process is far behind, so that each reads everything anew."""
+    """Set a version far ahead of every running process, so that each reloads everything."""
     later = max(version, int(archive.manifest.said["version"])) + KEPT_CHANGES + 1
-    said = {"version": later, "versioned": later, "model_id": archive.manifest.said["model_id"]}
-    session.execute(update(State).values(said))
+    state = {"version": later, "versioned": later, "model_id": archive.manifest.said["model_id"]}
+    session.execute(update(State).values(state))
 
 
 def in_parts(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:

@@ -1,4 +1,4 @@
-"""Which model serves, written for every process to see; the embeddings of those that serve no more, deleted."""
+"""Which model is in use, stored for all processes, and deletion of embeddings of other models."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
-from indexes.pgvector_table import drop_halves
+from indexes.pgvector_table import drop_halfvec_table
 from indexes.version import bump
 from indexing.embedding import register_model, waiting_documents, waiting_tags
 from models import Embedding, Model, State, TagEmbedding
 from utils.sql import among
 
-DOCUMENTS_AT_ONCE = 500  # whose embeddings are deleted in one transaction: others write in between
+DOCUMENTS_AT_ONCE = 500  # whose embeddings are deleted per transaction, so that others can write in between
 
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A model and how many embeddings there are of documents' windows and of tags."""
+    """A model and its numbers of chunk and tag embeddings."""
 
     key: int
     name: str
@@ -32,41 +32,41 @@ class StoredModel:
 
 def stored_models(session: Session) -> list[StoredModel]:
     rows = select(Model.id, Model.name, Model.dim, Model.checksum).order_by(Model.name, Model.checksum)
-    found = []
+    models = []
     for key, name, dim, checksum in session.execute(rows).all():
         counts = (
             session.execute(select(func.count()).select_from(table).where(table.model_id == key)).scalar_one()
             for table in (Embedding, TagEmbedding)
         )
-        found.append(StoredModel(key, name, dim, checksum, *counts))
-    return found
+        models.append(StoredModel(key, name, dim, checksum, *counts))
+    return models
 
 
 def chosen_key(session: Session) -> int | None:
-    """Return the key of the model that the site was switched to; None where the setting names it."""
+    """Return the key of the model that the site was switched to; None if the setting decides."""
     return session.execute(select(State.model_id).where(State.id == 1)).scalar_one()
 
 
-def missing(session: Session, key: int) -> tuple[int, int]:
-    """Return how many documents, and how many tags, have no embedding under a model."""
+def missing_models(session: Session, key: int) -> tuple[int, int]:
+    """Return the numbers of documents and tags without an embedding under a model."""
     return waiting_documents(session, key), waiting_tags(session, key)
 
 
 def switch(session: Session, manifest: Manifest) -> None:
-    """Let the model serve from now on; every process sees it at its next search by meaning."""
+    """Switch to a model; every process follows at its next semantic search."""
     key = register_model(session, manifest)
     bump(session)
     session.execute(update(State).where(State.id == 1).values(model_id=key))
     session.commit()
 
 
-def drop(session: Session, key: int, on_deleted: Callable[[int], object] = lambda _: None) -> None:
-    """Delete a model with its embeddings, some documents at a time; a killed run is gone on with by the next."""
-    drop_halves(session, key)
+def drop_model(session: Session, key: int, on_deleted: Callable[[int], object] = lambda _: None) -> None:
+    """Delete a model and its embeddings in small transactions; an interrupted run can be repeated."""
+    drop_halfvec_table(session, key)
     some = select(Embedding.document_id).where(Embedding.model_id == key).distinct().limit(DOCUMENTS_AT_ONCE)
     while documents := session.execute(some).scalars().all():
-        here = (among(Embedding.document_id, documents), Embedding.model_id == key)
-        deleted = session.execute(delete(Embedding).where(*here))
+        conditions = (among(Embedding.document_id, documents), Embedding.model_id == key)
+        deleted = session.execute(delete(Embedding).where(*conditions))
         session.commit()
         on_deleted(deleted.rowcount)  # type: ignore[attr-defined]
     deleted = session.execute(delete(TagEmbedding).where(TagEmbedding.model_id == key))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
-from encoders.queue import EncoderAway
+from encoders.queue import EncoderUnavailable
 from indexes.version import caught_up
 from indexing.embedding import Progress, embed, needs_embedding
 from jobs.claims import Sessions, Stopped, claim_next, is_any_open
@@ -57,7 +57,7 @@ class EmbedJobs:
         except Stopped as stopped:
             log.info("Embedding stopped: %s", stopped)
             claim.requeue("queued")
-        except EncoderAway:
+        except EncoderUnavailable:
             claim.requeue("queued")
             raise
         return True

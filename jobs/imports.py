@@ -21,9 +21,9 @@ from werkzeug.utils import secure_filename
 
 from encoders.base import Encoder
 from encoders.footprint import release_memory
-from encoders.queue import EncoderAway
+from encoders.queue import EncoderUnavailable
 from indexing.embedding import embed
-from indexing.importing import Options, Report, check_columns, import_file
+from indexing.importing import ImportReport, Options, check_file_columns, import_file
 from indexing.reading import FileUnusable
 from jobs.claims import Claim, Sessions, Stopped, claim_next, is_any_open, is_cut_off
 from jobs.embedding import queue_embedding
@@ -175,14 +175,14 @@ class ImportJobs:
             if encoder := self._encoder():
                 claim.report(state="embedding", done=0, total=0)
                 embed(session, encoder, collection, progress)
-        except EncoderAway as away:
+        except EncoderUnavailable as away:
             log.warning("The import waits for the model: %s", away)
             session.rollback()
             return max(total - done, 1)
         return 0
 
 
-def figures(report: Report) -> dict[str, Any]:
+def figures(report: ImportReport) -> dict[str, Any]:
     """Return what an import did, as the page shows it; the refused rows themselves up to a hundred."""
     written = report.written
     return {
@@ -219,7 +219,7 @@ def accept(session: Session, folder: Path, given: str, save: Callable[[Path], ob
         folder.mkdir(parents=True, exist_ok=True)
         prune(folder)
         save(path)
-        check_columns(path, options)
+        check_file_columns(path, options)
     except (FileUnusable, OSError) as error:
         path.unlink(missing_ok=True)  # first: on a full disk the database needs the room to delete the row
         session.delete(job)

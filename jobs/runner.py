@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from encoders.queue import EncoderAway
+from encoders.queue import EncoderUnavailable
 from jobs.claims import SILENT_S
 
 LOOK_EVERY_S = 1.0
@@ -89,7 +89,7 @@ class Runner:
                 pass
             self._last_error = ""
             return any(kind.is_open() for kind in self._kinds)
-        except (SQLAlchemyError, EncoderAway, OSError) as error:
+        except (SQLAlchemyError, EncoderUnavailable, OSError) as error:
             message = str(getattr(error, "orig", error)).strip()[:300]
             if message != self._last_error:
                 log.warning("Background work pauses: %s", message)

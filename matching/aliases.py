@@ -1,4 +1,4 @@
-"""Other names of skills, read from files: the project's own and the site's."""
+"""Skill aliases, read from the project's own file and the operator's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from models import tag_key
-from utils.prefix_hashes import Beginnings, beginnings
+from utils.prefix_hashes import PrefixHashes, prefix_hashes
 
 OWN = Path(__file__).resolve().parents[1] / "data" / "skill-aliases.csv"
 MOST_ALIASES = 20_000
@@ -19,37 +19,37 @@ log = logging.getLogger("matmon.matching")
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """What a key stands for, and all keys that stand for the same; `beginnings` is how the other names begin."""
+    """Maps aliases to skills and skills to aliases, by key; `prefix_hashes` are those of the aliases."""
 
     names: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    beginnings: Beginnings = field(default_factory=lambda: beginnings(()))
+    prefix_hashes: PrefixHashes = field(default_factory=lambda: prefix_hashes(()))
 
     def key(self, key: str) -> str:
         return self.names.get(key, key)
 
     def keys(self, key: str) -> tuple[str, ...]:
-        """Return the key under which a skill is known, and its other names."""
+        """Return a skill's key and the keys of its aliases."""
         return (key, *self.groups.get(key, ()))
 
 
 def aliases(site: Path | None = None) -> Aliases:
-    """Return the project's aliases and a site's, whose rows count more; read anew when a file changes."""
-    return _read(tuple((path, path.stat().st_mtime_ns) for path in (OWN, site) if path and path.is_file()))
+    """Return the project's aliases and the site's, which take precedence; the files are reread when they change."""
+    return _read_files(tuple((path, path.stat().st_mtime_ns) for path in (OWN, site) if path and path.is_file()))
 
 
 @lru_cache(maxsize=4)
-def _read(files: Sequence[tuple[Path, int]]) -> Aliases:
+def _read_files(files: Sequence[tuple[Path, int]]) -> Aliases:
     given: dict[str, str] = {}
     for path, _ in files:
-        given |= _rows(path)
-    # A name may lead to another alias; it is followed to its end, and a circle ends where it began.
+        given |= _alias_rows(path)
+    # An alias of an alias is followed to its end; a cycle resolves to its smallest key.
     names = {alias: _end(alias, given) for alias in given}
     groups: dict[str, tuple[str, ...]] = {}
     for alias, name in names.items():
         if alias != name:
             groups[name] = (*groups.get(name, ()), alias)
-    return Aliases(names, groups, beginnings(names))
+    return Aliases(names, groups, prefix_hashes(names))
 
 
 def _end(alias: str, given: Mapping[str, str]) -> str:
@@ -60,18 +60,18 @@ def _end(alias: str, given: Mapping[str, str]) -> str:
     return alias if after is None else min(seen)
 
 
-def _rows(path: Path) -> dict[str, str]:
-    """Return the rows `alias,skill` of a file; those that are not so are told in the log and left out."""
-    found: dict[str, str] = {}
+def _alias_rows(path: Path) -> dict[str, str]:
+    """Return {alias: skill} of the rows `alias,skill`; invalid rows are logged and skipped."""
+    rows: dict[str, str] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for number, row in enumerate(csv.reader(file), 1):
                 pair = [tag_key(cell) for cell in row]
-                if len(pair) == 2 and all(pair) and pair[0] != pair[1] and len(found) < MOST_ALIASES:
-                    found[pair[0]] = pair[1]
+                if len(pair) == 2 and all(pair) and pair[0] != pair[1] and len(rows) < MOST_ALIASES:
+                    rows[pair[0]] = pair[1]
                 elif any(pair):
-                    log.warning("%s, line %s: a row is alias,skill; this one is left out", path.name, number)
+                    log.warning("%s, line %s: not a row alias,skill; skipped", path.name, number)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        log.warning("%s cannot be read, and is left out: %s", path.name, error)
-    found.pop("alias", None)
-    return found
+        log.warning("Cannot read %s; skipped: %s", path.name, error)
+    rows.pop("alias", None)
+    return rows

@@ -1,4 +1,4 @@
-"""The collection that matching reads: how large it is and how new, which what is kept of it is held against."""
+"""The size and version of the collection that matching reads; caches are checked against them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RECHECK_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A collection of one database by its name and number, with its documents and the version of all that is stored."""
+class CollectionState:
+    """A collection and its database: name, id, document counts, and the version of the stored data."""
 
     name: str
     number: int
@@ -30,66 +30,67 @@ class Place:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Return what it is known by among the databases of a process."""
+        """Return a key that is unique among the databases of a process."""
         return self.database, self.number
 
 
 @dataclass(frozen=True, slots=True)
-class Inside(Filter):
-    """A collection of which it is known how many documents it has; found documents are looked up one by one."""
+class CollectionFilter(Filter):
+    """Documents of one collection: their count is known, and candidates are checked by primary key."""
 
     held: int = 0
 
     @classmethod
-    def of_place(cls, here: Place) -> Inside:
+    def of_state(cls, state: CollectionState) -> CollectionFilter:
         condition = "EXISTS (SELECT 1 FROM document own WHERE own.id = {column} AND own.collection_id = :collection_id)"
-        return cls((condition,), {"collection_id": here.number}, here.documents)
+        return cls((condition,), {"collection_id": state.number}, state.documents)
 
-    def count(self, session: Session, most: int) -> int:  # noqa: ARG002 - the collection says it
+    def count(self, session: Session, most: int) -> int:  # noqa: ARG002 - known without a query
         return min(self.held, most)
 
     def documents(self, session: Session, most: int) -> list[int]:
         rows = select(Document.id).where(Document.collection_id == self.values["collection_id"])
-        # Sorted here: asked for in order, SQLite would read every document there is.
+        # Sorted in Python: with ORDER BY, SQLite would read every document in the database.
         return sorted(session.execute(rows.limit(most)).scalars())
 
 
-def place(session: Session, collection: str) -> Place:
-    """Return a collection as it is now, one without documents where there is none; one statement."""
-    here = number("collection", collection)
+def collection_state(session: Session, collection: str) -> CollectionState:
+    """Return a collection's current state, with 0 documents if it does not exist; one statement."""
+    collection_id = number("collection", collection)
     rows = select(State.version, State.documents, Collection.documents).join_from(
-        State, Collection, Collection.id == here, isouter=True
+        State, Collection, Collection.id == collection_id, isouter=True
     )
     version, everything, documents = session.execute(rows).one()
-    return Place(collection, here, documents or 0, everything, version, str(session.connection().engine.url))
+    database = str(session.connection().engine.url)
+    return CollectionState(collection, collection_id, documents or 0, everything, version, database)
 
 
-def own_documents(session: Session, here: Place, documents: Sequence[int]) -> list[int]:
-    """Return those of the documents that the collection has, in their order; one statement at most."""
-    if here.documents == here.all_documents:
+def own_documents(session: Session, state: CollectionState, documents: Sequence[int]) -> list[int]:
+    """Return those of the documents that belong to the collection, in the same order; at most one statement."""
+    if state.documents == state.all_documents:
         return list(documents)
-    rows = select(Document.id).where(among(Document.id, documents), Document.collection_id == here.number)
+    rows = select(Document.id).where(among(Document.id, documents), Document.collection_id == state.number)
     own = set(session.execute(rows).scalars())
-    return [one for one in documents if one in own]
+    return [document for document in documents if document in own]
 
 
 class FilledCollection:
-    """Whether a collection has documents, asked of the database every RECHECK_S seconds at most."""
+    """Whether a collection has documents; queries the database at most every RECHECK_S seconds."""
 
     def __init__(self, collection: str) -> None:
         self._collection, self._checked_at, self._is_filled = collection, 0.0, False
 
     def is_filled(self, session: Session) -> bool:
-        """Return the last answer while it is fresh, and while the database does not answer."""
+        """Return the cached answer while it is fresh or the database is unavailable."""
         if not self._checked_at or time.monotonic() - self._checked_at >= RECHECK_S:
             try:
-                self._is_filled = size(session, self._collection) > 0
+                self._is_filled = collection_size(session, self._collection) > 0
             except SQLAlchemyError:
                 session.rollback()
             self._checked_at = time.monotonic()
         return self._is_filled
 
 
-def size(session: Session, collection: str) -> int:
-    """Return how many documents a collection has."""
-    return place(session, collection).documents
+def collection_size(session: Session, collection: str) -> int:
+    """Return the number of documents in a collection."""
+    return collection_state(session, collection).documents

@@ -1,4 +1,4 @@
-"""What of one job's skills a person has, what is close, what is missing, and what the person has besides."""
+"""Skill gap: which of a job's skills a person has, exactly or nearly, which are missing, and which are extra."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
-from matching.collection_state import place
-from matching.documents import Job
-from matching.idf import weights
-from matching.jobs import asked, one_job, tags_in_order
-from matching.limits import check
+from matching.collection_state import collection_state
+from matching.documents import JobDocument
+from matching.idf import idf_weights
+from matching.jobs import required_skills, tags_in_order, tags_of_one_job
+from matching.limits import check_limits
 from matching.scores import Answers, answers, coverages, percent, unused
 from matching.skills import Skill, skills
-from matching.vocabulary import vocabulary
+from matching.vocabulary import skill_vocabulary
 from search.semantic import Semantic
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A person against one job; `coverage` is 0 to 1, and 0 where either has no skill."""
+    """A person compared with one job; `coverage` is 0 to 1, and 0 if either has no skills."""
 
-    job: Job
+    job: JobDocument
     coverage: float
     answers: Answers
     extra: tuple[str, ...]
     skills: tuple[Skill, ...]
-    asks: int  # how many skills the job names
+    asks: int  # number of skills that the job names
     is_whole: bool = True
 
     @property
@@ -37,17 +37,21 @@ class Gap:
         return percent(self.coverage)
 
 
-def gap(session: Session, semantic: Semantic, collection: str, job: Job, names: Sequence[str], aliases: Aliases) -> Gap:
-    """Return what a person with these skills has of a job; raises TooMuch."""
-    check(names)
+def gap(
+    session: Session, semantic: Semantic, collection: str, job: JobDocument, names: Sequence[str], aliases: Aliases
+) -> Gap:
+    """Compare a person's skills with a job; raises TooMuch."""
+    check_limits(names)
     own = skills(names, aliases)
-    here = place(session, collection)
+    state = collection_state(session, collection)
     tags = tags_in_order(session, [job.number]).get(job.number, [])
     numbers = np.array([tag for tag, _ in tags], np.int64)
-    held = vocabulary(session, semantic, here, own, aliases, numbers.tolist()).known(own)
-    weighed = weights(session, here, numbers)
-    told = answers(asked(tags, dict(zip(numbers.tolist(), weighed.tolist(), strict=True))), held.matches)
-    covered = coverages(one_job(job.number, numbers), weighed, held)
-    extra = unused(own, held.matches.values())
-    is_whole = held.is_whole or len(told.matched) == len(tags)
-    return Gap(job, float(covered[0]), told, extra, own, len(tags), is_whole)
+    known = skill_vocabulary(session, semantic, state, own, aliases, numbers.tolist()).known(own)
+    weights = idf_weights(session, state, numbers)
+    job_answers = answers(
+        required_skills(tags, dict(zip(numbers.tolist(), weights.tolist(), strict=True))), known.matches
+    )
+    coverage = coverages(tags_of_one_job(job.number, numbers), weights, known)
+    extra = unused(own, known.matches.values())
+    is_whole = known.is_whole or len(job_answers.matched) == len(tags)
+    return Gap(job, float(coverage[0]), job_answers, extra, own, len(tags), is_whole)

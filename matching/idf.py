@@ -1,4 +1,4 @@
-"""What each tag of a collection weighs: the more, the rarer it is; half of it where it is only nice to have."""
+"""Weights of a collection's tags: inverse document frequency, halved for tags that are nice to have."""
 
 from __future__ import annotations
 
@@ -11,77 +11,77 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from matching.collection_state import Place
+from matching.collection_state import CollectionState
 from matching.skills import NICE_WEIGHT, is_optional
 from models import Tag, TagCount
-from utils.lru import Kept
+from utils.lru import LRUCache
 from utils.sql import among
 
 Numbers = NDArray[np.int64]
 Weights = NDArray[np.float64]
 
-MOST_KEPT = 100_000  # tags of a collection, 16 bytes each; more are begun anew
+MOST_KEPT = 100_000  # cached tags per collection, 16 bytes each; beyond it the cache starts over
 KEPT_COLLECTIONS = 4
 
 
-def rarity(documents: int, of: int) -> float:
-    """Return the weight of a tag that `documents` of `of` have: 0.7 for one that all have, more for rare ones."""
+def tag_idf(documents: int, of: int) -> float:
+    """Return ln(1 + of / (documents + 0.5)): 0.7 for a tag that every document has, more for rare ones."""
     return math.log(1.0 + of / (documents + 0.5))
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """Weights of tags, by their numbers in order, at one version of what is stored."""
+class _CachedIdf:
+    """Weights of tags, sorted by tag id, at one data version."""
 
     version: int
     tags: Numbers
     weights: Weights
 
 
-_NONE = _Known(-1, np.zeros(0, np.int64), np.zeros(0))
-_kept: Kept[_Known] = Kept(KEPT_COLLECTIONS)
-_turn = threading.Lock()
+_NONE = _CachedIdf(-1, np.zeros(0, np.int64), np.zeros(0))
+_cache: LRUCache[_CachedIdf] = LRUCache(KEPT_COLLECTIONS)
+_lock = threading.Lock()
 
 
-def weights(session: Session, here: Place, tags: Numbers) -> Weights:
-    """Return the weight of each tag; those that were asked for since the last change are not read again.
+def idf_weights(session: Session, state: CollectionState, tags: Numbers) -> Weights:
+    """Return the weight of each tag, 0 for a tag that no document of the collection has.
 
-    At most one statement. A tag that no document of the collection has weighs nothing.
+    At most one statement: weights are cached until the data changes.
     """
-    known = _kept.recall(here.key)
-    if known is None or known.version != here.version:
+    known = _cache.get(state.key)
+    if known is None or known.version != state.version:
         known = _NONE
-    wanted = np.unique(tags)
-    lacking = wanted[~np.isin(wanted, known.tags, assume_unique=True)]
-    if len(known.tags) + len(lacking) > MOST_KEPT:
-        known, lacking = _NONE, wanted
-    if len(lacking):
-        known = _with(known, here, lacking, _read(session, here, lacking))
+    distinct = np.unique(tags)
+    missing = distinct[~np.isin(distinct, known.tags, assume_unique=True)]
+    if len(known.tags) + len(missing) > MOST_KEPT:
+        known, missing = _NONE, distinct
+    if len(missing):
+        known = _extended(known, state, missing, _read_weights(session, state, missing))
     return known.weights[np.searchsorted(known.tags, tags)]
 
 
-def _read(session: Session, here: Place, tags: Numbers) -> dict[int, float]:
+def _read_weights(session: Session, state: CollectionState, tags: Numbers) -> dict[int, float]:
     rows = select(Tag.id, Tag.name, TagCount.documents).join(TagCount, TagCount.tag_id == Tag.id)
-    rows = rows.where(TagCount.collection_id == here.number, among(TagCount.tag_id, tags.tolist()))
+    rows = rows.where(TagCount.collection_id == state.number, among(TagCount.tag_id, tags.tolist()))
     return {
-        tag: rarity(count, here.documents) * (NICE_WEIGHT if is_optional(name) else 1.0)
+        tag: tag_idf(count, state.documents) * (NICE_WEIGHT if is_optional(name) else 1.0)
         for tag, name, count in session.connection().execute(rows)
     }
 
 
-def _with(known: _Known, here: Place, tags: Numbers, read: dict[int, float]) -> _Known:
-    """Return what is known together with what was read, and keep it."""
-    every = np.concatenate((known.tags, tags))
-    found = np.concatenate((known.weights, [read.get(tag, 0.0) for tag in tags.tolist()]))
-    order = np.argsort(every)
-    made = _Known(here.version, every[order], found[order])
-    with _turn:
-        kept = _kept.recall(here.key)
-        if kept is None or kept.version != made.version or len(kept.tags) < len(made.tags):
-            _kept.keep(here.key, made)
-    return made
+def _extended(known: _CachedIdf, state: CollectionState, tags: Numbers, idf_by_tag: dict[int, float]) -> _CachedIdf:
+    """Return the cached weights with new ones added, and store them in the cache."""
+    all_tags = np.concatenate((known.tags, tags))
+    weights = np.concatenate((known.weights, [idf_by_tag.get(tag, 0.0) for tag in tags.tolist()]))
+    order = np.argsort(all_tags)
+    fresh = _CachedIdf(state.version, all_tags[order], weights[order])
+    with _lock:
+        cached = _cache.get(state.key)
+        if cached is None or cached.version != fresh.version or len(cached.tags) < len(fresh.tags):
+            _cache.set(state.key, fresh)
+    return fresh
 
 
-def forget() -> None:
-    """Let go of all weights; they are read again when they are asked for."""
-    _kept.clear()
+def clear_idf_cache() -> None:
+    """Empty the cache."""
+    _cache.clear()

@@ -1,4 +1,4 @@
-"""Several side by side: one person against some jobs, or some people against one job; a row is a skill."""
+"""Comparisons side by side: one person against several jobs, or several people against one job; a row is a skill."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
-from matching.collection_state import place
-from matching.documents import Job
-from matching.idf import weights
-from matching.jobs import Asked, asked, one_job, tags_in_order
-from matching.limits import MOST_SKILLS, check, check_columns
+from matching.collection_state import collection_state
+from matching.documents import JobDocument
+from matching.idf import idf_weights
+from matching.jobs import RequiredSkill, required_skills, tags_in_order, tags_of_one_job
+from matching.limits import MOST_SKILLS, check_column_count, check_limits
 from matching.scores import Answer, answer, coverages, percent
 from matching.skills import Skill, skill, skills
-from matching.vocabulary import Known, vocabulary
+from matching.vocabulary import KnownSkills, skill_vocabulary
 from search.semantic import Semantic
 
 MOST_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """What a job asks, and the skill that answers it: `answer` is None where it is missing."""
+class MatrixCell:
+    """A required skill and the person's skill that matches it; `answer` is None if it is missing."""
 
     required: str
     is_optional: bool
@@ -32,17 +32,17 @@ class Cell:
 
     @property
     def state(self) -> str:
-        """Return `has`, `close` or `missing`; a skill below the level asked is close to it."""
+        """Return `has`, `close` or `missing`; a skill below the required level is `close`."""
         if self.answer is None:
             return "missing"
         return "has" if self.answer.kind == "exact" and not self.answer.is_below else "close"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A job, or a person (by the document of the profile), and the share of what is asked that is there."""
+class MatrixColumn:
+    """A job or a person's profile, and the share of the required skills that is covered."""
 
-    document: Job
+    document: JobDocument
     coverage: float
     extra: tuple[str, ...] = ()
 
@@ -52,101 +52,114 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A skill, and its cell in each column: None where the job of the column does not ask for it."""
+class MatrixRow:
+    """A skill and its cell in each column: None if that column's job does not require it."""
 
     skill: str
-    cells: tuple[Cell | None, ...]
+    cells: tuple[MatrixCell | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Rows of skills under columns of jobs or people; `rows_left_out` are those over MOST_ROWS."""
+    """Skills as rows, jobs or people as columns; `rows_left_out` counts the rows beyond MOST_ROWS."""
 
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    columns: tuple[MatrixColumn, ...]
+    rows: tuple[MatrixRow, ...]
     rows_left_out: int = 0
     is_whole: bool = True
 
 
-_Side = tuple[list[tuple[int, Asked]], Known]  # what a column asks, and what answers it
+_Side = tuple[list[tuple[int, RequiredSkill]], KnownSkills]  # the required skills of a column, and the person's
 
 
 def jobs_matrix(
-    session: Session, semantic: Semantic, collection: str, jobs: Sequence[Job], names: Sequence[str], aliases: Aliases
+    session: Session,
+    semantic: Semantic,
+    collection: str,
+    jobs: Sequence[JobDocument],
+    names: Sequence[str],
+    aliases: Aliases,
 ) -> Matrix:
-    """Return one person against jobs, in their order; raises TooMuch. The statements do not grow with the jobs."""
-    check_columns(len(jobs))
-    check(names)
+    """Compare one person with jobs, in the given order; raises TooMuch.
+
+    The number of statements does not depend on the number of jobs.
+    """
+    check_column_count(len(jobs))
+    check_limits(names)
     own = skills(names, aliases)
-    here = place(session, collection)
-    tags = tags_in_order(session, [one.number for one in jobs])
-    every = _every(tags)
-    held = vocabulary(session, semantic, here, own, aliases, every.tolist()).known(own)
-    weighed = dict(zip(every.tolist(), weights(session, here, every).tolist(), strict=True))
-    sides = [(asked(tags.get(one.number, []), weighed), held) for one in jobs]
-    return _matrix([(one, own) for one in jobs], sides, aliases, held.is_whole)
+    state = collection_state(session, collection)
+    tags = tags_in_order(session, [job.number for job in jobs])
+    every = _distinct_tags(tags)
+    known = skill_vocabulary(session, semantic, state, own, aliases, every.tolist()).known(own)
+    weights = dict(zip(every.tolist(), idf_weights(session, state, every).tolist(), strict=True))
+    sides = [(required_skills(tags.get(job.number, []), weights), known) for job in jobs]
+    return _matrix([(job, own) for job in jobs], sides, aliases, known.is_whole)
 
 
 def people_matrix(
-    session: Session, semantic: Semantic, collection: str, job: Job, people: Sequence[Job], aliases: Aliases
+    session: Session,
+    semantic: Semantic,
+    collection: str,
+    job: JobDocument,
+    people: Sequence[JobDocument],
+    aliases: Aliases,
 ) -> Matrix:
-    """Return people, whose profiles are documents and their tags the skills, against one job; raises TooMuch.
+    """Compare people with one job; a profile's tags are the person's skills. Raises TooMuch.
 
-    The statements do not grow with the people. Of a person the first MOST_SKILLS skills count.
+    The number of statements does not depend on the number of people. A person's first MOST_SKILLS skills count.
     """
-    check_columns(len(people))
-    here = place(session, collection)
-    tags = tags_in_order(session, [job.number, *(one.number for one in people)])
-    theirs = [_skills(tags.get(one.number, []), aliases) for one in people]
+    check_column_count(len(people))
+    state = collection_state(session, collection)
+    tags = tags_in_order(session, [job.number, *(person.number for person in people)])
+    theirs = [_skills(tags.get(person.number, []), aliases) for person in people]
     asks = tags.get(job.number, [])
     every = np.array([tag for tag, _ in asks], np.int64)
-    together = list({one.key: one for own in theirs for one in own}.values())
-    found = vocabulary(session, semantic, here, together, aliases, every.tolist())
-    weighed = dict(zip(every.tolist(), weights(session, here, every).tolist(), strict=True))
-    sides = [(asked(asks, weighed), found.known(own)) for own in theirs]
-    return _matrix(list(zip(people, theirs, strict=True)), sides, aliases, found.is_whole)
+    together = list({item.key: item for own in theirs for item in own}.values())
+    vocabulary = skill_vocabulary(session, semantic, state, together, aliases, every.tolist())
+    weights = dict(zip(every.tolist(), idf_weights(session, state, every).tolist(), strict=True))
+    sides = [(required_skills(asks, weights), vocabulary.known(own)) for own in theirs]
+    return _matrix(list(zip(people, theirs, strict=True)), sides, aliases, vocabulary.is_whole)
 
 
 def _skills(tags: Sequence[tuple[int, str]], aliases: Aliases) -> tuple[Skill, ...]:
     return skills((name for _, name in tags), aliases)[:MOST_SKILLS]
 
 
-def _every(tags: Mapping[int, Sequence[tuple[int, str]]]) -> np.ndarray:
+def _distinct_tags(tags: Mapping[int, Sequence[tuple[int, str]]]) -> np.ndarray:
     return np.unique(np.array([tag for pairs in tags.values() for tag, _ in pairs], np.int64))
 
 
 def _matrix(
-    columns: Sequence[tuple[Job, Sequence[Skill]]], sides: Sequence[_Side], aliases: Aliases, is_whole: bool
+    columns: Sequence[tuple[JobDocument, Sequence[Skill]]], sides: Sequence[_Side], aliases: Aliases, is_whole: bool
 ) -> Matrix:
-    told = [
-        Column(one, _coverage(one, *side), _extra(own, *side))
-        for (one, own), side in zip(columns, sides, strict=True)
+    compared = [
+        MatrixColumn(document, _coverage(document, *side), _extra(own, *side))
+        for (document, own), side in zip(columns, sides, strict=True)
     ]  # fmt: skip
-    rows = _rows(sides, aliases)
-    return Matrix(tuple(told), tuple(rows[:MOST_ROWS]), max(len(rows) - MOST_ROWS, 0), is_whole)
+    rows = _matrix_rows(sides, aliases)
+    return Matrix(tuple(compared), tuple(rows[:MOST_ROWS]), max(len(rows) - MOST_ROWS, 0), is_whole)
 
 
-def _coverage(one: Job, asks: Sequence[tuple[int, Asked]], held: Known) -> float:
+def _coverage(column: JobDocument, asks: Sequence[tuple[int, RequiredSkill]], known: KnownSkills) -> float:
     tags = np.array([tag for tag, _ in asks], np.int64)
-    return float(coverages(one_job(one.number, tags), np.array([each.weight for _, each in asks]), held)[0])
+    return float(coverages(tags_of_one_job(column.number, tags), np.array([each.weight for _, each in asks]), known)[0])
 
 
-def _extra(own: Iterable[Skill], asks: Sequence[tuple[int, Asked]], held: Known) -> tuple[str, ...]:
-    used = {held.matches[tag].skill.key for tag, _ in asks if tag in held.matches}
-    return tuple(one.text for one in own if one.key not in used)
+def _extra(own: Iterable[Skill], asks: Sequence[tuple[int, RequiredSkill]], known: KnownSkills) -> tuple[str, ...]:
+    used = {known.matches[tag].skill.key for tag, _ in asks if tag in known.matches}
+    return tuple(item.text for item in own if item.key not in used)
 
 
-def _rows(sides: Sequence[_Side], aliases: Aliases) -> list[Row]:
+def _matrix_rows(sides: Sequence[_Side], aliases: Aliases) -> list[MatrixRow]:
     """Return the skills in the order in which the columns name them; spellings of one skill share a row."""
     names: dict[str, str] = {}
-    cells: dict[str, list[Cell | None]] = {}
-    for place_, (asks, held) in enumerate(sides):
-        for tag, one in asks:
-            understood = skill(one.name, aliases)
+    cells: dict[str, list[MatrixCell | None]] = {}
+    for place_, (asks, known) in enumerate(sides):
+        for tag, item in asks:
+            understood = skill(item.name, aliases)
             names.setdefault(understood.key, understood.name)
             row = cells.setdefault(understood.key, [None] * len(sides))
             if row[place_] is None:
-                match = held.matches.get(tag)
-                row[place_] = Cell(one.name, one.is_optional, answer(one, match) if match else None)
-    return [Row(names[key], tuple(row)) for key, row in cells.items()]
+                match = known.matches.get(tag)
+                row[place_] = MatrixCell(item.name, item.is_optional, answer(item, match) if match else None)
+    return [MatrixRow(names[key], tuple(row)) for key, row in cells.items()]

@@ -1,4 +1,4 @@
-"""How right it is to call two skills close: pairs that people judged, put to matching itself."""
+"""Precision and recall of calling two skills close, measured on human-judged pairs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from encoders.base import Encoder
 from encoders.manifest import load_means
 from encoders.skill_pairs import SkillPair
-from indexes.tag_similarity import Closeness
-from matching.tag_names import LEAST_ALIKE
-from utils.language_means import MeanGroups
-from utils.name_similarity import Wordings
+from indexes.tag_similarity import TagSimilarity
+from matching.tag_names import MIN_NAME_SIMILARITY
+from utils.language_means import LanguageMeans
+from utils.name_similarity import NameIndex
 
-LEAST_PRECISION = 0.9  # of what is called close
+LEAST_PRECISION = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Of how many pairs so many are close, so many were called so, and so many of those rightly."""
+class PairFigures:
+    """Counts of pairs: judged close, called close, and called close correctly."""
 
     name: str
     pairs: int
@@ -36,27 +36,29 @@ class Judged:
 
 
 def called_close(encoder: Encoder, pairs: Sequence[SkillPair]) -> list[bool]:
-    """Return whether matching calls each pair close: by the model's cut-off, or by their words."""
+    """Return whether matching calls each pair close, by the model's threshold or by name similarity."""
     names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
     places = {name: place for place, name in enumerate(names)}
     vectors = encoder.encode_tags(names)
-    same = Closeness(encoder.manifest, MeanGroups(load_means(encoder.manifest)[1])).same(vectors, vectors)
-    alike = Wordings(enumerate(names)).alike
+    same = TagSimilarity(encoder.manifest, LanguageMeans(load_means(encoder.manifest)[1])).similarities(
+        vectors, vectors
+    )
+    alike = NameIndex(enumerate(names)).similar
     return [
         bool(same[places[pair.one], places[pair.other]] > 0)
-        or any(places[b] in alike(a, LEAST_ALIKE) for a, b in ((pair.one, pair.other), (pair.other, pair.one)))
+        or any(places[b] in alike(a, MIN_NAME_SIMILARITY) for a, b in ((pair.one, pair.other), (pair.other, pair.one)))
         for pair in pairs
     ]
 
 
-def judged(pairs: Sequence[SkillPair], called: Sequence[bool]) -> list[Judged]:
-    """Return the figures of all pairs, of the two halves (every other one), and of each mixture of languages."""
+def pair_figures(pairs: Sequence[SkillPair], called: Sequence[bool]) -> list[PairFigures]:
+    """Return the figures for all pairs, two halves (every other pair), and each combination of languages."""
     every = list(zip(pairs, called, strict=True))
     parts = {"all": every, "every other pair": every[::2], "the others": every[1::2]}
     for name in sorted({pair.languages for pair in pairs}):
         parts[name] = [each for each in every if each[0].languages == name]
     return [
-        Judged(
+        PairFigures(
             name,
             len(part),
             sum(pair.is_close for pair, _ in part),

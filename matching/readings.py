@@ -1,4 +1,4 @@
-"""Where one may read about a skill that is missing: documents of other collections that have it as a tag."""
+"""Further reading about missing skills: documents of other collections that are tagged with them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from utils.hebrew import is_hebrew
 from utils.sql import by_dialect, number_list
 
 MOST_MISSING, MOST_DOCUMENTS = 20, 2
-MOST_LOOKED_AT = 20_000  # documents with a tag, among which those of another collection are looked for
+MOST_LOOKED_AT = 20_000  # documents of a tag scanned for one of another collection
 MOST_COUNTS, MOST_PLACES = 1_000, 60
 
-# From the tags to the collections that have them: the key of the counts begins with the collection.
+# From tags to collections: the primary key of tag_count begins with the collection.
 COUNTS_SQLITE = """
 SELECT tag_count.tag_id, tag_count.documents, collection.id, collection.name FROM json_each(:tags) given
 CROSS JOIN collection CROSS JOIN tag_count ON tag_count.collection_id = collection.id AND tag_count.tag_id = given.value
@@ -32,8 +32,7 @@ CROSS JOIN LATERAL (
   SELECT documents FROM tag_count WHERE collection_id = collection.id AND tag_id = given.tag LIMIT 1) counted
 ORDER BY 1, 3 LIMIT :most
 """
-# A row of this for each tag of a collection: nothing is joined to what it depends on, which no database of several
-# servers could spread.
+# One subquery per tag and collection, without correlation: Citus cannot distribute correlated subqueries.
 TAGGED = (
     "SELECT * FROM (SELECT {place} AS place, document.own_id, document.title FROM document_tag JOIN document"
     " ON document.id = document_tag.document_id WHERE document_tag.tag_id = {tag}"
@@ -57,23 +56,26 @@ class Reading:
 def readings(
     session: Session, missing: Sequence[str], apart_from: Iterable[str], aliases: Aliases
 ) -> dict[str, tuple[Reading, ...]]:
-    """Return documents that have a missing skill, or another name of it, as a tag, two of each at most.
+    """Return up to two documents tagged with each missing skill or one of its aliases; at most two statements.
 
-    Of the first MOST_MISSING skills; those without a document are left out. The collections `apart_from`, such as the
-    jobs themselves, are not looked at. Two statements at most.
+    Considers the first MOST_MISSING skills and skips the collections `apart_from`, such as the jobs themselves. Skills
+    without a document are left out.
     """
-    asked = list(dict.fromkeys(missing))[:MOST_MISSING]
-    named: dict[int, list[str]] = {}  # two spellings of a skill share their tags
-    for name in asked:
-        for tag in _tags(name, aliases):
-            named.setdefault(tag, []).append(name)
-    places = _places(session, list(named), {number("collection", one) for one in apart_from})
-    found: dict[str, dict[Reading, None]] = {}
+    names = list(dict.fromkeys(missing))[:MOST_MISSING]
+    names_by_tag: dict[int, list[str]] = {}  # two spellings of a skill share their tags
+    for name in names:
+        for tag in _tag_numbers(name, aliases):
+            names_by_tag.setdefault(tag, []).append(name)
+    places = _tag_places(session, list(names_by_tag), {number("collection", name) for name in apart_from})
+    documents: dict[str, dict[Reading, None]] = {}
     for place, own_id, title in _tagged(session, places):
-        for name in named[places[place].tag]:
-            found.setdefault(name, {})[Reading(places[place].collection, own_id, title)] = None
-    ordered = {name: sorted(found[name], key=lambda one: (one.collection, one.id)) for name in asked if name in found}
-    return {name: tuple(each[:MOST_DOCUMENTS]) for name, each in ordered.items()}
+        for name in names_by_tag[places[place].tag]:
+            documents.setdefault(name, {})[Reading(places[place].collection, own_id, title)] = None
+    return {
+        name: tuple(sorted(documents[name], key=lambda reading: (reading.collection, reading.id))[:MOST_DOCUMENTS])
+        for name in names
+        if name in documents
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ class _Place:
     collection: str
 
 
-def _places(session: Session, tags: Sequence[int], apart: Container[int]) -> list[_Place]:
-    """Return where the tags are found soon: their documents' keys are hashes, so that collections lie evenly mixed."""
+def _tag_places(session: Session, tags: Sequence[int], apart: Container[int]) -> list[_Place]:
+    """Return the tags and collections whose documents are found quickly: document ids are hashes, so evenly mixed."""
     if not tags:
         return []
     counts = text(by_dialect(session, sqlite=COUNTS_SQLITE, postgresql=COUNTS_POSTGRESQL))
@@ -103,16 +105,16 @@ def _places(session: Session, tags: Sequence[int], apart: Container[int]) -> lis
 
 
 def _tagged(session: Session, places: Sequence[_Place]) -> Sequence[Any]:
-    """Return (place, own id, title) of some documents of each place."""
+    """Return (place, own id, title) of up to MOST_DOCUMENTS documents of each place."""
     if not places:
         return []
     each = [
-        TAGGED.format(place=number, tag=one.tag, collection=one.collection_id, most=MOST_DOCUMENTS)
-        for number, one in enumerate(places)
+        TAGGED.format(place=number, tag=place.tag, collection=place.collection_id, most=MOST_DOCUMENTS)
+        for number, place in enumerate(places)
     ]
     return session.execute(text(" UNION ALL ".join(each))).all()
 
 
-def _tags(name: str, aliases: Aliases) -> list[int]:
+def _tag_numbers(name: str, aliases: Aliases) -> list[int]:
     key = skill(name, aliases).key
     return list(dict.fromkeys(tag_number(each) for each in (name, key, *aliases.keys(key))))

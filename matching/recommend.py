@@ -1,4 +1,4 @@
-"""The jobs that fit a person best: by skills weighted by rarity, beside what a text says and means, and why."""
+"""Jobs that fit a person best, by IDF-weighted skills and similarity to a text, with the reasons."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
-from matching.collection_state import Place, place
-from matching.free_text import Said, joined, skills_share, text_nearness
-from matching.idf import weights
-from matching.jobs import asked, candidates, jobs_with_tags, tags_in_order
-from matching.limits import MOST_SKILLS, check
+from matching.collection_state import CollectionState, collection_state
+from matching.free_text import TextSimilarity, combined_score, skills_weight, text_similarities
+from matching.idf import idf_weights
+from matching.jobs import candidates, job_tags, required_skills, tags_in_order
+from matching.limits import MOST_SKILLS, check_limits
 from matching.mentions import named_skills
-from matching.scores import Answers, answers, coverages, percent, scores, used
+from matching.scores import Answers, answers, coverages, percent, scores, used_shares
 from matching.skills import Skill, skills
-from matching.vocabulary import Known, vocabulary
+from matching.vocabulary import KnownSkills, skill_vocabulary
 from models import Document
 from search.semantic import Semantic
 from utils.hebrew import is_hebrew
@@ -27,7 +27,7 @@ from utils.sql import among
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A job and how it fits: scores are 0 to 1, `coverage` the weighted share of what it asks that the person has."""
+    """A job and its scores, 0 to 1; `coverage` is the weighted share of the required skills that the person has."""
 
     id: str
     title: str
@@ -48,18 +48,18 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """The best jobs of a collection of so many; `found` are the skills that the text named, among all `skills`."""
+    """The best jobs of a collection of `documents`; `found` are the skills named in the text, part of `skills`."""
 
     collection: str
     documents: int = 0
     skills: tuple[Skill, ...] = ()
     found: tuple[str, ...] = ()
     fits: tuple[Fit, ...] = ()
-    is_whole: bool = True  # False where some skills waited for the model, and only their exact matches count
+    is_whole: bool = True  # False if some skills await the model and so count by exact matches only
 
     @property
     def is_empty(self) -> bool:
-        """True where nothing was asked with, so that nothing can match."""
+        """True if neither skills nor a text were given."""
         return not self.skills and not self.fits
 
 
@@ -68,7 +68,7 @@ class _Scored:
     job: int
     score: float
     coverage: float
-    said: Said | None
+    text_similarity: TextSimilarity | None
 
 
 def recommend(
@@ -76,54 +76,60 @@ def recommend(
     semantic: Semantic,
     collection: str,
     names: Sequence[str],
-    said: str,
+    text: str,
     limit: int,
     aliases: Aliases,
 ) -> Recommendations:
-    """Return the jobs that fit skills and a text best, best first; raises TooMuch.
+    """Return the jobs that best fit skills and a text, best first; raises TooMuch.
 
-    The statements are as many for a thousand jobs as for one.
+    The number of statements does not depend on the number of jobs.
     """
-    check(names, said)
-    here = place(session, collection)
-    found = named_skills(session, collection, said, MOST_SKILLS, aliases) if said.strip() else []
-    own = skills([*names, *found], aliases)[:MOST_SKILLS]
-    held = vocabulary(session, semantic, here, own, aliases).known(own)
-    jobs = candidates(session, held, here)
-    near = text_nearness(session, semantic, said, here, jobs)
-    share = 1.0 if near is None else skills_share(bool(held.matches and names), bool(held.matches))
-    best = _best(session, here, list(dict.fromkeys((*jobs, *(near or {})))), held, near or {}, share)[:limit]
-    fits = _fits(session, here, best, held)
-    return Recommendations(collection, here.documents, own, tuple(found), fits, held.is_whole)
+    check_limits(names, text)
+    state = collection_state(session, collection)
+    mentioned = named_skills(session, collection, text, MOST_SKILLS, aliases) if text.strip() else []
+    own = skills([*names, *mentioned], aliases)[:MOST_SKILLS]
+    known = skill_vocabulary(session, semantic, state, own, aliases).known(own)
+    jobs = candidates(session, known, state)
+    texts = text_similarities(session, semantic, text, state, jobs)
+    share = 1.0 if texts is None else skills_weight(bool(known.matches and names), bool(known.matches))
+    best = _best(session, state, list(dict.fromkeys((*jobs, *(texts or {})))), known, texts or {}, share)[:limit]
+    fits = _fits(session, state, best, known)
+    return Recommendations(collection, state.documents, own, tuple(mentioned), fits, known.is_whole)
 
 
 def _best(
-    session: Session, here: Place, numbers: Sequence[int], held: Known, near: Mapping[int, Said], share: float
+    session: Session,
+    state: CollectionState,
+    numbers: Sequence[int],
+    known: KnownSkills,
+    texts: Mapping[int, TextSimilarity],
+    share: float,
 ) -> list[_Scored]:
-    """Return jobs with their scores, best first; `share` is that of skills where a text was given."""
-    jobs = jobs_with_tags(session, numbers)
-    covered = coverages(jobs, weights(session, here, jobs.tags), held)
-    by_skills = scores(covered, used(jobs, held))
-    found = dict(zip(jobs.numbers.tolist(), zip(by_skills.tolist(), covered.tolist(), strict=True), strict=True))
+    """Return jobs with their scores, best first; `share` is the weight of the skills beside a text."""
+    jobs = job_tags(session, numbers)
+    coverage = coverages(jobs, idf_weights(session, state, jobs.tags), known)
+    by_skills = scores(coverage, used_shares(jobs, known))
+    pairs = dict(zip(jobs.numbers.tolist(), zip(by_skills.tolist(), coverage.tolist(), strict=True), strict=True))
     scored = [
-        _Scored(job, joined(skill_score, near.get(job), share), coverage, near.get(job))
-        for job, (skill_score, coverage) in ((job, found.get(job, (0.0, 0.0))) for job in numbers)
+        _Scored(job, combined_score(skill_score, texts.get(job), share), coverage, texts.get(job))
+        for job, (skill_score, coverage) in ((job, pairs.get(job, (0.0, 0.0))) for job in numbers)
     ]
-    return sorted(scored, key=lambda one: (-one.score, one.job))
+    return sorted(scored, key=lambda item: (-item.score, item.job))
 
 
-def _fits(session: Session, here: Place, best: Sequence[_Scored], held: Known) -> tuple[Fit, ...]:
-    jobs = [one.job for one in best]
+def _fits(session: Session, state: CollectionState, best: Sequence[_Scored], known: KnownSkills) -> tuple[Fit, ...]:
+    jobs = [item.job for item in best]
     rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, jobs))
-    named = {job: (own_id, title) for job, own_id, title in session.execute(rows)}
+    titles = {job: (own_id, title) for job, own_id, title in session.execute(rows)}
     tags = tags_in_order(session, jobs)
     every = np.unique(np.array([tag for pairs in tags.values() for tag, _ in pairs], np.int64))
-    weighed = dict(zip(every.tolist(), weights(session, here, every).tolist(), strict=True))
+    weights = dict(zip(every.tolist(), idf_weights(session, state, every).tolist(), strict=True))
     return tuple(
         Fit(
-            *named[one.job], one.score, one.coverage, one.said.semantic if one.said else None,
-            answers(asked(tags.get(one.job, []), weighed), held.matches), one.said.text if one.said else None,
+            *titles[item.job], item.score, item.coverage, similarity.semantic if similarity else None,
+            answers(required_skills(tags.get(item.job, []), weights), known.matches),
+            similarity.text if similarity else None,
         )
-        for one in best
-        if one.job in named
+        for item, similarity in ((item, item.text_similarity) for item in best)
+        if item.job in titles
     )  # fmt: skip

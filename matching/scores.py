@@ -1,4 +1,4 @@
-"""How well a person's skills answer jobs: pure arithmetic, the same for a list of jobs and for one."""
+"""Scores of a person's skills against jobs: pure arithmetic, the same for many jobs and for one."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.jobs import Asked, Jobs
-from matching.skills import Skill, parsed
-from matching.vocabulary import Known, Match
+from matching.jobs import JobTags, RequiredSkill
+from matching.skills import Skill, parsed_skill
+from matching.vocabulary import KnownSkills, SkillMatch
 
 Shares = NDArray[np.float64]
 
-# Shares of the score: what the job asks for and the person has, and what the person has and the job asks for. By the
-# first alone (MRR .974, .959) a job of two skills outruns the right one of twenty; by 80 and 20: .971, .963.
+# Weights in the score: the share of the job's skills that the person has, and of the person's that the job requires.
+# With the first alone (MRR .974, .959) a job with two skills outranks the right one with twenty; 80/20: .971, .963.
 COVERED, USED = 0.8, 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A tag that a job asks for and the person's skill that answers it; `score` is 1 for an exact one.
+    """A tag that a job requires and the person's skill that matches it; `score` is 1 for an exact match.
 
-    Levels and years are as the two say them, empty and 0 where they do not; `is_below` where less is had than asked.
+    Levels and years are empty and 0 if not stated; `is_below` if the person has less than the job requires.
     """
 
     required: str
@@ -40,31 +40,31 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What of a job a person has, and what not."""
+    """A job's skills: those a person has, and those missing."""
 
     matched: tuple[Answer, ...]
     missing: tuple[str, ...]
     missing_optional: tuple[str, ...]
 
 
-def coverages(jobs: Jobs, weights: Shares, held: Known) -> Shares:
-    """Return the share of what each job asks that is there, 0 to 1: weights times the worths of their matches.
+def coverages(jobs: JobTags, weights: Shares, known: KnownSkills) -> Shares:
+    """Return each job's coverage, 0 to 1: the weighted share of its tags that match, by the worth of the matches.
 
-    `weights` are those of `jobs.tags`.
+    `weights` are the weights of `jobs.tags`.
     """
-    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in held.matches.items()})
-    whole = np.bincount(jobs.owners, weights, len(jobs.numbers))
-    there = np.bincount(jobs.owners, weights * worths, len(jobs.numbers))
-    return there / np.where(whole > 0, whole, 1.0)
+    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in known.matches.items()})
+    totals = np.bincount(jobs.owners, weights, len(jobs.numbers))
+    matched_weights = np.bincount(jobs.owners, weights * worths, len(jobs.numbers))
+    return matched_weights / np.where(totals > 0, totals, 1.0)
 
 
-def used(jobs: Jobs, held: Known) -> Shares:
-    """Return the share of a person's skills that each job asks for, 0 to 1: of a skill its best match counts."""
-    own = own_weights(held)
+def used_shares(jobs: JobTags, known: KnownSkills) -> Shares:
+    """Return the share of a person's skills that each job requires, 0 to 1; the best match of a skill counts."""
+    own = own_weights(known)
     places = {key: place for place, key in enumerate(own)}
     best = np.zeros((len(jobs.numbers), len(own)))
-    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in held.matches.items()})
-    owned = _of_tags(jobs.tags, {tag: places[match.skill.key] + 1 for tag, match in held.matches.items()})
+    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in known.matches.items()})
+    owned = _of_tags(jobs.tags, {tag: places[match.skill.key] + 1 for tag, match in known.matches.items()})
     rows = np.flatnonzero(owned)
     np.maximum.at(best, (jobs.owners[rows], owned[rows].astype(np.int64) - 1), worths[rows])
     weights = np.array(list(own.values()))
@@ -73,7 +73,7 @@ def used(jobs: Jobs, held: Known) -> Shares:
 
 
 def _of_tags(tags: NDArray[np.int64], values: Mapping[int, float]) -> Shares:
-    """Return the value of each tag, 0 for those that have none."""
+    """Return the value of each tag, 0 if it has none."""
     if not values:
         return np.zeros(len(tags))
     order = np.array(sorted(values), np.int64)
@@ -82,47 +82,47 @@ def _of_tags(tags: NDArray[np.int64], values: Mapping[int, float]) -> Shares:
     return np.where(order[places] == tags, given[places], 0.0)
 
 
-def scores(covered: Shares, shares_used: Shares) -> Shares:
-    return COVERED * covered + USED * shares_used
+def scores(coverage: Shares, shares_used: Shares) -> Shares:
+    return COVERED * coverage + USED * shares_used
 
 
 def percent(share: float) -> int:
-    """Return whole percents, rounded down: 100 only where everything is there exactly."""
+    """Return a rounded-down percentage: 100 only for a full, exact match."""
     return int(100 * share + 1e-9)
 
 
-def answers(asked: Iterable[tuple[int, Asked]], matches: Mapping[int, Match]) -> Answers:
-    """Return what is answered, the surest first, and what is missing, in the job's order."""
+def answers(required: Iterable[tuple[int, RequiredSkill]], matches: Mapping[int, SkillMatch]) -> Answers:
+    """Return the matched skills, best first, and the missing ones in the job's order."""
     matched: list[Answer] = []
     missing: list[str] = []
     optional: list[str] = []
-    for tag, one in asked:
+    for tag, item in required:
         if match := matches.get(tag):
-            matched.append(answer(one, match))
+            matched.append(answer(item, match))
         else:
-            (optional if one.is_optional else missing).append(one.name)
-    matched.sort(key=lambda one: (one.is_below, -one.score))
+            (optional if item.is_optional else missing).append(item.name)
+    matched.sort(key=lambda item: (item.is_below, -item.score))
     return Answers(tuple(matched), tuple(missing), tuple(optional))
 
 
-def answer(one: Asked, match: Match) -> Answer:
-    said, had = parsed(one.name), match.skill
+def answer(item: RequiredSkill, match: SkillMatch) -> Answer:
+    required, had = parsed_skill(item.name), match.skill
     return Answer(
-        one.name, had.text, match.strength, match.kind, one.is_optional, match.is_below,
-        said.level, had.level, said.years, had.years,
+        item.name, had.text, match.strength, match.kind, item.is_optional, match.is_below,
+        required.level, had.level, required.years, had.years,
     )  # fmt: skip
 
 
-def own_weights(held: Known) -> dict[str, float]:
-    """Return the weight of each skill that the collection knows: of its rarest exact tag, else its rarest close one."""
-    found: dict[tuple[str, str], float] = {}
-    for tag, match in held.matches.items():
+def own_weights(known: KnownSkills) -> dict[str, float]:
+    """Return the weight of each known skill: that of its rarest exact tag, else of its rarest close one."""
+    rarest: dict[tuple[str, str], float] = {}
+    for tag, match in known.matches.items():
         key = match.skill.key, match.kind
-        found[key] = max(found.get(key, 0.0), held.weights[tag])
-    return {key: found.get((key, "exact"), found.get((key, "close"), 0.0)) for key, _ in found}
+        rarest[key] = max(rarest.get(key, 0.0), known.weights[tag])
+    return {key: rarest.get((key, "exact"), rarest.get((key, "close"), 0.0)) for key, _ in rarest}
 
 
-def unused(skills: Sequence[Skill], matched: Iterable[Match]) -> tuple[str, ...]:
-    """Return the skills that answer nothing, as they were written."""
+def unused(skills: Sequence[Skill], matched: Iterable[SkillMatch]) -> tuple[str, ...]:
+    """Return the skills that match nothing, as written."""
     keys = {match.skill.key for match in matched}
-    return tuple(one.text for one in skills if one.key not in keys)
+    return tuple(item.text for item in skills if item.key not in keys)

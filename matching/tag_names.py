@@ -1,4 +1,4 @@
-"""A collection's tags by the words of their names: what a skill in other words means, and which words begin a tag."""
+"""An index of a collection's tag names: tags similar to a skill by name, and hashes of the names' first words."""
 
 from __future__ import annotations
 
@@ -9,75 +9,75 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from matching.collection_state import Place
+from matching.collection_state import CollectionState
 from matching.skills import skill_name
 from models import Tag, TagCount
-from utils.lru import Kept
-from utils.name_similarity import Wordings
-from utils.prefix_hashes import Beginnings, beginnings
+from utils.lru import LRUCache
+from utils.name_similarity import NameIndex
+from utils.prefix_hashes import PrefixHashes, prefix_hashes
 
-# From so alike on, a skill that is no tag is close to one by its words. Of data/skill-pairs.csv 98 of 100 such pairs
-# are close; of skills of the taxonomy that were reworded in one way 94 of 100 reach it, in four ways at once 77.
-LEAST_ALIKE = 0.75
-MOST_NAMES = 50_000  # of a collection, the most used ones: 0.4 KB each, read in 20 µs
+# Minimum name similarity for a skill to be close to a tag. Of such pairs in data/skill-pairs.csv 98 of 100 are close;
+# taxonomy skills reworded in one way reach it 94 times of 100, in four ways at once 77.
+MIN_NAME_SIMILARITY = 0.75
+MOST_NAMES = 50_000  # the most used ones of a collection: 0.4 KB and 20 µs each
 KEPT_COLLECTIONS = 2
 _SPREAD = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The names of a collection's tags at a version, as told by a sum over the tags' numbers.
+class TagNames:
+    """A collection's tag names at one version; `tags` is their count and a checksum of their ids.
 
-    `beginnings` are the hashes of their first two words, or of the one, sorted; None where there are more than
-    MOST_NAMES tags, so that any words may begin one.
+    `prefix_hashes` are the sorted hashes of each name's first two words, or its only one; None above MOST_NAMES tags,
+    when any word may begin a tag.
     """
 
-    wordings: Wordings
-    beginnings: Beginnings | None
+    name_index: NameIndex
+    prefix_hashes: PrefixHashes | None
     version: int
     tags: tuple[int, int]
 
 
-_kept: Kept[Names] = Kept(KEPT_COLLECTIONS)
-_turn = threading.Lock()
+_cache: LRUCache[TagNames] = LRUCache(KEPT_COLLECTIONS)
+_lock = threading.Lock()
 
 
-def names(session: Session, here: Place) -> Names:
-    """Return the names of a collection's tags; no statement where nothing changed since, two at most."""
-    with _turn:
-        found = _kept.recall(here.key)
-        if found is not None and found.version == here.version:
-            return found
+def indexed_names(session: Session, state: CollectionState) -> TagNames:
+    """Return a collection's tag names; no statement if the data has not changed, else at most two."""
+    with _lock:
+        cached = _cache.get(state.key)
+        if cached is not None and cached.version == state.version:
+            return cached
         summed = select(func.count(), func.coalesce(func.sum(TagCount.tag_id % _SPREAD), 0))
-        count, total = session.execute(summed.where(TagCount.collection_id == here.number)).one()
+        count, total = session.execute(summed.where(TagCount.collection_id == state.number)).one()
         tags = int(count), int(total)
-        if found is not None and found.tags == tags:
-            fresh = Names(found.wordings, found.beginnings, here.version, tags)
+        if cached is not None and cached.tags == tags:
+            fresh = TagNames(cached.name_index, cached.prefix_hashes, state.version, tags)
         else:
-            read = _read(session, here)
-            whole = tags[0] <= MOST_NAMES
-            fresh = Names(Wordings(_named(read)), beginnings(read.values()) if whole else None, here.version, tags)
-        return _kept.keep(here.key, fresh)
+            names = _read_names(session, state)
+            hashes = prefix_hashes(names.values()) if tags[0] <= MOST_NAMES else None
+            fresh = TagNames(NameIndex(_skill_names(names)), hashes, state.version, tags)
+        return _cache.set(state.key, fresh)
 
 
-def forget() -> None:
-    """Let go of all names; they are read again when they are asked for."""
-    _kept.clear()
+def clear_names_cache() -> None:
+    """Empty the cache."""
+    _cache.clear()
 
 
-def _read(session: Session, here: Place) -> dict[int, str]:
+def _read_names(session: Session, state: CollectionState) -> dict[int, str]:
     rows = select(Tag.id, Tag.name).join_from(TagCount, Tag, Tag.id == TagCount.tag_id)
-    rows = rows.where(TagCount.collection_id == here.number).order_by(TagCount.documents.desc()).limit(MOST_NAMES)
+    rows = rows.where(TagCount.collection_id == state.number).order_by(TagCount.documents.desc()).limit(MOST_NAMES)
     return {row[0]: row[1] for row in session.connection().execute(rows)}
 
 
-def _named(read: dict[int, str]) -> Iterable[tuple[int, str]]:
-    return ((tag, skill_name(name)) for tag, name in read.items())
+def _skill_names(names: dict[int, str]) -> Iterable[tuple[int, str]]:
+    return ((tag, skill_name(name)) for tag, name in names.items())
 
 
-def alike(session: Session, here: Place, skills: Sequence[str]) -> list[dict[int, float]]:
-    """Return for each skill the collection's tags that say the same in other words, with LEAST_ALIKE to 1."""
+def tags_in_other_words(session: Session, state: CollectionState, skills: Sequence[str]) -> list[dict[int, float]]:
+    """Return for each skill {tag: similarity} of the collection's tags with a similar name."""
     if not skills:
         return []
-    wordings = names(session, here).wordings
-    return [wordings.alike(name, LEAST_ALIKE) for name in skills]
+    index = indexed_names(session, state).name_index
+    return [index.similar(name, MIN_NAME_SIMILARITY) for name in skills]

@@ -1,4 +1,4 @@
-"""How many documents have an embedding of their present text: counted seldom where counting takes long."""
+"""Counts documents with a current embedding, rarely if counting is slow."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from models import Document, Embedding, State
-from utils.lru import Kept
+from utils.lru import LRUCache
 
-# A platform asks for /health every few seconds, and counting 100,000 documents takes a tenth of one.
+# A platform polls /health every few seconds, and counting 100,000 documents takes 0.1 s.
 LONG_S = 0.2
-MANY = 100_000  # fewer take long only where the host was busy just then
-PAUSES = 60  # as many times as long as the last long count took, before the next
-QUERY_CANCELED = "57014"  # by statement_timeout: there are more than can be counted for a request
+MANY = 100_000  # a slow count of fewer means that the host was busy
+PAUSES = 60  # after a slow count, wait this many times as long as it took
+QUERY_CANCELED = "57014"  # statement_timeout: too many to count within a request
 
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """A count of one version, when it was made, and for how long another is not worth its time."""
+    """A count at one data version, when it was made, and how long it stays valid regardless of changes."""
 
     value: int
     version: int
@@ -32,22 +32,22 @@ class _Count:
         return version == self.version or now - self.made_at < self.rests_s
 
 
-_COUNTS: Kept[_Count] = Kept(4)
+_COUNTS: LRUCache[_Count] = LRUCache(4)
 
 
 def embedded_count(session: Session, model: int | None) -> int:
-    """Return how many documents have an embedding of their present text; somewhat late where there are millions."""
+    """Return the number of documents with a current embedding; may lag where there are millions."""
     if model is None:
         return 0
     key = (str(session.get_bind().engine.url), model)
-    version, last = session.execute(select(State.version)).scalar_one(), _COUNTS.recall(key)
+    version, last = session.execute(select(State.version)).scalar_one(), _COUNTS.get(key)
     if last is None or not last.holds(version, time.monotonic()):
-        last = _COUNTS.keep(key, _counted(session, model, version, last.value if last else 0))
+        last = _COUNTS.set(key, _counted(session, model, version, last.value if last else 0))
     return last.value
 
 
 def _counted(session: Session, model: int, version: int, before: int) -> _Count:
-    began, is_cut = time.monotonic(), False
+    started, is_cut = time.monotonic(), False
     try:
         value = _embedded_now(session, model)
     except OperationalError as error:
@@ -55,8 +55,9 @@ def _counted(session: Session, model: int, version: int, before: int) -> _Count:
             raise
         session.rollback()
         value, is_cut = before, True
-    took_s = time.monotonic() - began
-    return _Count(value, version, began, took_s * PAUSES if is_cut or (took_s > LONG_S and value >= MANY) else 0.0)
+    took_s = time.monotonic() - started
+    rests_s = took_s * PAUSES if is_cut or (took_s > LONG_S and value >= MANY) else 0.0
+    return _Count(value, version, started, rests_s)
 
 
 def _embedded_now(session: Session, model: int) -> int:

@@ -1,4 +1,4 @@
-"""Every figure that an operator sees, gathered in one place for the page, the JSON and Prometheus; asks no database."""
+"""All figures for the operator, for the page, the JSON API and Prometheus; makes no database query."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sqlalchemy.pool import Pool, QueuePool
 
 from indexes.choice import Serving
 from operations.guard import Guard, GuardFigures, guard_figures
-from operations.history import History, Sample
-from operations.memory import Memory, advice, memory
+from operations.history import History, MemorySample
+from operations.memory import Memory, memory, memory_advice
 from operations.processes import ProcessFigures, own_family
 from search.semantic import Semantic
 from utils.memory import MB
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """The model: what it cost when it was loaded, since when nobody used it, and when it is given back.
+    """The model: what loading it cost, how long it has been unused, and when it will be unloaded.
 
-    Seconds and megabytes; None for what does not apply: one that is not loaded, or never given back.
+    Seconds and megabytes; None if not applicable.
     """
 
     name: str
@@ -43,7 +43,7 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True)
 class PoolFigures:
-    """Connections to the database: at work, open, kept open, and the most there may be."""
+    """Database connections: in use, open, kept in the pool, and the maximum."""
 
     in_use: int
     open: int
@@ -53,10 +53,10 @@ class PoolFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The memory and all that has a share in it; model, index, caches, pool and searches are this worker's own.
+    """Memory and everything that uses it; model, index, caches, pool and searches are those of this worker.
 
-    `parts` are megabytes by name and add up to what is used; `index` has rows and bytes by name; `vector_index` is
-    the one that serves for documents.
+    `parts` are megabytes by name and add up to the memory used; `index` has rows and bytes by name; `vector_index` is
+    the one in use for documents.
     """
 
     memory: Memory
@@ -73,21 +73,21 @@ class Figures:
     searches: dict[str, int]
     search_seconds: dict[str, float]
     slowest: tuple[Search, ...]
-    shared: RedisFigures | None = None  # the Redis; None where none is set
+    shared: RedisFigures | None = None  # None without Redis
 
     @property
     def workers(self) -> int:
-        return sum(one.role == "worker" for one in self.processes) or 1
+        return sum(process.role == "worker" for process in self.processes) or 1
 
     @property
     def advice(self) -> list[str]:
-        """Return the names of what to turn, of operations.memory; none while all is well."""
-        return list(advice(self.memory.level, self.workers, self.model.name))
+        """Return the names of advice in operations.memory; empty while all is well."""
+        return list(memory_advice(self.memory.level, self.workers, self.model.name))
 
 
 @dataclass(slots=True)
 class Watch:
-    """Collects the figures of this process and keeps the history of its memory."""
+    """Collects the figures of this process and keeps its memory history."""
 
     semantic: Semantic
     guard: Guard | None
@@ -109,13 +109,13 @@ class Watch:
     def memory(self) -> Memory:
         return memory(self.limit_mb)
 
-    def sample(self) -> Sample:
+    def sample(self) -> MemorySample:
         used = self.memory()
         model, index, caches = self._own_mb(self.semantic)
-        return Sample(time.time(), used.used_mb, used.limit_mb, used.anonymous_mb, model, index, caches)
+        return MemorySample(time.time(), used.used_mb, used.limit_mb, used.anonymous_mb, model, index, caches)
 
-    def samples(self) -> list[Sample]:
-        """Return the last hour's samples and one of this moment."""
+    def samples(self) -> list[MemorySample]:
+        """Return the last hour's samples and one taken now."""
         return [*self.history.samples(), self.sample()]
 
     def figures(self) -> Figures:
@@ -126,7 +126,7 @@ class Watch:
             worker=os.getpid(),
             up_s=round(time.time() - self.since, 1),
             processes=tuple(processes),
-            parts=parts(used.used_mb, *self._own_mb(semantic)),
+            parts=memory_parts(used.used_mb, *self._own_mb(semantic)),
             model=model_figures(semantic, self.idle_s),
             index=index_figures(semantic),
             vector_index=semantic.serving,
@@ -141,8 +141,8 @@ class Watch:
 
     def caches(self, semantic: Semantic) -> dict[str, float]:
         """Return what the caches tell of themselves, numbers by name; a search side without such figures has none."""
-        told: Callable[[], Mapping[str, Any]] = getattr(semantic, "cache_figures", dict)
-        return dict(numbers(told())) | dict(numbers(self.own_caches()))
+        read_caches: Callable[[], Mapping[str, Any]] = getattr(semantic, "cache_figures", dict)
+        return dict(flat_numbers(read_caches())) | dict(flat_numbers(self.own_caches()))
 
     def _own_mb(self, semantic: Semantic) -> tuple[float, float, float]:
         """Return the megabytes of the model, the index and the caches."""
@@ -151,17 +151,17 @@ class Watch:
         return max(model, 0.0), sum(semantic.held_bytes().values()) / MB, caches / MB
 
 
-def numbers(told: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the numbers in a mapping of mappings, each with its path as a name: `queries_entries`."""
-    for name, value in told.items():
+def flat_numbers(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the numbers of nested mappings, named by their path: `queries_entries`."""
+    for name, value in figures.items():
         if isinstance(value, Mapping):
-            yield from numbers(value, f"{before}{name}_")
+            yield from flat_numbers(value, f"{before}{name}_")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{before}{name}", value
 
 
-def parts(used_mb: float, model_mb: float, index_mb: float, caches_mb: float) -> dict[str, float]:
-    """Return megabytes by part; what has no figure of its own is the application with its libraries."""
+def memory_parts(used_mb: float, model_mb: float, index_mb: float, caches_mb: float) -> dict[str, float]:
+    """Return megabytes by part; the rest is the application with its libraries."""
     known = {"model": model_mb, "index": index_mb, "caches": caches_mb}
     rest = max(used_mb - sum(known.values()), 0.0)
     return {name: round(value, 2) for name, value in {"application": rest, **known}.items()}
@@ -176,10 +176,10 @@ def model_figures(semantic: Semantic, idle_s: float) -> ModelFigures:
         name=lazy.model,
         state=lazy.condition,
         loaded=loaded,
-        cost_mb=rounded(lazy.loaded_mb),
-        loaded_in_s=rounded(lazy.loaded_s, 2),
-        unused_s=rounded(unused),
-        given_back_in_s=rounded(left),
+        cost_mb=round_or_none(lazy.loaded_mb),
+        loaded_in_s=round_or_none(lazy.loaded_s, 2),
+        unused_s=round_or_none(unused),
+        given_back_in_s=round_or_none(left),
         error=lazy.error if lazy.condition == "unavailable" else None,
     )
 
@@ -190,25 +190,25 @@ def index_figures(semantic: Semantic) -> dict[str, dict[str, int]]:
 
 
 def pool_figures(pool: Pool, most: int) -> PoolFigures:
-    """Return the pool's figures; one that keeps nothing, as in tests of a single connection, has none."""
+    """Return the pool's figures; all zero for a pool that keeps no connections, as in tests."""
     if not isinstance(pool, QueuePool):
         return PoolFigures(0, 0, 0, most)
     in_use = pool.checkedout()
     return PoolFigures(in_use, in_use + pool.checkedin(), pool.size(), most)
 
 
-def rounded(value: float | None, digits: int = 1) -> float | None:
+def round_or_none(value: float | None, digits: int = 1) -> float | None:
     return None if value is None else round(value, digits)
 
 
 MOST_SLOWEST = 10
 KEPT_S = 3_600.0
-MOST_TEXT = 200  # characters of a query that are kept, where they are at all
+MOST_TEXT = 200  # characters of a query that are kept, if at all
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search. What was asked is private: `text` is None unless the operator chose LOG_QUERIES=1."""
+    """One search; its text is private, so `text` is None unless LOG_QUERIES=1."""
 
     at: float
     mode: str
@@ -220,7 +220,7 @@ class Search:
 
 
 class Searches:
-    """Counts by mode since the start, and at most MOST_SLOWEST of the last hour's searches; thread-safe."""
+    """Search counts by mode since the start, and the slowest searches of the last hour; thread-safe."""
 
     def __init__(self, with_text: bool = False, clock: Callable[[], float] = time.time) -> None:
         self.counts: dict[str, int] = {}
@@ -231,17 +231,17 @@ class Searches:
 
     def note(self, mode: str, text: str, hits: int, ms: float) -> None:
         shown = text[:MOST_TEXT] if self._with_text else None
-        made = Search(self._clock(), mode, ms, hits, len(text), len(text.split()), shown)
+        search = Search(self._clock(), mode, ms, hits, len(text), len(text.split()), shown)
         with self._turn:
             self.counts[mode] = self.counts.get(mode, 0) + 1
             self.seconds[mode] = self.seconds.get(mode, 0.0) + ms / 1000
-            self._slowest = sorted([*self._recent(), made], key=lambda one: -one.ms)[:MOST_SLOWEST]
+            self._slowest = sorted([*self._recent(), search], key=lambda item: -item.ms)[:MOST_SLOWEST]
 
     def _recent(self) -> list[Search]:
         since = self._clock() - KEPT_S
-        return [one for one in self._slowest if one.at >= since]
+        return [search for search in self._slowest if search.at >= since]
 
     def slowest(self) -> list[Search]:
-        """Return the slowest searches of the last hour, the slowest first."""
+        """Return the slowest searches of the last hour, slowest first."""
         with self._turn:
             return self._recent()

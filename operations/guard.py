@@ -1,4 +1,4 @@
-"""The guard: near the memory limit it lets caches go, then the model, so that the host has nothing to kill."""
+"""The memory guard: near the limit it drops caches, then unloads the model, before the host kills the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operations.memory import Memory
 
 EVERY_S = 1.0
-BETWEEN_TEXTS_S = 0.2  # a look takes 0.5 to 4 ms, a short text hardly more
+BETWEEN_TEXTS_S = 0.2  # a check takes 0.5 to 4 ms, a short text hardly more
 TRIM_EVERY_S = 2.0
 BETWEEN_DROPS_S = 10.0
 KEPT_EVENTS = 50
@@ -21,12 +21,12 @@ log = logging.getLogger("matmon.operations")
 
 
 class MemoryShort(Exception):
-    """A model would not fit beside what is in memory; the message gives both figures."""
+    """A model would not fit into the free memory; the message gives both figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that the guard did, when (seconds since 1970), and the megabytes that it saw."""
+    """An action of the guard, its time (seconds since 1970), and the memory at that time."""
 
     at: float
     kind: str
@@ -35,10 +35,10 @@ class Event:
 
 
 class Guard:
-    """Looks at the memory every second and after each text; `check` may be called from any thread.
+    """Checks memory every second and after each text; `check` may be called from any thread.
 
-    From drop_share of the limit on, caches are dropped. From unload_share on, if that was not enough, the model is
-    unloaded after its current text, and semantic search pauses for pause_s.
+    From drop_share of the limit it drops caches. From unload_share, if that was not enough, it unloads the model after
+    its current text, and searches fall back to keywords for pause_s seconds.
     """
 
     def __init__(
@@ -72,23 +72,23 @@ class Guard:
         self._drop_caches, self._unload, self._trim = drop_caches, unload, trim
 
     def start(self) -> None:
-        """Begin to look every second; in the process that serves, since a thread does not survive a fork."""
+        """Start checking every second; call it in the serving process, since threads do not survive a fork."""
         with self._turn:
             if self._watch is None:
                 self._watch = threading.Thread(target=self._keep_looking, name="memory-guard", daemon=True)
                 self._watch.start()
 
     def text_only_left_s(self) -> float:
-        """Return for how many seconds the model stays away; 0 where it may come."""
+        """Return the seconds until the model may be loaded again; 0 if it may be now."""
         return max(self._paused_until - self._clock(), 0.0)
 
     def check_between(self) -> None:
-        """Look between two texts, if the last look is a while ago."""
+        """Check between two texts, if the last check was a while ago."""
         if self._clock() - self._looked_at >= BETWEEN_TEXTS_S:
             self.check()
 
     def check(self) -> None:
-        """Look, and do what is due; where another thread is at it, nothing."""
+        """Check memory and act on it; returns at once if another thread is doing so."""
         if not self._turn.acquire(blocking=False):
             return
         try:
@@ -98,10 +98,10 @@ class Guard:
             self._turn.release()
 
     def check_room(self, needed_mb: float) -> None:
-        """Raise MemoryShort where so much more would come to unload_share of the limit, the caches dropped."""
+        """Raise MemoryShort if `needed_mb` more would exceed unload_share of the limit, even without caches."""
         seen = self._look()
         if needed_mb > self._free_mb(seen):
-            # A model given back a minute ago leaves 15 MB of freed memory that nobody handed back since.
+            # A model unloaded a minute ago may leave 15 MB of freed memory that was not returned to the system.
             self._drop_caches()
             seen = self._look()
         free = self._free_mb(seen)
@@ -129,7 +129,7 @@ class Guard:
             self._note("text_only_over", seen)
 
     def _pause(self, seen: Memory) -> None:
-        """Give the model back, or go on without: a rest that memory prolongs is one event."""
+        """Unload the model; a pause that is extended counts as one event."""
         if not self._is_paused:
             self._note("model_given_back", seen)
         self._is_paused = True
@@ -142,7 +142,7 @@ class Guard:
         self.counts[kind] += 1
 
     def _tidy(self) -> None:
-        """Hand freed memory back now and then: four threads' searches left 18 MB of it in the C library's heaps."""
+        """Return freed memory to the system now and then: searches in four threads left 18 MB in the C heap."""
         if self._clock() - self._trimmed_at >= TRIM_EVERY_S:
             self._trimmed_at = self._clock()
             self._trim()
@@ -153,7 +153,7 @@ class Guard:
                 self.check()
                 self._tidy()
             except Exception:
-                log.exception("the guard could not look at the memory; it looks again in %.0f s", EVERY_S)
+                log.exception("The memory guard failed to check the memory; it tries again in %.0f s", EVERY_S)
             time.sleep(EVERY_S)
 
 
@@ -163,7 +163,7 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One thing that the guard did."""
+    """An action of the guard."""
 
     at: float
     kind: str
@@ -173,7 +173,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class GuardFigures:
-    """The newest events first; counts by kind since the start; seconds for which only words are searched, or 0."""
+    """The newest events first; counts by kind since the start; seconds left without the model, or 0."""
 
     on: bool
     events: tuple[Done, ...]
@@ -185,6 +185,7 @@ def guard_figures(guard: Guard | None) -> GuardFigures:
     counts = dict.fromkeys(KINDS, 0)
     if guard is None:
         return GuardFigures(False, (), counts, 0.0)
-    events = sorted(list(guard.events), key=lambda one: -one.at)[:MOST_SHOWN]  # noqa: C414 - at once: others append to it
-    shown = tuple(Done(one.at, one.kind, round(one.used_mb, 1), round(one.limit_mb, 1)) for one in events)
+    recent = list(guard.events)  # a copy, since other threads append to it
+    events = sorted(recent, key=lambda event: -event.at)[:MOST_SHOWN]
+    shown = tuple(Done(event.at, event.kind, round(event.used_mb, 1), round(event.limit_mb, 1)) for event in events)
     return GuardFigures(True, shown, counts | dict(guard.counts), round(max(guard.text_only_left_s(), 0.0), 1))

@@ -1,4 +1,4 @@
-"""How the site does: the database, the model, documents and what waits, memory against the limit."""
+"""Health of the site: database, model, embedded and waiting documents, memory against the limit."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from search.semantic import Semantic
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """How many documents there are, how many have an embedding of their present text, and how many wait for one."""
+class StoredCounts:
+    """Numbers of documents, of documents with a current embedding, and of those waiting for one."""
 
     documents: int
     with_embeddings: int
     waiting: int
 
 
-def holdings(session: Session, semantic: Semantic) -> Stored | None:
-    """Return what the database holds; None where it does not answer."""
+def stored_counts(session: Session, semantic: Semantic) -> StoredCounts | None:
+    """Return the counts; None if the database does not answer."""
     model = semantic.model_key
     try:
-        session.execute(select(Document.id).limit(1))  # where documents are on several servers: each of them answers
+        session.execute(select(Document.id).limit(1))  # on a cluster, every server must answer
         documents, embedded = document_count(session), embedded_count(session, model)
     except SQLAlchemyError:
         session.rollback()
         return None
-    return Stored(documents, embedded, 0 if model is None else documents - embedded)
+    return StoredCounts(documents, embedded, 0 if model is None else documents - embedded)
 
 
-def health(semantic: Semantic, used: Memory, found: Stored | None) -> dict[str, Any]:
-    """Return the figures of GET /health; `status` is `ok`, or `error` where the database is gone."""
+def health(semantic: Semantic, used: Memory, counts: StoredCounts | None) -> dict[str, Any]:
+    """Return the figures of GET /health; `status` is `ok`, or `error` if the database is unreachable."""
     loaded = semantic.lazy.state == "ready"
     return {
-        "status": "ok" if found else "error",
-        "database": "ok" if found else "unreachable",
+        "status": "ok" if counts else "error",
+        "database": "ok" if counts else "unreachable",
         "model": {"name": semantic.lazy.model, "state": semantic.lazy.condition, "loaded": loaded},
         "model_loaded": loaded,
         "using_database_embeddings": True,
-        "documents": found.documents if found else 0,
-        "documents_with_embeddings": found.with_embeddings if found else 0,
+        "documents": counts.documents if counts else 0,
+        "documents_with_embeddings": counts.with_embeddings if counts else 0,
         "memory": {"used_mb": used.used_mb, "limit_mb": used.limit_mb, "share": used.share},
     }
 
@@ -56,7 +56,7 @@ def document_count(session: Session) -> int:
 
 
 def stats(session: Session, semantic: Semantic) -> dict[str, Any]:
-    """Return what is stored, by table and by collection, and what waits for an embedding."""
+    """Return the stored counts by table and collection, and what awaits an embedding."""
     model = semantic.model_key
     documents, embedded = document_count(session), embedded_count(session, model)
     tags = session.execute(select(func.count(func.distinct(TagCount.tag_id)))).scalar_one()
@@ -78,14 +78,14 @@ def stats(session: Session, semantic: Semantic) -> dict[str, Any]:
         "tags": tags,
         "tags_waiting": 0 if model is None else max(tags - tags_embedded, 0),
         "collections": [{"name": row.name, "documents": row.documents} for row in collections],
-        "models": model_figures(session),
+        "models": model_status(session),
         "index": semantic.held_rows(),
         "index_bytes": semantic.held_bytes(),
         "version": session.execute(select(State.version)).scalar_one(),
     }
 
 
-def model_figures(session: Session) -> list[dict[str, Any]]:
+def model_status(session: Session) -> list[dict[str, Any]]:
     rows = (
         select(Model.name, Model.dim, Model.checksum, func.count(Embedding.document_id).label("windows"))
         .outerjoin(Embedding, Embedding.model_id == Model.id)

@@ -1,4 +1,4 @@
-"""What a line of the log looks like: one event a line, with the request it belongs to; as text or as JSON."""
+"""Log format: one line per event, with the request it belongs to, as text or JSON."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ from contextvars import ContextVar
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 FORMATS = ("text", "json")
 LINE = "%(levelname)s %(name)s %(message)s"
-# What a line about a request says beside its words, for JSON.
+# Extra fields of a request's log line, for JSON.
 MORE = ("method", "path", "status", "ms")
 
 
 class OneLine(logging.Formatter):
-    """Text: the level, who says it, what, and the request's id; a traceback is joined by bars."""
+    """Text: level, logger, message and request id; the lines of a traceback are joined by bars."""
 
     def __init__(self) -> None:
         super().__init__(LINE)
 
     def format(self, record: logging.LogRecord) -> str:
-        said = super().format(record)
+        message = super().format(record)
         request = REQUEST_ID.get()
-        return joined(f"{said} id={request}" if request else said)
+        return one_line(f"{message} id={request}" if request else message)
 
 
 class JsonLine(logging.Formatter):
-    """The same as a JSON object, for hosts that take logs apart."""
+    """The same as a JSON object, for hosts that parse logs."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said = {
+        values = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
         if request := REQUEST_ID.get():
-            said["request_id"] = request
-        said |= {name: getattr(record, name) for name in MORE if hasattr(record, name)}
+            values["request_id"] = request
+        values |= {name: getattr(record, name) for name in MORE if hasattr(record, name)}
         if record.exc_info:
-            said["error"] = self.formatException(record.exc_info)
-        return json.dumps(said, ensure_ascii=False, default=str)
+            values["error"] = self.formatException(record.exc_info)
+        return json.dumps(values, ensure_ascii=False, default=str)
 
 
 class WithoutQueries(logging.Filter):
-    """Cuts gunicorn's line on a request that it could not read: the address in it may hold what was searched for."""
+    """Cuts gunicorn's message about an invalid request: its URL may contain a search query."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        if said.startswith("Invalid request"):
-            record.msg, record.args = said.split(":", 1)[0], ()
+        message = record.getMessage()
+        if message.startswith("Invalid request"):
+            record.msg, record.args = message.split(":", 1)[0], ()
         return True
 
 
-def joined(said: str) -> str:
-    return " | ".join(line.strip() for line in said.splitlines() if line.strip())
+def one_line(message: str) -> str:
+    return " | ".join(line.strip() for line in message.splitlines() if line.strip())
 
 
 def configuration(form: str) -> dict[str, object]:
-    """Return how Python logs, for `logging.config.dictConfig`: one handler, for the app and for gunicorn alike."""
+    """Return the configuration for `logging.config.dictConfig`: one handler for the app and gunicorn."""
     formatter = "operations.logs.JsonLine" if form == "json" else "operations.logs.OneLine"
     return {
         "version": 1,
@@ -70,8 +70,8 @@ def configuration(form: str) -> dict[str, object]:
         "root": {"level": "INFO", "handlers": ["console"]},
         "loggers": {
             # gunicorn gives each of its loggers handlers of its own unless they are named here.
-            "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
-            # The app writes a line a request itself; gunicorn's would hold the query.
+            # gunicorn adds handlers to its loggers unless they are configured here.
+            # The app logs each request itself; gunicorn's line would contain the query.
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
             "alembic.runtime.plugins": {"level": "WARNING"},
         },

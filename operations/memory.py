@@ -1,4 +1,4 @@
-"""The memory that the site uses against what it is allowed, and how near the limit is too near."""
+"""Memory used by the site against its limit, and advice when it runs low."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from operations.processes import ProcessFigures, own_family
 from utils.memory import MB, group_memory
 
 DEFAULT_LIMIT_MB = 512
-# A host kills at 100 %. Between 80 and 95 the site still serves one model's loading; above it, not surely.
+# A host kills at 100 %. Between 80 and 95 % one more model still fits; above 95 % it may not.
 HIGH, CRITICAL = 0.80, 0.95
 Level = Literal["fine", "high", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Megabytes used and allowed, and the share; `source` says whose figures they are."""
+    """Megabytes used and allowed, and the share; `source` names who counted them."""
 
     used_mb: float
     limit_mb: float
@@ -37,22 +37,22 @@ def level(share: float) -> Level:
 def memory(limit_mb: int | None, processes: Sequence[ProcessFigures] | None = None) -> Memory:
     """Return the memory used against MEMORY_LIMIT_MB, the control group's limit, or 512 MB.
 
-    `processes` are the server's own, where they were looked at already.
+    `processes` are the server's own, if already known.
     """
     group = group_memory()
     if group and group.limit:
         used, allowed, source = group.used / MB, group.limit / MB, "control group"
         anonymous = group.anonymous / MB
     else:
-        # Without a limit of its own the group may hold the whole machine: only this app's processes are counted.
-        found = own_family() if processes is None else processes
-        used, allowed, source = sum(one.counted_mb for one in found), float(DEFAULT_LIMIT_MB), "processes"
-        anonymous = sum(one.anonymous_mb or 0.0 for one in found)
+        # A group without a limit may contain the whole machine: count only this app's processes.
+        own = own_family() if processes is None else processes
+        used, allowed, source = sum(process.counted_mb for process in own), float(DEFAULT_LIMIT_MB), "processes"
+        anonymous = sum(process.anonymous_mb or 0.0 for process in own)
     allowed = float(limit_mb or allowed)
     return Memory(round(used, 1), round(allowed, 1), round(used / allowed, 3), source, round(anonymous, 1))
 
 
-# By name, since the page says them in the reader's language.
+# By name, since the page translates them.
 SAID = {
     "workers": "Set GUNICORN_WORKERS=1: each worker holds a model and an index of its own.",
     "idle": "Lower MODEL_IDLE_SECONDS: an unused model is unloaded sooner.",
@@ -63,8 +63,8 @@ SAID = {
 }
 
 
-def advice(level: Level, workers: int, model: str | None) -> Iterator[str]:
-    """Yield the names of what to turn; `model` is `none` where meaning is turned off, None where nobody knows."""
+def memory_advice(level: Level, workers: int, model: str | None) -> Iterator[str]:
+    """Yield the names of advice to give; `model` is `none` without semantic search, None if unknown."""
     if level == "fine":
         return
     if workers > 1:

@@ -1,4 +1,4 @@
-"""The processes that serve the site, gunicorn's master and its workers, and what each holds."""
+"""The processes that serve the site, gunicorn's master and workers, and the memory of each."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class ProcessFigures:
-    """Megabytes of one process; None for what the system does not tell, or tells its owner only.
+    """Megabytes of one process; None if the system does not tell, or only the owner may know.
 
-    PSS counts a shared page by its share, USS only what nobody else holds, anonymous what no file backs.
+    PSS counts a shared page proportionally, USS only private pages, anonymous what no file backs.
     """
 
     pid: int
@@ -36,19 +36,19 @@ class ProcessFigures:
 
     @property
     def counted_mb(self) -> float:
-        """Return what it adds to the whole, as nearly as can be told."""
+        """Return the best estimate of the process's share of the total."""
         return self.pss_mb or self.uss_mb or self.rss_mb or 0.0
 
 
 def own_family() -> list[ProcessFigures]:
-    """Return the figures of the server that this process belongs to, the master first."""
+    """Return the figures of this process's server, master first."""
     import psutil
 
-    return figures_of(family(psutil.Process()))
+    return figures_of(process_family(psutil.Process()))
 
 
-def family(member: psutil.Process) -> list[psutil.Process]:
-    """Return the master and all its workers, given any of them; a process without a server is alone."""
+def process_family(member: psutil.Process) -> list[psutil.Process]:
+    """Return the master and all its workers, given any of them; a process without a server is returned alone."""
     import psutil
 
     try:
@@ -60,25 +60,25 @@ def family(member: psutil.Process) -> list[psutil.Process]:
 
 
 def is_server(process: psutil.Process) -> bool:
-    """Tell by its command whether a process is one of gunicorn's: what started it may name gunicorn as well."""
+    """Whether a process is gunicorn's, by its command; a process that started it may mention gunicorn too."""
     import psutil
 
     try:
         words = process.cmdline()
     except psutil.Error:
         return False
-    # As `gunicorn …`, as a script of Python, as `python -m gunicorn`, and as `gunicorn: worker [app]`.
+    # `gunicorn …`, a Python script, `python -m gunicorn`, and `gunicorn: worker [app]`.
     return any(word.rpartition("/")[2].startswith("gunicorn") for word in words[:3])
 
 
 def figures_of(processes: list[psutil.Process]) -> list[ProcessFigures]:
     roles = ["master" if len(processes) > 1 else "alone", *["worker"] * (len(processes) - 1)]
-    found = [figures(process, role) for process, role in zip(processes, roles, strict=True)]
-    return [one for one in found if one is not None]
+    figures = [process_figures(process, role) for process, role in zip(processes, roles, strict=True)]
+    return [item for item in figures if item is not None]
 
 
-def figures(process: psutil.Process, role: str) -> ProcessFigures | None:
-    """Return what can be seen of a process; None for one that is gone."""
+def process_figures(process: psutil.Process, role: str) -> ProcessFigures | None:
+    """Return what is known of a process; None if it is gone."""
     import psutil
 
     whole = process_memory(process.pid)
@@ -94,7 +94,7 @@ def figures(process: psutil.Process, role: str) -> ProcessFigures | None:
 
 
 def uss_mb(process: psutil.Process) -> float | None:
-    """Return what a Mac tells of its own user's processes, and of nobody else's."""
+    """Return the USS on macOS, which tells it for the user's own processes only."""
     import psutil
 
     try:
@@ -104,16 +104,16 @@ def uss_mb(process: psutil.Process) -> float | None:
 
 
 PID_FILE = "gunicorn.pid"
-EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - what a server listens on, asked from this machine
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - bind addresses, reached from this machine
 
 
 class NotRunning(Exception):
-    """No running site was found; the message says where it was looked for."""
+    """No running site was found; the message says where it was searched for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The site's processes, the master first; where it listens, if that can be seen; what is odd about it."""
+    """The site's processes, master first; its address, if known; remarks on anything odd."""
 
     processes: list[psutil.Process]
     address: str | None
@@ -121,22 +121,22 @@ class Running:
 
 
 def running(instance: Path) -> Running:
-    """Return the site whose instance folder this is; raises NotRunning."""
+    """Return the site with this instance folder; raises NotRunning."""
     pid, address, remarks = pid_file(instance)
     if pid is not None:
-        return Running(family(psutil.Process(pid)), address, remarks)
-    masters = [one for one in psutil.process_iter() if is_master(one) and belongs(one, instance)]
+        return Running(process_family(psutil.Process(pid)), address, remarks)
+    masters = [process for process in psutil.process_iter() if is_master(process) and belongs(process, instance)]
     if not masters:
         raise NotRunning("; ".join((*remarks, "no process runs gunicorn with app:app for this instance folder")))
     if len(masters) > 1:
-        others = ", ".join(str(one.pid) for one in masters[1:])
+        others = ", ".join(str(process.pid) for process in masters[1:])
         remarks += (f"more than one server runs: this is {masters[0].pid}, choose another with --pid ({others})",)
-    processes = family(masters[0])
-    return Running(processes, listening(processes), remarks)
+    processes = process_family(masters[0])
+    return Running(processes, listening_address(processes), remarks)
 
 
 def pid_file(instance: Path) -> tuple[int | None, str | None, tuple[str, ...]]:
-    """Return the number and address in the pid file, if its process is a server; else why it is not believed."""
+    """Return the pid and address in the pid file if the process is a server, else the reason it is ignored."""
     path = instance / PID_FILE
     try:
         number, _, address = path.read_text(encoding="utf-8").strip().partition("\n")
@@ -151,20 +151,20 @@ def pid_file(instance: Path) -> tuple[int | None, str | None, tuple[str, ...]]:
     return None, None, (f"{path} is left over: its process is not a running server",)
 
 
-def numbered(pid: int) -> Running:
-    """Return the site that a process belongs to; raises NotRunning for one that is gone, or something else."""
+def site_of_process(pid: int) -> Running:
+    """Return the site that a process belongs to; raises NotRunning if it is gone or not a site."""
     try:
-        processes = family(psutil.Process(pid))
+        processes = process_family(psutil.Process(pid))
         command = processes[0].cmdline()
     except (psutil.Error, ValueError, OverflowError) as error:
         raise NotRunning(f"there is no process {pid} to be seen") from error
     if not is_server(processes[0]) and not any("flask" in word for word in command[:3]):
         raise NotRunning(f"process {pid} is not the site's server: it runs {' '.join(command)[:80] or 'nothing'}")
-    return Running(processes, listening(processes))
+    return Running(processes, listening_address(processes))
 
 
 def is_master(process: psutil.Process) -> bool:
-    """Tell whether a process is gunicorn's own, with this site's app, and not a worker of another."""
+    """Whether a process is the gunicorn master of this app, not a worker."""
     try:
         named = any("app:app" in word for word in process.cmdline())
         parent = process.parent() if named and is_server(process) else None
@@ -174,7 +174,7 @@ def is_master(process: psutil.Process) -> bool:
 
 
 def belongs(process: psutil.Process, instance: Path) -> bool:
-    """Tell whether a server's instance folder is this one; another user's process is believed to."""
+    """Whether a server uses this instance folder; True if it cannot be read, as for another user's process."""
     try:
         given = process.environ().get("INSTANCE_DIR") or "instance"
         return (Path(process.cwd()) / given).resolve() == instance.resolve()
@@ -182,8 +182,8 @@ def belongs(process: psutil.Process, instance: Path) -> bool:
         return True
 
 
-def listening(processes: list[psutil.Process]) -> str | None:
-    """Return where the first of the processes listens; None where that cannot be seen."""
+def listening_address(processes: list[psutil.Process]) -> str | None:
+    """Return the address that the processes listen on; None if unknown."""
     return next(addresses(processes), None)
 
 
@@ -193,18 +193,18 @@ def addresses(processes: list[psutil.Process]) -> Iterator[str]:
             sockets = process.net_connections("tcp")
         except (psutil.Error, OSError):
             continue
-        for one in sockets:
-            if one.status == psutil.CONN_LISTEN:
-                yield f"http://{spelled(one.laddr.ip)}:{one.laddr.port}"
+        for socket in sockets:
+            if socket.status == psutil.CONN_LISTEN:
+                yield f"http://{url_host(socket.laddr.ip)}:{socket.laddr.port}"
 
 
-def spelled(host: str) -> str:
-    """Return a host as an address has it; the one that stands for all is asked at this machine's own."""
+def url_host(host: str) -> str:
+    """Return a host as written in a URL; a wildcard address becomes 127.0.0.1."""
     if host in EVERYWHERE:
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
 def instance_folder(root: Path) -> Path:
-    """Return where the site keeps its files, as its configuration has it."""
+    """Return the configured instance folder."""
     return Path(os.environ.get("INSTANCE_DIR") or root / "instance")

@@ -1,4 +1,4 @@
-"""A worker that grew for no good reason ends itself between requests, and gunicorn starts another."""
+"""Recycles a worker that grew without reason: it ends between requests, and gunicorn starts another."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 
 EVERY_S = 10.0
-LOOKS = 6  # in a row: a minute long, so that no import or flood of searches counts as growth
+LOOKS = 6  # in a row, a minute in all, so that an import or a flood of searches does not count as growth
 log = logging.getLogger("matmon.operations")
 
 
 class Recycling:
-    """Ends the worker where it held more than it may for a minute, and no model.
+    """Ends the worker if it exceeded its limit for a minute while holding no model.
 
-    A worker that only serves words takes a quarter of 512 MB at its peak; a model explains more, its absence does not.
+    A worker without a model peaks at a quarter of 512 MB; a model would explain more.
     """
 
     def __init__(
@@ -27,10 +27,10 @@ class Recycling:
     ) -> None:
         self._anonymous_mb, self._holds_model, self._most_mb, self._end = anonymous_mb, holds_model, most_mb, end
         self._clock, self._looked_at, self._grown = clock, float("-inf"), 0
-        self.is_on = False  # only where something starts another worker
+        self.is_on = False  # only if a master starts another worker
 
     def look(self) -> None:
-        """Look, if the last look is a while ago, and end the worker once."""
+        """Check, if the last check was a while ago, and end the worker once."""
         if not self.is_on or self._clock() - self._looked_at < EVERY_S:
             return
         self._looked_at = self._clock()
@@ -38,6 +38,6 @@ class Recycling:
         most = self._most_mb()
         self._grown = self._grown + 1 if held > most else 0
         if self._grown == LOOKS:
-            log.warning("this worker holds %.0f MB and no model, more than %.0f: another starts", held, most)
+            log.warning("This worker holds %.0f MB without a model, more than %.0f: it is replaced", held, most)
             self.is_on = False
             self._end()

@@ -12,7 +12,7 @@ from indexing.reading import FileUnusable
 from jobs.claims import is_cut_off
 from jobs.imports import accept, cancel_import, import_job, options_of, start_import, upload_path
 from models import Job, db
-from search.query import Query, clean
+from search.query import Query, clean_text
 from web.access import is_admin, sign_in
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
@@ -53,7 +53,7 @@ def asked_options() -> Options:
     pairs = [form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")]
     mapping = {name: column for name, column in zip(("title", "body", "tags", "id"), pairs, strict=True) if column}
     return Options(
-        collection=clean(form.get("collection", ""))[:64] or "documents",
+        collection=clean_text(form.get("collection", ""))[:64] or "documents",
         mapping=mapping,
         tag_separator=form.get("tag_separator", "").strip()[:4] or None,
         drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),

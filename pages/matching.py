@@ -10,17 +10,17 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
-from matching.documents import Job, NoSuchJob, job_by_id, jobs_by_ids
+from matching.documents import JobDocument, NoSuchJob, job_by_id, jobs_by_ids
 from matching.gap import Gap, gap
 from matching.limits import JOBS, LONGEST_SKILL, MOST_COLUMNS, MOST_SKILLS, MOST_TEXT, PROFILES, TooMuch
 from matching.matrix import Matrix, jobs_matrix, people_matrix
 from matching.readings import Reading, readings
 from matching.recommend import Recommendations, recommend
-from matching.skills import typed
+from matching.skills import split_skills
 from matching.vocabulary import named_skills
 from models import db
 from search.documents import collections
-from search.query import Query, clean
+from search.query import Query, clean_text
 from web.current import runtime, semantic, skill_aliases
 from web.rate_limits import rate_limit
 
@@ -50,15 +50,19 @@ def match_asked() -> AnyResponse | tuple[str, int]:
 
 def match_address(skills: str, collection: str, job: str = "") -> str:
     """Return the address of a match, its skills one after another."""
-    shown = {"skills": ", ".join(typed(skills)), "collection": collection if collection != JOBS else "", "job": job}
+    shown = {
+        "skills": ", ".join(split_skills(skills)),
+        "collection": collection if collection != JOBS else "",
+        "job": job,
+    }
     asked = urlencode({name: value for name, value in shown.items() if value})
     return f"{url_for('matching.match')}?{asked}" if asked else url_for("matching.match")
 
 
 def match_page(args: Mapping[str, str]) -> tuple[str, int]:
     """Return the page of the jobs that fit, or of one job and what of it a person has."""
-    collection, own_id = clean(args.get("collection", ""))[:64] or JOBS, args.get("job", "")
-    names, said = typed(args.get("skills", "")[: MOST_TEXT + 1]), args.get("cv", "")
+    collection, own_id = clean_text(args.get("collection", ""))[:64] or JOBS, args.get("job", "")
+    names, said = split_skills(args.get("skills", "")[: MOST_TEXT + 1]), args.get("cv", "")
     found: Recommendations | Gap | None = None
     error = ""
     try:
@@ -122,9 +126,9 @@ def has_jobs() -> bool:
 @rate_limit("search")
 def compare() -> tuple[str, int]:
     """Answer `skills` with `job` again and again, or one `against` with `profile` again and again."""
-    jobs = clean(request.args.get("collection", ""))[:64] or JOBS
-    profiles = clean(request.args.get("profiles", ""))[:64] or PROFILES
-    own_id, names = request.args.get("against", ""), typed(request.args.get("skills", ""))[:MOST_SKILLS]
+    jobs = clean_text(request.args.get("collection", ""))[:64] or JOBS
+    profiles = clean_text(request.args.get("profiles", ""))[:64] or PROFILES
+    own_id, names = request.args.get("against", ""), split_skills(request.args.get("skills", ""))[:MOST_SKILLS]
     against, found, error = None, None, ""
     try:
         if own_id:
@@ -149,7 +153,7 @@ def jobs_side_by_side(collection: str, names: list[str]) -> Matrix:
     return jobs_matrix(db.session(), semantic(), collection, found, names, skill_aliases())
 
 
-def people_side_by_side(collection: str, against: Job, profiles: str) -> Matrix:
+def people_side_by_side(collection: str, against: JobDocument, profiles: str) -> Matrix:
     found = jobs_by_ids(db.session(), profiles, chosen("profile"))
     return people_matrix(db.session(), semantic(), collection, against, found, skill_aliases())
 

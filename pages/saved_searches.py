@@ -7,17 +7,17 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from models import SavedSearch, db
-from search.query import Query, clean
+from search.query import Query, clean_text
 from search.saved_searches import (
-    KEPT_S,
     LONGEST_NAME,
     MOST_OF_BROWSER,
-    Unkeepable,
-    drop,
-    keep,
-    kept,
-    looked_at,
-    one_of,
+    TTL_S,
+    CannotSave,
+    delete_search,
+    mark_viewed,
+    save_search,
+    saved_search,
+    saved_searches,
 )
 from web.rate_limits import rate_limit
 from web.saved_searches import Target, all_news, target
@@ -38,12 +38,12 @@ def searches() -> str:
 
 
 def searches_page(asked: Target | None, name: str, error: str = "") -> str:
-    own = kept(db.session(), browser())
+    own = saved_searches(db.session(), browser())
     page = min(max(request.args.get("page", 1, int), 1), max(-(-len(own) // A_PAGE), 1))
     return render_template(
         "searches.html", query=Query(), asked=asked, name=name, error=error, count=len(own), page=page,
         news=all_news(own[(page - 1) * A_PAGE : page * A_PAGE]), pages=-(-len(own) // A_PAGE), most=MOST_OF_BROWSER,
-        days=KEPT_S // DAY_S, longest_name=LONGEST_NAME,
+        days=TTL_S // DAY_S, longest_name=LONGEST_NAME,
         here=lambda page: url_for("saved_searches.searches", page=page),
     )  # fmt: skip
 
@@ -51,17 +51,17 @@ def searches_page(asked: Target | None, name: str, error: str = "") -> str:
 @saved_search_pages.post("/searches")
 @rate_limit("search")
 def searches_keep() -> AnyResponse | tuple[str, int]:
-    asked, name = target(request.form.get("address", "")), clean(request.form.get("name", ""))
+    asked, name = target(request.form.get("address", "")), clean_text(request.form.get("name", ""))
     if asked is None:
         return searches_page(None, "", gettext("This search cannot be saved.")), 422
     try:
-        keep(db.session(), browser_or_new(), name or asked.name(), asked.address())
-    except Unkeepable as error:
+        save_search(db.session(), browser_or_new(), name or asked.name(), asked.address())
+    except CannotSave as error:
         return searches_page(asked, name, unkeepable(error)), 422
     return redirect(url_for("saved_searches.searches"), 303)
 
 
-def unkeepable(error: Unkeepable) -> str:
+def unkeepable(error: CannotSave) -> str:
     """Return why a search cannot be kept, in the user's language."""
     said: dict[str, str] = {
         "name": gettext("A name has 1 to %(most)s characters.", most=LONGEST_NAME),
@@ -72,7 +72,7 @@ def unkeepable(error: Unkeepable) -> str:
 
 
 def own_one(number: int) -> SavedSearch:
-    one = one_of(db.session(), browser(), number)
+    one = saved_search(db.session(), browser(), number)
     if one is None:
         abort(404)
     return one
@@ -86,11 +86,11 @@ def searches_run(number: int) -> AnyResponse:
     asked = target(one.address)
     if asked is None:
         abort(404)
-    before = looked_at(db.session(), one)
+    before = mark_viewed(db.session(), one)
     return redirect(asked.address(before if request.form.get("what") == "new" else 0), 303)
 
 
 @saved_search_pages.post(f"/searches/{NUMBER}/delete")
 def searches_delete(number: int) -> AnyResponse:
-    drop(db.session(), own_one(number))
+    delete_search(db.session(), own_one(number))
     return redirect(url_for("saved_searches.searches"), 303)

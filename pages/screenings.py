@@ -16,7 +16,7 @@ from models import Screening, db
 from pages.matching import too_much
 from screening.columns import OFFERED_COLUMNS
 from screening.listing import Listing
-from screening.results import Found, status_counts, written_since
+from screening.results import ScreeningMatches, status_counts, written_since
 from screening.store import (
     KEPT_SCREENINGS,
     LONGEST_NOTE,
@@ -24,18 +24,18 @@ from screening.store import (
     OPEN,
     STATUSES,
     NoteTooLong,
-    asked_of,
-    begin,
     cancel,
+    create_screening,
     decide,
-    forget,
-    found,
-    listed,
+    delete_screening,
+    required_skills_of,
     run_again,
+    saved_screenings,
+    screening_by_id,
 )
-from screening.vocabulary import Unscreenable, Wanted, wanted_of_job, wanted_of_text
+from screening.vocabulary import ScreenedJob, Unscreenable, screened_job, screened_text
 from search.documents import collections
-from search.query import Query, clean
+from search.query import Query, clean_text
 from web.access import is_admin
 from web.current import skill_aliases
 from web.rate_limits import rate_limit
@@ -53,7 +53,7 @@ def screenings() -> str:
 
 
 def screenings_page(form: Mapping[str, str], error: str = "", choices: tuple[tuple[str, str], ...] = ()) -> str:
-    own = listed(db.session(), None if is_admin() else browser()) if is_admin() or browser() else []
+    own = saved_screenings(db.session(), None if is_admin() else browser()) if is_admin() or browser() else []
     names = collections(db.session())
     return render_template(
         "screenings.html", query=Query(), screenings=own, collections=names, error=error, choices=choices,
@@ -64,7 +64,7 @@ def screenings_page(form: Mapping[str, str], error: str = "", choices: tuple[tup
 
 
 def asked_collection(form: Mapping[str, str], name: str, default: str) -> str:
-    return clean(form.get(name, ""))[:64] or default
+    return clean_text(form.get(name, ""))[:64] or default
 
 
 @screening_pages.post("/screenings")
@@ -73,7 +73,9 @@ def screenings_begin() -> AnyResponse | tuple[str, int]:
     form = request.form
     try:
         wanted = wanted_of(form)
-        screening = begin(db.session(), browser_or_new(), wanted, asked_collection(form, "profiles", PROFILES))
+        screening = create_screening(
+            db.session(), browser_or_new(), wanted, asked_collection(form, "profiles", PROFILES)
+        )
     except SeveralJobs as several:
         return screenings_page(form, gettext("Several jobs have this title: choose one."), several.choices), 409
     except NoSuchJob:
@@ -86,17 +88,17 @@ def screenings_begin() -> AnyResponse | tuple[str, int]:
     return redirect(url_for("screenings.screening", number=screening.id), 303)
 
 
-def wanted_of(form: Mapping[str, str]) -> Wanted:
+def wanted_of(form: Mapping[str, str]) -> ScreenedJob:
     """Return what a form asks for: a job by its id or title, or a pasted text; raises what cannot be."""
     jobs, profiles = asked_collection(form, "jobs", JOBS), asked_collection(form, "profiles", PROFILES)
     job, said, session = form.get("job", "").strip(), form.get("text", ""), db.session()
     if not job and said.strip():
-        return wanted_of_text(session, jobs, profiles, said[: MOST_TEXT + 1], skill_aliases())
+        return screened_text(session, jobs, profiles, said[: MOST_TEXT + 1], skill_aliases())
     try:
         one = job_by_id(session, jobs, job)
     except NoSuchJob:
         one = job_by_title(session, jobs, job)
-    return wanted_of_job(session, jobs, one.id)
+    return screened_job(session, jobs, one.id)
 
 
 def unscreenable(error: Unscreenable) -> str:
@@ -120,7 +122,7 @@ def unscreenable(error: Unscreenable) -> str:
 def known(number: int) -> Screening:
     """Return a screening, and see to it that one that waits or was cut off is run; raises 404."""
     caught_up(db.session())  # what is told to be new, or not ranked yet, may be a former release's
-    one = found(db.session(), number)
+    one = screening_by_id(db.session(), number)
     if one is None:
         abort(404)
     if one.state == "waiting" or is_cut_off(one):
@@ -140,12 +142,12 @@ def screening(number: int) -> AnyResponse | str:
 
 def screening_page(one: Screening, listing: Listing, error: str = "", typed: tuple[str, str] = ("", "")) -> str:
     session = db.session()
-    results = Found(session, one, listing, skill_aliases()).page()
+    results = ScreeningMatches(session, one, listing, skill_aliases()).page()
     return render_template(
         "screening.html", query=Query(), screening=one, results=results, listing=listing, error=error, typed=typed,
         columns=[column for column in columns_of(one) if column.is_offered][:OFFERED_COLUMNS],
-        counts=status_counts(session, one), since=written_since(session, one), asked=asked_of(one), statuses=STATUSES,
-        runs=one.state in OPEN, longest_note=LONGEST_NOTE, may_delete=may_delete(one),
+        counts=status_counts(session, one), since=written_since(session, one), asked=required_skills_of(one),
+        statuses=STATUSES, runs=one.state in OPEN, longest_note=LONGEST_NOTE, may_delete=may_delete(one),
         here=lambda **changes: screening_address(one, listing, **changes),
     )  # fmt: skip
 
@@ -156,7 +158,7 @@ def screening_decide(number: int) -> AnyResponse | tuple[str, int]:
     """Keep what was decided of a profile, and lead back to the list as it was."""
     one, form = known(number), request.form
     listing = Listing.from_args(request.args, columns_of(one))
-    status, note = form.get("status", ""), clean(form.get("note", "").replace("\r\n", "\n"))
+    status, note = form.get("status", ""), clean_text(form.get("note", "").replace("\r\n", "\n"))
     if status not in STATUSES:
         abort(422)
     try:
@@ -192,7 +194,7 @@ def screening_delete(number: int) -> AnyResponse:
     one = known(number)
     if not may_delete(one):
         abort(403)
-    forget(db.session(), one.id)
+    delete_screening(db.session(), one.id)
     return redirect(url_for("screenings.screenings"), 303)
 
 

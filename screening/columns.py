@@ -1,4 +1,4 @@
-"""What profiles have besides their text and skills: short values by which a list of them is narrowed."""
+"""Extra fields of profiles that are short enough to filter a list by."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sqlalchemy.orm import Session
 
 from models import Document, number
 
-MOST_COLUMNS = 64  # by which an address may narrow a list
-OFFERED_COLUMNS = 12  # that the page has a field for
-MOST_VALUES = 30  # of a column of words; one with more is no choice but a search
+MOST_COLUMNS = 64  # columns that a URL may filter by
+OFFERED_COLUMNS = 12  # columns that the page offers as filters
+MOST_VALUES = 30  # distinct values of a text column; more cannot be offered as choices
 LONGEST_NAME, LONGEST_VALUE = 64, 80
 ROWS_AT_ONCE = 500
-FEW = 4  # values of which each may be another's without the column being a name or an address
+FEW = 4  # distinct values up to which a text column is never taken for a name or an address
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A name that profiles have a short value under: numbers between two ends, or words, those of them offered."""
+    """An extra field of profiles: a number from `least` to `most`, or text with the `values` to choose from."""
 
     name: str
     kind: str
@@ -41,16 +41,16 @@ class Column:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, kept: Mapping[str, Any]) -> Column:
-        return cls(**{**kept, "values": tuple(kept["values"])})
+    def of_json(cls, stored: Mapping[str, Any]) -> Column:
+        return cls(**{**stored, "values": tuple(stored["values"])})
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What was seen of a column so far; of its words one more than is offered at most."""
+    """What is known of a column so far; at most MOST_VALUES + 1 distinct words."""
 
     rows: int = 0
-    others: int = 0  # values that are no numbers
+    others: int = 0  # values that are not numbers
     least: float = math.inf
     most: float = -math.inf
     words: Counter[str] = field(default_factory=Counter)
@@ -61,30 +61,30 @@ class _Seen:
             self.least, self.most = min(self.least, float(value)), max(self.most, float(value))
         else:
             self.others += 1
-        for part in parts(value):
+        for part in split_values(value):
             if part in self.words or len(self.words) <= MOST_VALUES:
                 self.words[part] += 1
 
 
-def parts(value: str) -> list[str]:
-    """Return the single values of one that may hold several with `;` between."""
+def split_values(value: str) -> list[str]:
+    """Split a value at `;` into the values it holds."""
     return [part for part in map(str.strip, value.split(";")) if part]
 
 
 def columns(session: Session, profiles: str) -> list[Column]:
-    """Return the columns of a collection: those that can be offered first, else as profiles have them.
+    """Return the columns of a collection, those that can be offered first, else in the profiles' order.
 
-    What is longer than LONGEST_VALUE is text, and its column none. In memory is a page of rows.
+    A field with a value longer than LONGEST_VALUE is text, not a column. Rows are read a page at a time.
     """
     rows = select(Document.extra).where(Document.collection_id == number("collection", profiles))
-    found = session.execute(rows.execution_options(yield_per=ROWS_AT_ONCE)).scalars()
-    return of_values(found)
+    rows = rows.execution_options(yield_per=ROWS_AT_ONCE)
+    return of_values(session.execute(rows).scalars())
 
 
-def of_values(found: Iterable[Mapping[str, Any]]) -> list[Column]:
+def of_values(extras: Iterable[Mapping[str, Any]]) -> list[Column]:
     seen: dict[str, _Seen] = {}
     texts: set[str] = set()
-    for extra in found:
+    for extra in extras:
         for name, value in extra.items():
             if isinstance(value, dict | list | bool) or value is None or name in texts:
                 continue
@@ -94,14 +94,13 @@ def of_values(found: Iterable[Mapping[str, Any]]) -> list[Column]:
                     seen.pop(name, None)
             elif name in seen or len(seen) < MOST_COLUMNS:
                 seen.setdefault(name, _Seen()).add(str(value).strip())
-    made = [_column(name, one) for name, one in seen.items()]
-    return sorted(made, key=lambda one: not one.is_offered)
+    return sorted((_column(name, values) for name, values in seen.items()), key=lambda column: not column.is_offered)
 
 
-def _column(name: str, one: _Seen) -> Column:
-    if not one.others:
-        return Column(name, "number", one.least, one.most)
-    # As many values as profiles: names, telephones, addresses. Nobody chooses among them.
-    is_own = len(one.words) > FEW and len(one.words) > one.rows / 2
-    is_choice = not is_own and len(one.words) <= MOST_VALUES
-    return Column(name, "text", values=tuple(sorted(one.words)) if is_choice else ())
+def _column(name: str, seen: _Seen) -> Column:
+    if not seen.others:
+        return Column(name, "number", seen.least, seen.most)
+    # Nearly as many values as profiles are names, phone numbers or addresses: nothing to choose from.
+    is_own = len(seen.words) > FEW and len(seen.words) > seen.rows / 2
+    is_choice = not is_own and len(seen.words) <= MOST_VALUES
+    return Column(name, "text", values=tuple(sorted(seen.words)) if is_choice else ())

@@ -1,4 +1,4 @@
-"""A screening's results as they are asked for: made once from an address, always valid, able to write itself back."""
+"""Which results of a screening to list, parsed from a URL; any URL is valid, and a listing can be written as one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from urllib.parse import urlencode
 
 from screening.columns import LONGEST_VALUE, Column
 from screening.store import STATUSES
-from search.query import LAST_VERSION, clean, names, spelled, within
+from search.query import LAST_VERSION, clean_names, clean_text, url_parameters, within
 
 PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 20, 100, 5_000
-MOST_NARROWED = 12  # columns that one address may narrow by
-MOST_CHOSEN = 10  # values of one column, any of which will do
+MOST_NARROWED = 12  # columns that one URL may filter by
+MOST_CHOSEN = 10  # values of one column, combined with OR
 OWN = frozenset({"skill", "not_skill", "status", "language", "sort", "page", "limit", "since", "lang", "format"})
 
 
 class Args(Protocol):
-    """What werkzeug's MultiDict offers of itself here."""
+    """The part of werkzeug's MultiDict that is used here."""
 
     def get(self, key: str, /) -> str | None: ...
     def getlist(self, key: str, /) -> list[str]: ...
@@ -28,10 +28,10 @@ class Args(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which results, in which order; `sort` is score, title, or a column's name, after `-` the most first.
+    """Filters and order of results; `sort` is score, title or a column's name, with a leading `-` for descending.
 
-    A column is narrowed by `NAME=VALUE` (any of several) or, of numbers, `min_NAME` and `max_NAME`; what an address
-    says of columns that the profiles do not have is passed over.
+    A column is filtered by `NAME=VALUE` (repeatable, OR) or, if numeric, by `min_NAME` and `max_NAME`; unknown ones
+    are ignored.
     """
 
     skills: tuple[str, ...] = ()
@@ -45,19 +45,19 @@ class Listing:
     sort: str = "score"
     page: int = 1
     limit: int = PAGE_LIMIT
-    since: int = 0  # only what was written after this version of the database
+    since: int = 0  # only profiles written after this data version
 
     @classmethod
     def from_args(cls, args: Args, columns: Sequence[Column]) -> Listing:
-        """Return what an address asks for; what cannot be understood takes its default, and is never an error."""
-        known = {one.name: one for one in columns}
-        numeric = frozenset(name for name, one in known.items() if one.kind == "number")
+        """Return the listing of a URL; what cannot be parsed takes its default."""
+        known = {column.name: column for column in columns}
+        numeric = frozenset(name for name, column in known.items() if column.kind == "number")
         sort = args.get("sort") or ""
         return cls(
-            skills=names(args.getlist("skill")),
-            not_skills=names(args.getlist("not_skill")),
-            statuses=tuple(one for one in STATUSES if one in args.getlist("status")),
-            language=clean(args.get("language") or "")[:16].lower(),
+            skills=clean_names(args.getlist("skill")),
+            not_skills=clean_names(args.getlist("not_skill")),
+            statuses=tuple(column for column in STATUSES if column in args.getlist("status")),
+            language=clean_text(args.get("language") or "")[:16].lower(),
             values=_chosen(args, known),
             least=_ends(args, "min_", numeric),
             most=_ends(args, "max_", numeric),
@@ -76,7 +76,7 @@ class Listing:
         )  # fmt: skip
 
     def args(self, **changes: object) -> dict[str, object]:
-        """Return the address's parameters, those at their default left out, with changes."""
+        """Return the URL's parameters with changes applied, without those at their default."""
         values: dict[str, object] = {
             "skill": list(self.skills),
             "not_skill": list(self.not_skills),
@@ -90,31 +90,31 @@ class Listing:
             "limit": "" if self.limit == PAGE_LIMIT else self.limit,
             "since": self.since or "",
         }
-        return spelled(values | changes)
+        return url_parameters(values | changes)
 
     def address(self, **changes: object) -> str:
         return urlencode(self.args(**changes), doseq=True)
 
 
 def _chosen(args: Args, known: Mapping[str, Column]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    values: dict[str, tuple[str, ...]] = {}
     for name in list(args)[: 10 * MOST_NARROWED]:
-        given = [clean(value)[:LONGEST_VALUE] for value in args.getlist(name)[:MOST_CHOSEN]]
+        given = [clean_text(value)[:LONGEST_VALUE] for value in args.getlist(name)[:MOST_CHOSEN]]
         chosen = tuple(dict.fromkeys(value for value in given if value))
-        if name in known and name not in OWN and chosen and len(found) < MOST_NARROWED:
-            found[name] = chosen
-    return found
+        if name in known and name not in OWN and chosen and len(values) < MOST_NARROWED:
+            values[name] = chosen
+    return values
 
 
 def _ends(args: Args, prefix: str, numeric: frozenset[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    limits: dict[str, float] = {}
     for name in list(args)[: 10 * MOST_NARROWED]:
         column = name.removeprefix(prefix)
-        if name.startswith(prefix) and column in numeric and len(found) < MOST_NARROWED:
+        if name.startswith(prefix) and column in numeric and len(limits) < MOST_NARROWED:
             try:
                 end = float(args.get(name) or "")
             except ValueError:
                 continue
             if math.isfinite(end) and abs(end) < 1e15:
-                found[column] = end
-    return found
+                limits[column] = end
+    return limits

@@ -1,4 +1,4 @@
-"""A screening's results: found, counted and read by pages, in as many statements for a hundred rows as for one."""
+"""A screening's results, filtered, counted and read by page in a fixed number of statements."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from matching.scores import Answers, percent
 from matching.skills import skill
 from models import Document, Screening, ScreeningResult, number, tag_number
 from screening.listing import Listing
-from screening.store import STATUSES, asked_of
-from screening.vocabulary import Vocabulary, answers_of, tags_by_profile
+from screening.store import STATUSES, required_skills_of
+from screening.vocabulary import ScreeningVocabulary, answers_of, tags_by_profile
 from utils.hebrew import is_hebrew
 from utils.sql import among, among_sql, by_dialect, number_list
 
@@ -24,19 +24,19 @@ EXPORTED_AT_ONCE = 200
 FROM = """
 FROM screening_result JOIN document ON document.id = screening_result.document_id
 WHERE screening_result.screening_id = :screening"""
-# As a text; numbers in it are compared as numbers where they are such, and elsewhere are none.
+# Compared as text, or as numbers where the value is one.
 VALUE_SQLITE, VALUE_POSTGRESQL = "CAST(document.extra ->> {name} AS TEXT)", "(document.extra ->> {name})"
 NUMBER_SQLITE = "CASE WHEN {value} NOT GLOB '*[^0-9.-]*' AND {value} GLOB '*[0-9]*' THEN CAST({value} AS REAL) END"
-# PostgreSQL reads the whole of `extra` anew for each mention of it: one is enough.
+# PostgreSQL decompresses `extra` for each mention, so it is mentioned once.
 NUMBER_POSTGRESQL = "CAST(substring({value} from '^ *(-?[0-9]{{1,15}}([.][0-9]{{1,9}})?) *$') AS double precision)"
-# One of several with `;` between, as it is written or in other letter case.
+# One of several values separated by `;`, as written or ignoring case.
 HOLDS_SQLITE = "instr(';' || replace({value}, '; ', ';') || ';', {wanted})"
 HOLDS_POSTGRESQL = "strpos(';' || replace({value}, '; ', ';') || ';', {wanted})"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A profile in a screening; `is_changed` where it was written since it was ranked."""
+    """A profile in a screening; `is_changed` if it was written after it was ranked."""
 
     rank: int
     number: int
@@ -60,8 +60,8 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """A page of results; `total` is of all that the listing finds, exactly."""
+class ScreeningPage:
+    """A page of results; `total` is the exact number of results of the listing."""
 
     listing: Listing
     total: int
@@ -72,32 +72,32 @@ class Results:
         return -(-self.total // self.listing.limit)
 
 
-class Found:
-    """The results of one screening that one listing asks for."""
+class ScreeningMatches:
+    """The results of one screening that one listing selects."""
 
     def __init__(self, session: Session, screening: Screening, listing: Listing, aliases: Aliases) -> None:
         self._session, self._screening, self._listing = session, screening, listing
-        self._asked = asked_of(screening)
-        self._vocabulary = Vocabulary.of_json(screening.vocabulary, self._asked)
+        self._required = required_skills_of(screening)
+        self._vocabulary = ScreeningVocabulary.of_json(screening.vocabulary, self._required)
         self._aliases = aliases
         self._values: dict[str, Any] = {"screening": screening.id}
         self._numbers: dict[str, Sequence[int]] = {}
-        self._where = FROM + "".join(f" AND {one}" for one in self._conditions())
+        self._where = FROM + "".join(f" AND {condition}" for condition in self._conditions())
 
-    def page(self) -> Results:
-        """Return the page asked for; found and counted in one statement, unless it lies beyond the end."""
+    def page(self) -> ScreeningPage:
+        """Return the requested page; selected and counted in one statement, unless the page is past the end."""
         start = (self._listing.page - 1) * self._listing.limit
         order = f"ORDER BY {self._order()} LIMIT {self._listing.limit} OFFSET {start}"
         columns = "SELECT screening_result.document_id, count(*) OVER () AS total"
         rows = self._session.execute(self._text(f"{columns} {self._where} {order}"), self._values).all()
         total = rows[0].total if rows else self.count() if start else 0
-        return Results(self._listing, total, tuple(self._read([row.document_id for row in rows], start + 1)))
+        return ScreeningPage(self._listing, total, tuple(self._read([row.document_id for row in rows], start + 1)))
 
     def count(self) -> int:
         return int(self._session.execute(self._text(f"SELECT count(*) {self._where}"), self._values).scalar_one())
 
     def all(self) -> Iterator[Result]:
-        """Yield every result in order: in memory are its keys, 8 bytes each, and EXPORTED_AT_ONCE of them whole."""
+        """Yield every result in order; memory holds the keys (8 bytes each) and EXPORTED_AT_ONCE results."""
         numbers = self._ordered()
         for start in range(0, len(numbers), EXPORTED_AT_ONCE):
             yield from self._read(numbers[start : start + EXPORTED_AT_ONCE], start + 1)
@@ -145,9 +145,9 @@ class Found:
         yield from (f"{self._number(column)} <= {self._bound(end)}" for column, end in listing.most.items())
 
     def _tags(self, name: str) -> list[int]:
-        """Return the tags that are a skill: itself, and where it is asked for those that answer it exactly."""
+        """Return the tag that is the skill and, if the skill is required, the tags that match it exactly."""
         key = skill(name, self._aliases).key
-        places = {place for place, one in enumerate(self._asked) if skill(one.name, self._aliases).key == key}
+        places = {place for place, item in enumerate(self._required) if skill(item.name, self._aliases).key == key}
         exact = [
             tag
             for tag, pairs in self._vocabulary.answers.items()
@@ -156,50 +156,50 @@ class Found:
         return [tag_number(name), *exact]
 
     def _value(self, column: str) -> str:
-        written = by_dialect(self._session, sqlite=VALUE_SQLITE, postgresql=VALUE_POSTGRESQL)
-        return written.format(name=self._bound(column))
+        expression = by_dialect(self._session, sqlite=VALUE_SQLITE, postgresql=VALUE_POSTGRESQL)
+        return expression.format(name=self._bound(column))
 
     def _number(self, column: str) -> str:
-        written = by_dialect(self._session, sqlite=NUMBER_SQLITE, postgresql=NUMBER_POSTGRESQL)
-        return written.format(value=self._value(column))
+        expression = by_dialect(self._session, sqlite=NUMBER_SQLITE, postgresql=NUMBER_POSTGRESQL)
+        return expression.format(value=self._value(column))
 
-    def _holds(self, column: str, wanted: str) -> str:
-        written = by_dialect(self._session, sqlite=HOLDS_SQLITE, postgresql=HOLDS_POSTGRESQL)
-        value = self._value(column)
-        as_is = written.format(value=value, wanted=self._bound(f";{wanted};"))
-        folded = written.format(value=f"lower({value})", wanted=self._bound(f";{wanted.lower()};"))
+    def _holds(self, column: str, value: str) -> str:
+        expression = by_dialect(self._session, sqlite=HOLDS_SQLITE, postgresql=HOLDS_POSTGRESQL)
+        stored = self._value(column)
+        as_is = expression.format(value=stored, wanted=self._bound(f";{value};"))
+        folded = expression.format(value=f"lower({stored})", wanted=self._bound(f";{value.lower()};"))
         return f"({as_is} > 0 OR {folded} > 0)"
 
     def _read(self, numbers: Sequence[int], first: int) -> Iterator[Result]:
-        """Yield results whole, in the order given: two statements."""
+        """Yield complete results in the given order; two statements."""
         mine = ScreeningResult.screening_id == self._screening.id
         rows = select(
             Document.id, Document.own_id, Document.title, Document.language, Document.extra, Document.version,
             ScreeningResult.version.label("ranked"), ScreeningResult.score, ScreeningResult.status,
             ScreeningResult.note,
         ).join(ScreeningResult, ScreeningResult.document_id == Document.id)  # fmt: skip
-        found = {row.id: row for row in self._session.execute(rows.where(mine, among(Document.id, numbers)))}
+        by_id = {row.id: row for row in self._session.execute(rows.where(mine, among(Document.id, numbers)))}
         tags = tags_by_profile(self._session, numbers)
         shown = [column["name"] for column in self._screening.columns if column["kind"] == "number" or column["values"]]
-        for rank, one in enumerate(numbers, first):
-            if row := found.get(one):
-                told = answers_of(self._asked, self._vocabulary.matches(tags.get(one, ())))
+        for rank, document in enumerate(numbers, first):
+            if row := by_id.get(document):
+                answers = answers_of(self._required, self._vocabulary.matches(tags.get(document, ())))
                 values = {name: row.extra[name] for name in shown if row.extra.get(name) not in (None, "")}
                 yield Result(
-                    rank, one, row.own_id, row.title, row.language, row.score, told, row.status, row.note, values,
-                    row.version != row.ranked,
+                    rank, document, row.own_id, row.title, row.language, row.score, answers, row.status, row.note,
+                    values, row.version != row.ranked,
                 )  # fmt: skip
 
 
 def status_counts(session: Session, screening: Screening) -> dict[str, int]:
-    """Return how many profiles have each status."""
+    """Return the number of profiles with each status."""
     rows = "SELECT status, count(*) FROM screening_result WHERE screening_id = :screening GROUP BY status"
-    counted = {row[0]: row[1] for row in session.execute(text(rows), {"screening": screening.id})}
-    return {status: counted.get(status, 0) for status in STATUSES}
+    counts = {row[0]: row[1] for row in session.execute(text(rows), {"screening": screening.id})}
+    return {status: counts.get(status, 0) for status in STATUSES}
 
 
 def written_since(session: Session, screening: Screening) -> int:
-    """Return how many profiles were added or changed since the last ranking."""
+    """Return the number of profiles added or changed since the last ranking."""
     rows = "SELECT count(*) FROM document WHERE version > :version AND collection_id = :collection"
     values = {"version": screening.version, "collection": number("collection", screening.profiles)}
     return int(session.execute(text(rows), values).scalar_one())

@@ -1,4 +1,4 @@
-"""Screenings as they are kept: begun, found, decided upon, cancelled, forgotten. True is what the table says."""
+"""Creates, lists, cancels, deletes and decides on screenings; the table is the single source of truth."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
-from matching.jobs import Asked
+from matching.jobs import RequiredSkill
 from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
-from screening.vocabulary import Unscreenable, Wanted
+from screening.vocabulary import ScreenedJob, Unscreenable
 
 KEPT_SCREENINGS = 50
-KEPT_S = 180 * 86_400  # one that was not opened for so long gives way, decided upon or not
+KEPT_S = 180 * 86_400  # a screening not opened for this long may be deleted, with or without decisions
 MOST_PROFILES = 100_000
-MOST_RESULTS = 1_000_000  # of all screenings together: some 100 MB
+MOST_RESULTS = 1_000_000  # of all screenings together: about 100 MB
 STATUSES = ("new", "shortlisted", "rejected")
 LONGEST_NOTE = 2_000
 OPEN = ("waiting", "running")
@@ -24,17 +24,17 @@ SEEN_EVERY_S = 3_600
 
 
 class NoteTooLong(ValueError):
-    """A note of more than LONGEST_NOTE characters."""
+    """A note longer than LONGEST_NOTE characters."""
 
 
-def begin(session: Session, browser: int, wanted: Wanted, profiles: str) -> Screening:
-    """Store a screening that waits for its run, and commit; raises Unscreenable."""
+def create_screening(session: Session, browser: int, job: ScreenedJob, profiles: str) -> Screening:
+    """Store a screening that waits for a runner, and commit; raises Unscreenable."""
     total = _profiles(session, profiles)
     _make_room(session, total)
     now = int(time.time())
     screening = Screening(
-        id=secrets.randbits(53), browser=browser, jobs=wanted.jobs, job_id=wanted.job_id, title=wanted.title,
-        asked=[[one.name, one.weight, one.is_optional] for one in wanted.asked], profiles=profiles,
+        id=secrets.randbits(53), browser=browser, jobs=job.jobs, job_id=job.job_id, title=job.title,
+        asked=[[item.name, item.weight, item.is_optional] for item in job.required], profiles=profiles,
         state="waiting", claim=0, done=0, total=total, version=0, basis="", vocabulary={}, columns=[], message="",
         made_at=now, updated_at=now, used_at=now,
     )  # fmt: skip
@@ -44,7 +44,7 @@ def begin(session: Session, browser: int, wanted: Wanted, profiles: str) -> Scre
 
 
 def _profiles(session: Session, name: str) -> int:
-    """Return how many profiles a collection has; raises Unscreenable where none can be ranked."""
+    """Return the number of profiles in a collection; raises Unscreenable if they cannot be ranked."""
     rows = select(Collection.documents).where(Collection.id == number("collection", name))
     count = session.execute(rows).scalar()
     if count is None:
@@ -52,88 +52,88 @@ def _profiles(session: Session, name: str) -> int:
     if not count:
         raise Unscreenable("no_profiles", f"The collection {name[:64]!r} is empty: import profiles first.")
     if count > MOST_PROFILES:
-        much = f"The collection {name[:64]!r} has {count} profiles, and a screening takes {MOST_PROFILES}"
-        raise Unscreenable("too_many", f"{much}: import those that are meant as a collection of their own.")
+        much = f"The collection {name[:64]!r} has {count} profiles, more than the {MOST_PROFILES} of one screening"
+        raise Unscreenable("too_many", f"{much}: import the profiles to screen as a collection of their own.")
     return int(count)
 
 
 def _make_room(session: Session, total: int) -> None:
-    """Forget what nobody opened for KEPT_S, then the oldest without a decision; raises Unscreenable."""
+    """Delete screenings not opened for KEPT_S, then the oldest without decisions; raises Unscreenable."""
     rows = select(Screening.id, Screening.used_at, Screening.state, Screening.total)
-    kept = session.execute(rows.order_by(Screening.used_at)).all()
+    stored = session.execute(rows.order_by(Screening.used_at)).all()
     decided = _decided(session)
-    going = [row for row in kept if time.time() - row.used_at > KEPT_S]
-    free = [row for row in kept if row not in going and row.id not in decided and row.state not in OPEN]
-    left = [row for row in kept if row not in going]
+    expired = [row for row in stored if time.time() - row.used_at > KEPT_S]
+    free = [row for row in stored if row not in expired and row.id not in decided and row.state not in OPEN]
+    left = [row for row in stored if row not in expired]
     while len(left) >= KEPT_SCREENINGS or sum(row.total for row in left) + total > MOST_RESULTS:
         if not free:
-            said = f"{len(kept)} screenings that run or have decisions are kept here, as much as there may be"
-            raise Unscreenable("no_room", f"{said}: delete one that is no longer needed.")
-        going.append(free.pop(0))
-        left.remove(going[-1])
-    for row in going:
-        forget(session, row.id)
+            full = f"The limit is reached: {len(stored)} screenings are running or have decisions"
+            raise Unscreenable("no_room", f"{full}. Delete one that is no longer needed.")
+        expired.append(free.pop(0))
+        left.remove(expired[-1])
+    for row in expired:
+        delete_screening(session, row.id)
 
 
 def _decided(session: Session) -> set[int]:
-    """Return the screenings in which somebody decided something."""
+    """Return the screenings with at least one decision."""
     return set(session.execute(select(ScreeningResult.screening_id).where(DECIDED).distinct()).scalars())
 
 
-def found(session: Session, screening: int) -> Screening | None:
-    """Return a screening, and remember now and then that somebody looks at it."""
-    one = session.get(Screening, screening)
-    if one is not None and time.time() - one.used_at > SEEN_EVERY_S:
-        one.used_at = int(time.time())
+def screening_by_id(session: Session, screening: int) -> Screening | None:
+    """Return a screening, or None; the time of the visit is stored at most every SEEN_EVERY_S seconds."""
+    stored = session.get(Screening, screening)
+    if stored is not None and time.time() - stored.used_at > SEEN_EVERY_S:
+        stored.used_at = int(time.time())
         session.commit()
-    return one
+    return stored
 
 
-def listed(session: Session, browser: int | None) -> list[Screening]:
-    """Return a browser's screenings, the newest first; all of them for None."""
+def saved_screenings(session: Session, browser: int | None) -> list[Screening]:
+    """Return a browser's screenings, newest first; all screenings for None."""
     rows = select(Screening) if browser is None else select(Screening).where(Screening.browser == browser)
     return list(session.execute(rows.order_by(Screening.made_at.desc(), Screening.id)).scalars())
 
 
-def asked_of(screening: Screening) -> tuple[Asked, ...]:
-    return tuple(Asked(name, weight, optional) for name, weight, optional in screening.asked)
+def required_skills_of(screening: Screening) -> tuple[RequiredSkill, ...]:
+    return tuple(RequiredSkill(name, weight, optional) for name, weight, optional in screening.asked)
 
 
 def run_again(session: Session, screening: int) -> bool:
-    """Let a screening go on, or rank what changed; False where it runs or waits already. Commits."""
-    return _turn(session, screening, "waiting", Screening.state.not_in(OPEN))
+    """Resume a screening or rank what changed; False if it is already running or waiting. Commits."""
+    return _set_state(session, screening, "waiting", Screening.state.not_in(OPEN))
 
 
 def cancel(session: Session, screening: int) -> bool:
-    """Stop a screening: what was ranked stays. False where it neither runs nor waits. Commits."""
-    return _turn(session, screening, "cancelled", Screening.state.in_(OPEN))
+    """Stop a screening, keeping its results; False if it is neither running nor waiting. Commits."""
+    return _set_state(session, screening, "cancelled", Screening.state.in_(OPEN))
 
 
-def _turn(session: Session, screening: int, state: str, condition: ColumnElement[bool]) -> bool:
+def _set_state(session: Session, screening: int, state: str, condition: ColumnElement[bool]) -> bool:
     values: dict[str, Any] = {"state": state, "claim": 0, "message": "", "updated_at": int(time.time())}
     changed = session.execute(update(Screening).where(Screening.id == screening, condition).values(**values))
     session.commit()
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def forget(session: Session, screening: int) -> None:
-    """Delete a screening with its results and decisions, and commit: its run, if there is one, stops."""
+def delete_screening(session: Session, screening: int) -> None:
+    """Delete a screening with its results and decisions, and commit; a run in progress stops."""
     session.execute(delete(Screening).where(Screening.id == screening))
     session.execute(delete(ScreeningResult).where(ScreeningResult.screening_id == screening))
     session.commit()
 
 
 def decide(session: Session, screening: Screening, own_id: str, status: str, note: str) -> bool:
-    """Keep what was decided of a profile, and commit; False where it is not among the results.
+    """Store the decision on a profile, and commit; False if it is not among the results.
 
     Raises NoteTooLong; a status is one of STATUSES.
     """
     if len(note) > LONGEST_NOTE:
-        raise NoteTooLong(f"a note of {len(note)} characters: at most {LONGEST_NOTE}")
-    here = (
+        raise NoteTooLong(f"A note of {len(note)} characters is too long: write at most {LONGEST_NOTE}.")
+    conditions = (
         ScreeningResult.screening_id == screening.id,
         ScreeningResult.document_id == document_number(screening.profiles, own_id),
     )
-    changed = session.execute(update(ScreeningResult).where(*here).values(status=status, note=note))
+    changed = session.execute(update(ScreeningResult).where(*conditions).values(status=status, note=note))
     session.commit()
     return bool(changed.rowcount)  # type: ignore[attr-defined]

@@ -31,8 +31,8 @@ except ModuleNotFoundError:
     sys.exit(69)  # unavailable, as sysexits.h has it: 1 to 3 tell of the site
 
 from operations.fetch import NotAnswered
-from operations.processes import NotRunning, instance_folder, numbered, running
-from operations.report import Report, as_json, of_address, of_running
+from operations.processes import NotRunning, instance_folder, running, site_of_process
+from operations.report import MemoryReport, as_json, of_address, of_running
 
 CODES = {"fine": 0, "high": 1, "critical": 2}
 NOT_FOUND, MISUSED = 3, 64
@@ -97,11 +97,11 @@ def above_zero(given: str) -> float:
     return found
 
 
-def look(asked: argparse.Namespace) -> Report:
+def look(asked: argparse.Namespace) -> MemoryReport:
     """Return the report asked for; raises NotRunning or NotAnswered."""
     if asked.url:
         return of_address(asked.url, asked.limit)
-    found = numbered(asked.pid) if asked.pid else running(instance_folder(ROOT))
+    found = site_of_process(asked.pid) if asked.pid else running(instance_folder(ROOT))
     return of_running(found, asked.limit)
 
 
@@ -135,7 +135,7 @@ def watched(asked: argparse.Namespace) -> int:
         return code
 
 
-def looked(asked: argparse.Namespace, show: Callable[[Report, argparse.Namespace], None]) -> int:
+def looked(asked: argparse.Namespace, show: Callable[[MemoryReport, argparse.Namespace], None]) -> int:
     try:
         report = look(asked)
     except (NotRunning, NotAnswered) as error:
@@ -144,12 +144,12 @@ def looked(asked: argparse.Namespace, show: Callable[[Report, argparse.Namespace
     return CODES[report.level]
 
 
-def drawn(report: Report, asked: argparse.Namespace) -> None:
+def drawn(report: MemoryReport, asked: argparse.Namespace) -> None:
     when = time.strftime("%H:%M:%S")
     print(CLEAR + "\n".join([*lines(report), "", f"{when}, again every {asked.watch:g} s; Ctrl-C ends it"]), flush=True)
 
 
-def plain(report: Report, asked: argparse.Namespace) -> None:
+def plain(report: MemoryReport, asked: argparse.Namespace) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%S")
     if asked.json:
         print(json.dumps({"at": when} | as_json(report)), flush=True)
@@ -157,7 +157,7 @@ def plain(report: Report, asked: argparse.Namespace) -> None:
         print(f"{when}  {used(report)}  {report.level}  {model(report) or 'model unknown'}", flush=True)
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: MemoryReport) -> Iterator[str]:
     """Yield the report for a reader."""
     filled = min(round(report.share * BAR), BAR)
     yield f"Matmon, {clean(report.of)}"
@@ -170,11 +170,11 @@ def lines(report: Report) -> Iterator[str]:
     yield from (f"Unseen   {clean(one)}" for one in report.unseen)
 
 
-def used(report: Report) -> str:
+def used(report: MemoryReport) -> str:
     return f"{report.used_mb:.1f} MB of {report.limit_mb:.0f} MB  {report.share:.1%}"
 
 
-def processes(report: Report) -> Iterator[str]:
+def processes(report: MemoryReport) -> Iterator[str]:
     yield ""
     yield f"{'process':<10}{'pid':>9}{'RSS':>10}{'PSS':>10}{'USS':>10}{'anonymous':>12}   MB"
     for one in report.processes:
@@ -191,12 +191,12 @@ def cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def parts(report: Report) -> Iterator[str]:
+def parts(report: MemoryReport) -> Iterator[str]:
     for name, value in report.parts.items():
         yield f"{PARTS.get(name, clean(name)):<30}{value:>9.1f} MB{value / report.limit_mb:>8.1%} of the limit"
 
 
-def told(report: Report) -> Iterator[str]:
+def told(report: MemoryReport) -> Iterator[str]:
     """Yield what the app says of its model, index, caches, connections and guard."""
     if report.told is None:
         return
@@ -211,7 +211,7 @@ def told(report: Report) -> Iterator[str]:
     yield f"Guard    {clean(state)}"
 
 
-def model(report: Report) -> str:
+def model(report: MemoryReport) -> str:
     """Return the model's state in words; empty where the app was not asked."""
     if report.told is None:
         return ""

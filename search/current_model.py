@@ -1,4 +1,4 @@
-"""Which model searches by meaning: what can be loaded by a name, and which one the database names."""
+"""Which model serves semantic search: those that can be loaded by name, and the one the database names."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from models import model_number
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A model that can be loaded, and what is known of it without; None where its folder cannot be served."""
+class AvailableModel:
+    """A model that can be loaded; `manifest` is None if its folder is unusable."""
 
     name: str
     load: Callable[[], Encoder]
@@ -26,17 +26,17 @@ class Prepared:
 
 
 FOREIGN = (
-    "the folder of {name} is not the one that made the stored embeddings; put that one back, or make them anew with:"
+    "the folder of {name} did not make the stored embeddings; restore the right one, or embed again with:"
     " flask --app app embed --model {name}, and then: flask --app app models switch {name}"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The model that the database was switched to, if it was.
+class StoredChoice:
+    """The model that the database was switched to, if any.
 
-    `is_mine`: where none was chosen, embeddings under the key in use may be searched, unless there are some of its name
-    and none under the key.
+    `is_mine`: if none was chosen, embeddings under the key in use may be searched, unless the database has embeddings
+    of this model's name but none under its key.
     """
 
     key: int | None
@@ -44,6 +44,6 @@ class Chosen:
     is_mine: bool
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Chosen:
+    def of(cls, snapshot: Snapshot) -> StoredChoice:
         key = snapshot.chosen_key if snapshot.chosen_name else None
         return cls(key, snapshot.chosen_name, bool(snapshot.has_key) or not snapshot.has_name)

@@ -1,4 +1,4 @@
-"""One document by its own id, and the ones like it."""
+"""One document by its own id, and documents similar to it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MOST_SIMILAR = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A document as it is shown."""
+class DocumentPage:
+    """A document as shown on its page."""
 
     number: int
     id: str
@@ -45,43 +45,43 @@ class Page:
 
 
 def collections(session: Session) -> list[str]:
-    """Return the names of the collections that hold documents, the largest first."""
+    """Return the names of the collections with documents, largest first."""
     rows = (
         select(Collection.name).where(Collection.documents > 0).order_by(Collection.documents.desc(), Collection.name)
     )
     return list(session.execute(rows).scalars())
 
 
-def document_page(session: Session, own_id: str, collection: str = "") -> Page | None:
-    """Return the document with this id, in the collection or, without one, in the largest that has it."""
+def document_page(session: Session, own_id: str, collection: str = "") -> DocumentPage | None:
+    """Return the document with this id in the collection or, if none is given, in the largest one that has it."""
     names = [collection] if collection else collections(session)
     numbers = [document_number(name, own_id) for name in names]
     rows = select(Document, Collection.name).join(Collection, Collection.id == Document.collection_id)
     rows = rows.where(among(Document.id, numbers))
-    found = {document.id: (document, name) for document, name in session.execute(rows)}
+    by_number = {document.id: (document, name) for document, name in session.execute(rows)}
     for number in numbers:
-        if number in found:
-            return _page(session, *found[number])
+        if number in by_number:
+            return _page(session, *by_number[number])
     return None
 
 
-def _page(session: Session, document: Document, collection: str) -> Page:
+def _page(session: Session, document: Document, collection: str) -> DocumentPage:
     names = ("title", "body", "language", "source", "url", "licence", "extra", "added_at", "changed_at")
     values: dict[str, Any] = {name: getattr(document, name) for name in names}
     tags = tags_of(session, [document.id])[document.id]
-    return Page(number=document.id, id=document.own_id, collection=collection, tags=tags, **values)
+    return DocumentPage(number=document.id, id=document.own_id, collection=collection, tags=tags, **values)
 
 
 def similar(session: Session, number: int, semantic: Semantic, limit: int) -> tuple[Hit, ...]:
-    """Return the documents nearest in meaning to a stored one; the model need not be loaded for it."""
+    """Return the documents most similar to a stored one; the model itself is not needed."""
     semantic.follow(session)
-    found = semantic.similar(session, number)
-    if found is None:
+    result = semantic.similar(session, number)
+    if result is None:
         return ()
-    meaning, near = found
+    query_vector, similarities = result
     ranked: Sequence[Ranked] = [
-        Ranked(document, score := meaning.score(one), semantic=score, start=one.start, end=one.end)
-        for document, one in near.items()
-        if meaning.is_relevant(one)
+        Ranked(document, score := query_vector.score(item), semantic=score, start=item.start, end=item.end)
+        for document, item in similarities.items()
+        if query_vector.is_relevant(item)
     ]
     return hits(session, Query(mode="semantic"), ranked[: min(limit, MOST_SIMILAR)])

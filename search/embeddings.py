@@ -1,6 +1,6 @@
-"""The embeddings of one model: their indexes in memory, their vectors in the database, and what is near to what.
+"""The embeddings of one model: in-memory indexes, pgvector, and exact re-ranking with the stored vectors.
 
-The model itself is not needed for it, but to know what a text means that is not stored.
+None of it needs the model itself.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from sqlalchemy.orm import Session
 from encoders.manifest import Manifest, load_means
 from indexes.choice import IndexChoice, VectorIndex, version_of
 from indexes.filters import Filter
-from indexes.halfvec import half_groups
+from indexes.halfvec import halfvec_means
 from indexes.memory_index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
-from indexes.pgvector_search import HalfIndex
-from indexes.similarity import Meaning, Near, best_windows
-from indexes.tag_similarity import Closeness
+from indexes.pgvector_search import HalfvecIndex
+from indexes.similarity import DocumentSimilarity, QueryVector, best_similarities
+from indexes.tag_similarity import TagSimilarity
 from models import Embedding, TagEmbedding, model_number
 from utils.int8 import Floats, centred
-from utils.language_means import MeanGroups
-from utils.lru import Kept
+from utils.language_means import LanguageMeans
+from utils.lru import LRUCache
 from utils.sql import among, among_sql, by_dialect, number_list
 
-MOST_NEAREST = 120  # documents that a search by meaning ranks
-FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows rescored with their stored values
+MOST_NEAREST = 120  # documents that semantic search ranks
+FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows re-ranked with their stored vectors
 TAGS_FIRST = 500
-TAGS_OF_EACH = 16  # tags compared by their stored values with each of many names, of each language; 300 find no more
+TAGS_OF_EACH = 16  # tags re-ranked per name and language; 300 find no more
 TAGS_AT_ONCE = 2_000
-# A filter that fewer documents pass is handed to the index as their keys; a wider one is checked afterwards.
+# Below this many documents a filter is passed to the index as keys; otherwise the hits are checked afterwards.
 NARROW = 20_000
 KEPT_FILTERS = 16
-KEPT_CLOSE = 4_000  # tags whose close ones are kept, two or three of most
+KEPT_CLOSE = 4_000  # tags whose similar tags are cached, two or three for most
 
-# Windows by (document, window), one look-up in the primary key each.
+# Chunks by (document, window): one primary-key look-up each.
 WINDOWS_SQLITE = (
     'SELECT e.document_id, e."start", e."end", e.vector FROM json_each(:pairs) given CROSS JOIN embedding e'
     " WHERE e.document_id = json_extract(given.value, '$[0]') AND e.model_id = :model"
@@ -53,21 +53,23 @@ WINDOWS_POSTGRESQL = (
 ALSO = ' UNION ALL SELECT e.document_id, e."start", e."end", e.vector FROM embedding e WHERE e.model_id = :model AND '
 
 
-class Stored:
-    """What belongs to one model, loaded when it is first asked for; thread-safe."""
+class EmbeddingIndex:
+    """Everything that belongs to one model's embeddings, loaded on first use; thread-safe."""
 
     def __init__(self, manifest: Manifest, vector_index: VectorIndex | None = None) -> None:
         means = load_means(manifest)
         self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
-        self.passages, self.questions = MeanGroups(means[0]), MeanGroups(means[1])
-        self.closeness = Closeness(manifest, self.questions)
+        self.passages, self.questions = LanguageMeans(means[0]), LanguageMeans(means[1])
+        self.tag_similarity = TagSimilarity(manifest, self.questions)
         self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
         self.choice = IndexChoice(self.model, manifest.dim, vector_index or VectorIndex())
-        self.halves = HalfIndex(self.model, half_groups(self.passages, bool(manifest.centred_weight)))
-        # Tags are compared with tags: both sides have the prefix, and so the mean, of queries.
-        self.tags = LiveIndex(TAG_SOURCE, self.model, MeanGroups(means[1][:1]), self.questions.centre)
-        self.filters: Kept[NDArray[np.int64]] = Kept(KEPT_FILTERS, size=lambda keys: keys.nbytes)
-        self.close: Kept[dict[int, float]] = Kept(KEPT_CLOSE, 2 * 2**20, size=lambda tags: 300 + 100 * len(tags))
+        self.halfvec = HalfvecIndex(self.model, halfvec_means(self.passages, bool(manifest.centred_weight)))
+        # Tags are compared with tags: both sides carry the query prefix, hence the query mean.
+        self.tags = LiveIndex(TAG_SOURCE, self.model, LanguageMeans(means[1][:1]), self.questions.centre)
+        self.filters: LRUCache[NDArray[np.int64]] = LRUCache(KEPT_FILTERS, size=lambda keys: keys.nbytes)
+        self.similar_cache: LRUCache[dict[int, float]] = LRUCache(
+            KEPT_CLOSE, 2 * 2**20, size=lambda tags: 300 + 100 * len(tags)
+        )
 
     def held_bytes(self) -> dict[str, int]:
         return {"documents": self.documents.nbytes, "tags": self.tags.nbytes}
@@ -78,96 +80,96 @@ class Stored:
     def nearest(
         self,
         session: Session,
-        meaning: Meaning,
+        query_vector: QueryVector,
         restriction: Filter,
         version: int | None = None,
         also: Sequence[int] = (),
-    ) -> dict[int, Near]:
-        """Return the documents nearest in meaning that pass the filter, best first, and the documents `also`.
+    ) -> dict[int, DocumentSimilarity]:
+        """Return the documents most similar to the query that pass the filter, best first, and the documents `also`.
 
-        `version` is that of the state, read here if it is not given. Documents without an embedding are left out.
+        Documents without an embedding are left out. `version` is the data version, read here if not given.
         """
         version = version_of(session) if version is None else version
-        windows = self._by_pgvector(session, meaning, restriction, version)
+        windows = self._by_pgvector(session, query_vector, restriction, version)
         if windows is None:
-            windows = self._in_memory(session, meaning, restriction, version)
-        near = self._rescored(session, meaning, windows, also)
+            windows = self._in_memory(session, query_vector, restriction, version)
+        similarities = self._rescored(session, query_vector, windows, also)
         indexed = {document for document, _ in windows}
-        best = sorted(near.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
+        best = sorted(similarities.items(), key=lambda pair: (-pair[1].similarity, pair[0]))
         nearest = [pair for pair in best if pair[0] in indexed][:MOST_NEAREST]
-        return dict(nearest) | {document: near[document] for document in also if document in near}
+        return dict(nearest) | {document: similarities[document] for document in also if document in similarities}
 
     def _by_pgvector(
-        self, session: Session, meaning: Meaning, restriction: Filter, version: int
+        self, session: Session, query_vector: QueryVector, restriction: Filter, version: int
     ) -> list[tuple[int, int]] | None:
-        """Return windows in the order of pgvector's estimate; None where it does not serve."""
+        """Return windows in the order of pgvector's estimate; None if pgvector is not in use."""
         if not self.choice.is_pgvector(session, version):
             return None
         self.documents.release()
         try:
-            return self.halves.nearest(session, meaning, restriction, THEN, version)
-        except (ProgrammingError, DataError):  # the table was dropped a moment ago, or is of another width
+            return self.halfvec.nearest(session, query_vector, restriction, THEN, version)
+        except (ProgrammingError, DataError):  # the table was just dropped, or has another dimension
             session.rollback()
             self.choice.lost()
             return None
 
     def _in_memory(
-        self, session: Session, meaning: Meaning, restriction: Filter, version: int
+        self, session: Session, query_vector: QueryVector, restriction: Filter, version: int
     ) -> list[tuple[int, int]]:
         if not restriction:
-            return self.documents.nearest(session, version, meaning.asked, FIRST, THEN)
+            return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN)
         keys = self._keys(session, restriction, version)
         if len(keys) < NARROW:
-            return self.documents.nearest(session, version, meaning.asked, FIRST, THEN, lambda: keys)
-        rough = self.documents.nearest(session, version, meaning.asked, 2 * FIRST, FIRST)
+            return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN, lambda: keys)
+        rough = self.documents.nearest(session, version, query_vector.targets, 2 * FIRST, FIRST)
         passing = passing_keys(session, [key for key, _ in rough], restriction)
-        kept = [pair for pair in rough if pair[0] in passing]
-        if len(kept) >= THEN // 2:
-            return kept[:THEN]
-        # Wide, and yet not where the query looks: every key is worth fetching.
+        passed = [pair for pair in rough if pair[0] in passing]
+        if len(passed) >= THEN // 2:
+            return passed[:THEN]
+        # A wide filter, but few near the query pass it: fetch every key.
         every = np.array(restriction.documents(session, 2**31), np.int64)
-        return self.documents.nearest(session, version, meaning.asked, FIRST, THEN, lambda: every)
+        return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN, lambda: every)
 
     def _keys(self, session: Session, restriction: Filter, version: int) -> NDArray[np.int64]:
-        """Return the keys that pass a filter, at most NARROW; kept while nothing changes."""
+        """Return the keys that pass a filter, at most NARROW; cached until the data changes."""
         name = (version, restriction.key())
-        keys = self.filters.recall(name)
+        keys = self.filters.get(name)
         if keys is None:
-            keys = self.filters.keep(name, np.array(restriction.documents(session, NARROW), np.int64))
+            keys = self.filters.set(name, np.array(restriction.documents(session, NARROW), np.int64))
         return keys
 
     def _rescored(
-        self, session: Session, meaning: Meaning, windows: Sequence[tuple[int, int]], also: Sequence[int]
-    ) -> dict[int, Near]:
-        """Return the exact similarity of the best of these windows, or of all windows of `also`, by document."""
+        self, session: Session, query_vector: QueryVector, windows: Sequence[tuple[int, int]], also: Sequence[int]
+    ) -> dict[int, DocumentSimilarity]:
+        """Return {document: exact similarity} of the best of these windows, and of all windows of `also`."""
         if not windows and not also:
             return {}
         statement = by_dialect(session, sqlite=WINDOWS_SQLITE, postgresql=WINDOWS_POSTGRESQL)
         values = {"model": self.model, "pairs": json.dumps(windows)}
         if not also:
-            return best_windows([tuple(row) for row in session.execute(text(statement), values)], meaning)
+            return best_similarities([tuple(row) for row in session.execute(text(statement), values)], query_vector)
         whole = text(statement + ALSO + among_sql(session, "e.document_id", "also")).bindparams(
             number_list("also", also)
         )
-        return best_windows([tuple(row) for row in session.execute(whole, values)], meaning)
+        return best_similarities([tuple(row) for row in session.execute(whole, values)], query_vector)
 
-    def meaning_of(self, session: Session, document: int) -> Meaning | None:
-        """Return what a stored document means, the mean of its windows; None where it has no embedding."""
+    def query_vector_of(self, session: Session, document: int) -> QueryVector | None:
+        """Return the mean embedding of a stored document's chunks as a query; None without an embedding."""
         rows = select(Embedding.vector).where(Embedding.document_id == document, Embedding.model_id == self.model)
         stored = list(session.execute(rows.order_by(Embedding.window)).scalars())
         if not stored:
             return None
         whole = centred(stored, self.manifest.dim).mean(axis=0) + self.passages.centre
         vector = whole / np.linalg.norm(whole)
-        return Meaning(
+        return QueryVector(
             vector, self.passages, self.passages.direction(vector), self.manifest, self.manifest.centred_floor
         )
 
     def tag_vectors(self, session: Session, tags: Sequence[int]) -> dict[int, Floats]:
-        """Return the embeddings, of length 1, of those tags that have one."""
-        found = self._stored_tags(session, tags)
-        units = self._units([vector for _, vector in found]) if found else ()
-        return {tag: unit for (tag, _), unit in zip(found, units, strict=True)}
+        """Return the unit-length embeddings of the tags that have one."""
+        stored = self._stored_tags(session, tags)
+        units = self._units([vector for _, vector in stored]) if stored else ()
+        return {tag: unit for (tag, _), unit in zip(stored, units, strict=True)}
 
     def _stored_tags(self, session: Session, tags: Sequence[int]) -> list[tuple[int, bytes]]:
         rows = select(TagEmbedding.tag_id, TagEmbedding.vector).where(
@@ -180,65 +182,64 @@ class Stored:
         units: Floats = whole / np.linalg.norm(whole, axis=1, keepdims=True)
         return units
 
-    def near_tags(self, session: Session, vectors: Sequence[Floats], most: int) -> list[tuple[int, float]]:
-        """Return (tag, closeness of 0 to 1) for stored tags close to any of the vectors, closest first."""
+    def nearest_tags(self, session: Session, vectors: Sequence[Floats], most: int) -> list[tuple[int, float]]:
+        """Return (tag, similarity from 0 to 1) of the stored tags most similar to any of the vectors, best first."""
         best: dict[int, float] = {}
         for vector in vectors:
             for tag, cosine in self._tag_cosines(session, vector, most).items():
                 best[tag] = max(best.get(tag, 0.0), cosine)
         near = {tag: cosine for tag, cosine in best.items() if cosine >= self.manifest.tag_high}
-        scores = self.closeness.scaled(np.array(list(near.values()), np.float32)).tolist()
+        scores = self.tag_similarity.scaled(np.array(list(near.values()), np.float32)).tolist()
         close = list(zip(near, scores, strict=True))
         return sorted(close, key=lambda pair: (-pair[1], pair[0]))[:most]
 
-    def close_tags(
+    def similar_tags(
         self, session: Session, vectors: Mapping[int, Floats], among_tags: Sequence[int] | None
     ) -> dict[int, dict[int, float]]:
-        """Return {key: {tag: closeness of 0 to 1}} of tags that say the same as each vector; its key is no tag of it.
+        """Return {key: {tag: similarity from 0 to 1}} of tags that mean the same as each vector, itself excluded.
 
-        Compared with are the tags given, or those that the index has nearest to each vector; in as many statements as
-        for one.
+        Compares with the given tags, or with each vector's nearest in the index. The number of statements is fixed.
         """
         if not vectors:
             return {}
         if among_tags is not None:
             return self._compared(session, vectors, among_tags)
         version = version_of(session)
-        asked = self.closeness.asked(np.stack(list(vectors.values())))
-        near = self.tags.near_each(session, version, list(asked), TAGS_FIRST, TAGS_OF_EACH)
-        found = self._compared(session, vectors, sorted({key for keys in near for key in keys}))
-        for key, tags in found.items():
-            self.close.keep((version, key), tags)
-        return found
+        targets = self.tag_similarity.targets(np.stack(list(vectors.values())))
+        nearest = self.tags.near_each(session, version, list(targets), TAGS_FIRST, TAGS_OF_EACH)
+        similar = self._compared(session, vectors, sorted({key for keys in nearest for key in keys}))
+        for key, tags in similar.items():
+            self.similar_cache.set((version, key), tags)
+        return similar
 
-    def kept_close(self, session: Session, keys: Iterable[int]) -> dict[int, dict[int, float]]:
-        """Return what `close_tags` said of these keys over all tags, where it did since the last change."""
+    def cached_similar_tags(self, session: Session, keys: Iterable[int]) -> dict[int, dict[int, float]]:
+        """Return the cached results of `similar_tags` over all tags, for the keys that have one."""
         version = version_of(session)
-        found = {key: self.close.recall((version, key)) for key in keys}
-        return {key: tags for key, tags in found.items() if tags is not None}
+        cached = {key: self.similar_cache.get((version, key)) for key in keys}
+        return {key: tags for key, tags in cached.items() if tags is not None}
 
     def _compared(
         self, session: Session, vectors: Mapping[int, Floats], tags: Sequence[int]
     ) -> dict[int, dict[int, float]]:
-        """Return what of the tags is close to each vector, some at a time: 4 MB of floats, and not 40."""
-        found: dict[int, dict[int, float]] = {key: {} for key in vectors}
+        """Return the tags similar to each vector, in blocks: 4 MB of floats instead of 40."""
+        similar: dict[int, dict[int, float]] = {key: {} for key in vectors}
         keys, named = list(vectors), np.stack(list(vectors.values()))
         stored = self._stored_tags(session, tags)
         for start in range(0, len(stored), TAGS_AT_ONCE):
             some = stored[start : start + TAGS_AT_ONCE]
-            strengths = self.closeness.same(named, self._units([vector for _, vector in some]))
+            strengths = self.tag_similarity.similarities(named, self._units([vector for _, vector in some]))
             for row, column in np.argwhere(strengths > 0).tolist():
                 if keys[row] != some[column][0]:
-                    # Rounded: the last digits depend on what else is compared.
-                    found[keys[row]][some[column][0]] = round(float(strengths[row, column]), 5)
-        return found
+                    # Rounded: the last digits depend on the shape of the product.
+                    similar[keys[row]][some[column][0]] = round(float(strengths[row, column]), 5)
+        return similar
 
     def _tag_cosines(self, session: Session, vector: Floats, most: int) -> dict[int, float]:
         offset = float(vector @ self.questions.centre)
-        found = self.tags.nearest(
+        nearest = self.tags.nearest(
             session, version_of(session), lambda _: (vector, np.zeros(1, np.float32)), TAGS_FIRST, 4 * most
         )
-        stored = self._stored_tags(session, [key for key, _ in found])
+        stored = self._stored_tags(session, [key for key, _ in nearest])
         if not stored:
             return {}
         cosines = centred([value for _, value in stored], self.manifest.dim) @ vector + offset

@@ -1,4 +1,4 @@
-"""Tags and their counts among hits, and the tags of documents."""
+"""The most common tags among hits, and the tags of documents."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MOST_COUNTED = 1_000  # hits whose tags are counted
 
 
 def facets(session: Session, documents: Sequence[int], without: Sequence[str] = ()) -> tuple[Facet, ...]:
-    """Return the commonest tags of the documents with their counts, those left out that are asked for already."""
+    """Return the most common tags of the documents with their counts, except the tags `without`."""
     if not documents:
         return ()
     left_out = {tag_key(name) for name in without}
     counted = (
-        f"SELECT tag.name, tag.key, found.documents FROM (SELECT tag_id, count(*) AS documents FROM document_tag"
+        f"SELECT tag.name, tag.key, counted.documents FROM (SELECT tag_id, count(*) AS documents FROM document_tag"
         f" WHERE {among_sql(session, 'document_id', 'ids')} GROUP BY tag_id"
-        f" ORDER BY documents DESC, tag_id LIMIT {MOST_FACETS + len(left_out)}) found"
-        " JOIN tag ON tag.id = found.tag_id ORDER BY found.documents DESC, tag.key"
+        f" ORDER BY documents DESC, tag_id LIMIT {MOST_FACETS + len(left_out)}) counted"
+        " JOIN tag ON tag.id = counted.tag_id ORDER BY counted.documents DESC, tag.key"
     )
     given = number_list("ids", documents[:MOST_COUNTED])
     rows = [row for row in session.execute(text(counted).bindparams(given)) if row[1] not in left_out]
@@ -32,20 +32,20 @@ def facets(session: Session, documents: Sequence[int], without: Sequence[str] = 
 
 
 def tags_of(session: Session, documents: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """Return the tags of each document in its own order."""
+    """Return each document's tags in the document's order."""
     rows = (
         select(DocumentTag.document_id, Tag.name)
         .join(Tag, Tag.id == DocumentTag.tag_id)
         .where(among(DocumentTag.document_id, documents))
         .order_by(DocumentTag.document_id, DocumentTag.place)
     )
-    found: dict[int, list[str]] = {document: [] for document in documents}
+    tags: dict[int, list[str]] = {document: [] for document in documents}
     for document, name in session.execute(rows):
-        found[document].append(name)
-    return {document: tuple(names) for document, names in found.items()}
+        tags[document].append(name)
+    return {document: tuple(names) for document, names in tags.items()}
 
 
 def tag_names(session: Session, tags: Sequence[int]) -> dict[int, str]:
-    """Return the names of tags by their keys."""
+    """Return {tag: name}."""
     rows = select(Tag.id, Tag.name).where(among(Tag.id, tags))
     return {row[0]: row[1] for row in session.execute(rows)}

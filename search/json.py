@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from search.results import Hit, Results
+from search.results import Hit, ResultsPage
 
 
-def results_json(results: Results) -> dict[str, Any]:
+def results_json(results: ResultsPage) -> dict[str, Any]:
     query = results.query
     return {
         "query": query.text,
@@ -23,7 +23,7 @@ def results_json(results: Results) -> dict[str, Any]:
         "semantic": {"state": results.semantic_state, "model": results.semantic_model},
         "hits": [hit_json(hit) for hit in results.hits],
         "facets": [asdict(facet) for facet in results.facets],
-        "near_tags": [rounded(asdict(tag)) for tag in results.near_tags],
+        "near_tags": [rounded_scores(asdict(tag)) for tag in results.near_tags],
     }
 
 
@@ -38,12 +38,12 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "url": hit.url,
         "score": hit.score,
         "why": {
-            **rounded({"text": hit.why.text, "semantic": hit.why.semantic}),
-            "tags": [rounded(asdict(tag)) for tag in hit.why.tags],
+            **rounded_scores({"text": hit.why.text, "semantic": hit.why.semantic}),
+            "tags": [rounded_scores(asdict(tag)) for tag in hit.why.tags],
             "words": list(hit.why.words),
         },
     }
 
 
-def rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+def rounded_scores(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}

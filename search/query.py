@@ -1,4 +1,4 @@
-"""What was asked: made once from the request, always valid, able to write itself back as an address."""
+"""A search query, parsed once from a request: any input is valid, and a query can be written as a URL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from utils.terms import LONGEST_FORM
 
 MODES = ("hybrid", "text", "tags", "semantic")
 SORTS = ("score", "newest", "title")
-LONGEST_TEXT = 1_000  # characters of a query that count; a pasted page is cut, not refused
+LONGEST_TEXT = 1_000  # characters of a query that are used; a pasted page is cut, not refused
 MOST_FORMS = 48
 MOST_TAGS = 20
 PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 10, 100, 10_000
@@ -26,20 +26,22 @@ _PART = re.compile(r"""(?<!\S)(-?)(tag:|תגית:|תג:)?(?:"([^"]*(?:"\S[^"]*)*
 
 
 class Args(Protocol):
-    """What werkzeug's MultiDict offers of itself here."""
+    """The part of werkzeug's MultiDict that is used here."""
 
     def get(self, key: str, /) -> str | None: ...
     def getlist(self, key: str, /) -> list[str]: ...
 
 
-def spelled(values: Mapping[str, object]) -> dict[str, object]:
-    """Return what an address has to say: nothing that is empty, and not the first page."""
-    return {name: one for name, one in values.items() if one not in ("", None, []) and (name, one) != ("page", 1)}
+def url_parameters(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters that a URL needs: no empty ones, and not the first page."""
+    return {
+        name: value for name, value in values.items() if value not in ("", None, []) and (name, value) != ("page", 1)
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One search. `text` is as typed; the parts below it are read from it and from the address."""
+    """One search; `text` is as typed, with its operators."""
 
     text: str = ""
     mode: str = "hybrid"
@@ -50,37 +52,37 @@ class Query:
     sort: str = "score"
     page: int = 1
     limit: int = PAGE_LIMIT
-    since: int = 0  # only what was written after this version of the database
+    since: int = 0  # only documents written after this data version
 
     @classmethod
     def from_args(cls, args: Args, mode: str = "hybrid") -> Query:
-        """Return the query of an address; what cannot be understood takes its default, and is never an error."""
-        asked = args.get("mode") or ""
+        """Return the query of a URL; what cannot be parsed takes its default."""
+        given = args.get("mode") or ""
         return cls(
-            text=clean(args.get("q") or "")[:LONGEST_TEXT],
-            mode=asked if asked in MODES else mode,
-            tags=names(args.getlist("tag")),
-            not_tags=names(args.getlist("not_tag")),
-            collection=clean(args.get("collection") or "")[:64],
-            language=clean(args.get("language") or "")[:16].lower(),
+            text=clean_text(args.get("q") or "")[:LONGEST_TEXT],
+            mode=given if given in MODES else mode,
+            tags=clean_names(args.getlist("tag")),
+            not_tags=clean_names(args.getlist("not_tag")),
+            collection=clean_text(args.get("collection") or "")[:64],
+            language=clean_text(args.get("language") or "")[:16].lower(),
             sort=sort if (sort := args.get("sort") or "") in SORTS else "score",
             page=within(args.get("page"), 1, LAST_PAGE, 1),
             limit=within(args.get("limit"), 1, MOST_LIMIT, PAGE_LIMIT),
             since=within(args.get("since"), 0, LAST_VERSION, 0),
         )
 
-    def parts(self) -> Parts:
-        return read(self.text)
+    def parts(self) -> QueryParts:
+        return parse_text(self.text)
 
     def all_tags(self) -> tuple[str, ...]:
-        """Return the tags that must hold, those typed into the box included."""
+        """Return the required tags, including those typed as operators."""
         return tuple(dict.fromkeys((*self.tags, *self.parts().tags)))[:MOST_TAGS]
 
     def all_not_tags(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.not_tags, *self.parts().not_tags)))[:MOST_TAGS]
 
     def filter(self) -> Filter:
-        """Return what narrows the search: tags, collection, language, version."""
+        """Return the filter of the search: tags, collection, language, version."""
         having = "{column} IN (SELECT document_id FROM document_tag WHERE tag_id = %d)"
         conditions = [having % tag_number(tag) for tag in self.all_tags()]
         conditions += [(having % tag_number(tag)).replace(" IN ", " NOT IN ", 1) for tag in self.all_not_tags()]
@@ -97,11 +99,11 @@ class Query:
         return Filter(tuple(conditions), values)
 
     def is_empty(self) -> bool:
-        """True where nothing is asked for: no word and no tag."""
+        """True if the query has neither text nor tags."""
         return not self.text.strip() and not self.tags and not self.not_tags
 
     def args(self, **changes: object) -> dict[str, object]:
-        """Return the address's parameters, those at their default left out, with changes."""
+        """Return the URL's parameters with changes applied, without those at their default."""
         values: dict[str, object] = {
             "q": self.text,
             "tag": list(self.tags),
@@ -113,15 +115,15 @@ class Query:
             "limit": "" if self.limit == PAGE_LIMIT else self.limit,
             "since": self.since or "",
         }
-        return spelled(values | changes)
+        return url_parameters(values | changes)
 
     def address(self, **changes: object) -> str:
         return urlencode(self.args(**changes), doseq=True)
 
     def with_tag(self, tag: str) -> Query:
         """Return the query narrowed to a tag, on its first page."""
-        kept = self.tags if tag in self.tags else (*self.tags, tag)
-        return replace(self, tags=kept, page=1)
+        tags = self.tags if tag in self.tags else (*self.tags, tag)
+        return replace(self, tags=tags, page=1)
 
     def without_tag(self, tag: str) -> Query:
         return replace(
@@ -133,8 +135,8 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The text of a query, taken apart; phrases and words are as typed."""
+class QueryParts:
+    """The parsed text of a query; phrases and words are as typed."""
 
     words: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
@@ -144,13 +146,13 @@ class Parts:
     not_tags: tuple[str, ...] = ()
 
     def wanted(self) -> str:
-        """Return what is looked for, without operators: what an encoder is given."""
+        """Return the text without operators and exclusions, as an encoder gets it."""
         return " ".join((*self.words, *self.phrases))
 
     def forms(self) -> list[str]:
-        """Return the folded words looked for, without stop words unless there are only such, each once."""
-        found = dict.fromkeys(form[:LONGEST_FORM] for form in forms(self.wanted()))
-        return content_forms(list(found))[:MOST_FORMS]
+        """Return the distinct folded words, without stop words unless there are no others."""
+        distinct = dict.fromkeys(form[:LONGEST_FORM] for form in forms(self.wanted()))
+        return content_forms(list(distinct))[:MOST_FORMS]
 
     def stems(self) -> list[str]:
         return list(dict.fromkeys(map(stem, self.forms())))
@@ -162,32 +164,32 @@ class Parts:
         return list(dict.fromkeys(stem(form[:LONGEST_FORM]) for word in self.not_words for form in forms(word)))
 
     def exact(self) -> list[list[str]]:
-        """Return the words of each phrase, folded, in order."""
-        return [found for phrase in self.phrases if (found := forms(phrase))]
+        """Return the folded words of each phrase, in order."""
+        return [phrase_forms for phrase in self.phrases if (phrase_forms := forms(phrase))]
 
     def not_exact(self) -> list[list[str]]:
-        return [found for phrase in self.not_phrases if (found := forms(phrase))]
+        return [phrase_forms for phrase in self.not_phrases if (phrase_forms := forms(phrase))]
 
 
-def read(text: str) -> Parts:
-    """Return the parts of any text; quotes inside an acronym are letters' own, not a phrase's."""
-    found: dict[str, list[str]] = {name: [] for name in Parts.__slots__}
+def parse_text(text: str) -> QueryParts:
+    """Parse any text into its parts; a quote inside an acronym (as in Hebrew) does not start a phrase."""
+    parts: dict[str, list[str]] = {name: [] for name in QueryParts.__slots__}
     for minus, tag, phrase, word in _PART.findall(text.translate(_QUOTES)):
         value = (phrase or word).strip()
         kind = "tags" if tag else "phrases" if phrase else "words"
         if normalise(value).strip() or kind == "words":
-            found[("not_" if minus else "") + kind].append(value)
-    return Parts(**{name: tuple(values) for name, values in found.items()})
+            parts[("not_" if minus else "") + kind].append(value)
+    return QueryParts(**{name: tuple(values) for name, values in parts.items()})
 
 
-def clean(text: str) -> str:
-    """Return text without nulls and lone surrogates, which no database takes."""
+def clean_text(text: str) -> str:
+    """Return text without nulls and lone surrogates, which databases reject."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode().strip()
 
 
-def names(given: Sequence[str]) -> tuple[str, ...]:
-    kept = dict.fromkeys(clean(name)[:200] for name in given[:MOST_TAGS])
-    return tuple(name for name in kept if name)
+def clean_names(given: Sequence[str]) -> tuple[str, ...]:
+    names = dict.fromkeys(clean_text(name)[:200] for name in given[:MOST_TAGS])
+    return tuple(name for name in names if name)
 
 
 def within(given: str | None, low: int, high: int, default: int) -> int:
@@ -198,7 +200,7 @@ def within(given: str | None, low: int, high: int, default: int) -> int:
 
 
 def of_mapping(values: Mapping[str, str | list[str]], mode: str = "hybrid") -> Query:
-    """Return the query of a plain mapping, lists for what repeats."""
+    """Return the query of a plain mapping; repeated parameters are lists."""
     from werkzeug.datastructures import MultiDict
 
     return Query.from_args(MultiDict(values), mode)

@@ -1,4 +1,4 @@
-"""What a search answers: hits with their reasons, facets, and how far it looked."""
+"""Search results: hits with the reasons for them, facets, and totals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from search.query import Query
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of text, and whether it is what was looked for."""
+    """A piece of text; `found` if it matches the query."""
 
     text: str
     found: bool = False
@@ -18,15 +18,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TagScore:
-    """A tag that matched: 1 for the very tag, less for one close in meaning."""
+    """A tag that matched: 1 for an exact match, less for a similar one."""
 
     tag: str
     score: float
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
-    """Why a document matched; a part that played no role is None or empty. Scores are 0 to 1."""
+class MatchReasons:
+    """Why a document matched; scores are 0 to 1, and None or empty if they did not contribute."""
 
     text: float | None = None
     semantic: float | None = None
@@ -36,7 +36,7 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document in a result."""
+    """A document in the results."""
 
     number: int
     id: str
@@ -49,7 +49,7 @@ class Hit:
     url: str
     source: str
     score: float
-    why: Why
+    why: MatchReasons
 
     @property
     def plain_title(self) -> str:
@@ -70,28 +70,28 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One document's place in a ranking, before its row is read."""
+    """A document's place in a ranking, before its row is read."""
 
     document: int
     score: float
     text: float | None = None
     semantic: float | None = None
-    start: int = 0  # the window nearest in meaning, characters of the body
+    start: int = 0  # the most similar chunk, as characters of the body
     end: int = 0
     tags: tuple[TagScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """All documents that match, best first; `complete` where none was left out for want of room."""
+    """The matching documents, best first; `complete` if no limit cut them off."""
 
     documents: Sequence[Ranked]
     complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One page of a ranking, with what is told of all of it, before the documents are read."""
+class RankedPage:
+    """One page of a ranking, with totals and facets, before the documents are read."""
 
     page: tuple[Ranked, ...]
     total: int
@@ -102,8 +102,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """One page of hits, with all that the page shows around them."""
+class ResultsPage:
+    """One page of hits, with everything shown around them."""
 
     query: Query
     hits: tuple[Hit, ...] = ()
@@ -114,7 +114,7 @@ class Results:
     semantic_state: str = "off"
     semantic_model: str = ""
     took_ms: float = 0.0
-    version: int = 0  # of the state that was searched
+    version: int = 0  # the data version that was searched
 
     @property
     def pages(self) -> int:
@@ -122,7 +122,7 @@ class Results:
 
     @property
     def first(self) -> int:
-        """Return the rank of the page's first hit, from 1."""
+        """Return the rank of the page's first hit, starting at 1."""
         return (self.query.page - 1) * self.query.limit + 1
 
     @property

@@ -1,4 +1,4 @@
-"""search(): one query in, one page of results out, in a number of statements that does not grow with the hits."""
+"""search(): one query in, one page of results out, in a fixed number of statements."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sqlalchemy import Row, case, func, literal_column, select, text
 from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
-from encoders.queue import EncoderAway, EncoderBusy
+from encoders.queue import EncoderBusy, EncoderUnavailable
 from indexes.version import Snapshot, read_snapshot
 from models import Collection, Document, tag_key
 from search.facets import MOST_COUNTED, facets
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
-from search.results import Found, Hit, Ranked, Ranking, Results, TagScore, Why
+from search.results import Hit, MatchReasons, Ranked, RankedPage, Ranking, ResultsPage, TagScore
 from search.semantic import Semantic
 from search.shared_cache import SharedResults
-from search.snippets import Wanted, found_words, marked, snippet
-from search.tags import listing, near_tags, tag_ranking
+from search.snippets import QueryMatcher, marked_segments, matching_words, snippet
+from search.tags import listing, similar_tags, tag_ranking
 from utils.hebrew import is_hebrew
 from utils.sql import among, among_sql, by_dialect, number_list
 
-EXCERPT = 4_000  # characters of a body that a page reads: a book does not come into memory for its snippet
+EXCERPT = 4_000  # characters read of a body: a whole book is not loaded for its snippet
 MOST_SHOWN = 1_000
 TAG_NAMES_SQLITE = """(SELECT json_group_array(name) FROM (
   SELECT tag.name FROM document_tag JOIN tag ON tag.id = document_tag.tag_id
@@ -34,7 +34,7 @@ TAG_NAMES_SQLITE = """(SELECT json_group_array(name) FROM (
 TAG_NAMES_POSTGRESQL = """(SELECT json_agg(tag.name ORDER BY document_tag.place) FROM document_tag
   JOIN tag ON tag.id = document_tag.tag_id WHERE document_tag.document_id = document.id)"""
 WITHOUT_MEANING = Semantic(LazyEncoder(None, "none"))
-# How long a search by meaning alone waits for the model; one by everything shows its words at once.
+# How long semantic search waits for the model; hybrid search shows keyword hits at once.
 SEMANTIC_WAIT_S = 1.5
 
 
@@ -47,19 +47,19 @@ def search(
     semantic: Semantic,
     wait_s: float | None = None,
     shared: SharedResults | None = None,
-) -> Results:
-    """Return a page of results; any query is valid. `wait_s` overrides how long to wait for the model.
+) -> ResultsPage:
+    """Return a page of results for any query; `wait_s` overrides how long to wait for the model.
 
-    What another process found with the same model and data is taken from `shared`, without the model.
+    Results that another process shared for the same model and data are taken from `shared`, without the model.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
     snapshot = read_snapshot(session) if query.mode == "text" else semantic.follow(session)
     key = shared.key(snapshot, query, semantic) if shared else None
-    found = shared.get(key, query, semantic) if shared and key else None
-    if found is None:
+    ranked = shared.get(key, query, semantic) if shared and key else None
+    if ranked is None:
         if query.mode in ("semantic", "hybrid") and query.parts().wanted():
             semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
-        state = semantic.state  # before the search: a model that is ready a moment later joins in the next answer
+        state = semantic.state  # read before the search: a model that becomes ready during it counts for the next one
         near: tuple[TagScore, ...] = ()
         try:
             if query.mode == "semantic" and state in ("loading", "unavailable"):
@@ -69,65 +69,66 @@ def search(
             else:
                 ranking = listing(session, query.filter())
             if query.mode == "tags":
-                near, is_whole = near_tags(session, query, semantic)
+                near, is_whole = similar_tags(session, query, semantic)
                 state = "ready" if is_whole and state == "loading" else state  # stored tags need no model
-        except EncoderAway as away:
-            state = "busy" if isinstance(away, EncoderBusy) else "unavailable"
-            semantic.note(away)
+        except EncoderUnavailable as error:
+            state = "busy" if isinstance(error, EncoderBusy) else "unavailable"
+            semantic.note(error)
             ranking = text_only(session, query, snapshot)
-        found = page_of(session, query, ranking, near, state)
+        ranked = page_of(session, query, ranking, near, state)
         if shared and key:
-            shared.set(key, found, query, semantic)
-    return Results(
+            shared.set(key, ranked, query, semantic)
+    return ResultsPage(
         query=query,
-        hits=hits(session, query, found.page),
-        total=found.total,
-        total_is_exact=found.total_is_exact,
-        facets=found.facets,
-        near_tags=found.near_tags,
-        semantic_state=found.semantic_state,
+        hits=hits(session, query, ranked.page),
+        total=ranked.total,
+        total_is_exact=ranked.total_is_exact,
+        facets=ranked.facets,
+        near_tags=ranked.near_tags,
+        semantic_state=ranked.semantic_state,
         semantic_model=semantic.lazy.model,
-        took_ms=(time.perf_counter() - began) * 1000,
+        took_ms=(time.perf_counter() - started) * 1000,
         version=snapshot.version,
     )
 
 
 def text_only(session: Session, query: Query, snapshot: Snapshot) -> Ranking:
-    """Return what is found without the model."""
+    """Return the ranking without the model."""
     mode = "hybrid" if query.mode == "semantic" else query.mode
     if not query.text.strip() and mode != "tags":
         return listing(session, query.filter())
     return RANKINGS[mode](session, query, WITHOUT_MEANING, snapshot)
 
 
-def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagScore, ...], state: str) -> Found:
+def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagScore, ...], state: str) -> RankedPage:
     ranking = _ordered(session, ranking, query)
     shown = ranking.documents[:MOST_SHOWN]
-    return Found(
+    return RankedPage(
         page=tuple(shown[(query.page - 1) * query.limit : query.page * query.limit]),
         total=len(shown),
         total_is_exact=ranking.complete and len(ranking.documents) <= MOST_SHOWN,
-        facets=tuple(facets(session, [one.document for one in shown[:MOST_COUNTED]], query.all_tags())),
+        facets=tuple(facets(session, [item.document for item in shown[:MOST_COUNTED]], query.all_tags())),
         near_tags=near,
         semantic_state=state,
     )
 
 
 def _ordered(session: Session, ranking: Ranking, query: Query) -> Ranking:
-    """Return the ranking in the order asked for, among what is shown at all."""
+    """Return the first MOST_SHOWN documents in the requested order."""
     if query.sort == "score" or not ranking.documents:
         return ranking
-    places = {one.document: one for one in ranking.documents[:MOST_SHOWN]}
+    places = {item.document: item for item in ranking.documents[:MOST_SHOWN]}
     order = "added_at DESC, id DESC" if query.sort == "newest" else "title, id"
     rows = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')} ORDER BY {order}")
-    ordered = [places[one] for one in session.execute(rows.bindparams(number_list("ids", places))).scalars()]
+    numbers = session.execute(rows.bindparams(number_list("ids", places))).scalars()
+    ordered = [places[number] for number in numbers]
     return replace(ranking, documents=[*ordered, *ranking.documents[MOST_SHOWN:]])
 
 
 def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, ...]:
-    """Return the page's documents with tags and snippets, in one statement."""
-    numbers = [one.document for one in page]
-    starts = {one.document: max(one.start - 200, 0) if one.end > EXCERPT else 0 for one in page}
+    """Return the page's documents with tags and snippets; one statement."""
+    numbers = [item.document for item in page]
+    starts = {item.document: max(item.start - 200, 0) if item.end > EXCERPT else 0 for item in page}
     begin = case(starts, value=Document.id, else_=0) if starts else 0
     tag_names = by_dialect(session, sqlite=TAG_NAMES_SQLITE, postgresql=TAG_NAMES_POSTGRESQL)
     columns: tuple[Any, ...] = (
@@ -136,33 +137,35 @@ def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, .
         literal_column(tag_names).label("tag_names"),
     )  # fmt: skip
     rows = select(*columns).join(Collection, Collection.id == Document.collection_id).where(among(Document.id, numbers))
-    found = {row.id: row for row in session.execute(rows)}
-    wanted = Wanted.of(query.parts())
+    by_id = {row.id: row for row in session.execute(rows)}
+    matcher = QueryMatcher.of(query.parts())
     return tuple(
-        _hit(found[one.document], one, wanted, query, starts[one.document]) for one in page if one.document in found
+        _hit(by_id[item.document], item, matcher, query, starts[item.document])
+        for item in page
+        if item.document in by_id
     )
 
 
-def _hit(row: Row[Any], one: Ranked, wanted: Wanted, query: Query, offset: int) -> Hit:
+def _hit(row: Row[Any], item: Ranked, matcher: QueryMatcher, query: Query, offset: int) -> Hit:
     title, excerpt = row.title, row.excerpt
     tags = tuple(json.loads(row.tag_names) if isinstance(row.tag_names, str) else row.tag_names or ())
-    in_title, in_body = found_words(title, wanted), found_words(excerpt, wanted)
+    in_title, in_body = matching_words(title, matcher), matching_words(excerpt, matcher)
     words = [*(title[w.start : w.end] for w in in_title), *(excerpt[w.start : w.end] for w in in_body)]
-    window = (one.start - offset, one.end - offset) if one.end else None
-    asked = {tag_key(name) for name in query.all_tags()}
-    of_filter = (TagScore(name, 1.0) for name in tags if tag_key(name) in asked)
-    of_tags = tuple(dict.fromkeys((*one.tags, *of_filter)))
+    window = (item.start - offset, item.end - offset) if item.end else None
+    filter_keys = {tag_key(name) for name in query.all_tags()}
+    of_filter = (TagScore(name, 1.0) for name in tags if tag_key(name) in filter_keys)
+    of_tags = tuple(dict.fromkeys((*item.tags, *of_filter)))
     return Hit(
-        number=one.document,
+        number=item.document,
         id=row.own_id,
         collection=row.collection,
-        title=marked(title, in_title),
+        title=marked_segments(title, in_title),
         snippet=snippet(excerpt, in_body, window),
         tags=tags,
         language=row.language,
         direction="rtl" if is_hebrew(title + " " + excerpt[:200]) else "ltr",
         url=row.url,
         source=row.source,
-        score=round(one.score, 4),
-        why=Why(one.text, one.semantic, of_tags, tuple(dict.fromkeys(words))[:8]),
+        score=round(item.score, 4),
+        why=MatchReasons(item.text, item.semantic, of_tags, tuple(dict.fromkeys(words))[:8]),
     )

@@ -1,4 +1,4 @@
-"""Search by meaning: with the encoder and the embeddings in memory, both loaded at the first semantic search."""
+"""Semantic search: the encoder and the embedding index of this process, both loaded by the first search."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
 from indexes.choice import VectorIndex
 from indexes.filters import Filter
-from indexes.similarity import Meaning, Near
+from indexes.similarity import DocumentSimilarity, QueryVector
 from models import model_number, tag_number
-from search.current_model import Prepared
-from search.embeddings import Stored
+from search.current_model import AvailableModel
+from search.embeddings import EmbeddingIndex
 from search.model_life import ModelLife
 from utils.hebrew import stripped
 from utils.int8 import Floats
-from utils.lru import Kept
+from utils.lru import LRUCache
 
 if TYPE_CHECKING:
     from search.shared_cache import SharedEmbeddings
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("matmon.search")
 
 
-def query_cache(most: int = 1_000, most_bytes: int = 4 * 2**20, ttl_s: float = 7 * 86_400) -> Kept[Floats]:
-    """Return an empty memory of query embeddings, float32 of shape (dim,), by model and words."""
-    return Kept(most, most_bytes, size=lambda vector: vector.nbytes, ttl_s=ttl_s)
+def query_cache(most: int = 1_000, most_bytes: int = 4 * 2**20, ttl_s: float = 7 * 86_400) -> LRUCache[Floats]:
+    """Return an empty LRU cache of query embeddings, float32 of shape (dim,), by model and text."""
+    return LRUCache(most, most_bytes, size=lambda vector: vector.nbytes, ttl_s=ttl_s)
 
 
 class Semantic(ModelLife):
-    """The semantic side of every search in this process.
+    """Semantic search in this process.
 
-    What is stored is compared with what is stored by the manifest alone, without the model.
+    Stored embeddings are compared with each other using the manifest alone, without the model.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Semantic(ModelLife):
         encoder: LazyEncoder,
         model_key: int | None = None,
         idle_s: float = 0,
-        queries: Kept[Floats] | None = None,
-        find: Callable[[str], Prepared] | None = None,
+        queries: LRUCache[Floats] | None = None,
+        find: Callable[[str], AvailableModel] | None = None,
         manifest: Manifest | None = None,
         vector_index: VectorIndex | None = None,
     ) -> None:
@@ -56,29 +56,29 @@ class Semantic(ModelLife):
         self.shared: SharedEmbeddings | None = None
 
     def cache_figures(self) -> dict[str, dict[str, int]]:
-        """Return what the caches hold and how often they helped."""
+        """Return the caches' sizes and hit counts."""
         loaded, queries = self._stored, self._queries
         figures = {"entries": len(queries), "bytes": queries.nbytes, "hits": queries.hits, "misses": queries.misses}
         filters = loaded.filters if loaded else None
-        kept = {"entries": len(filters), "bytes": filters.nbytes} if filters is not None else {}
-        return {"queries": figures, "filters": kept}
+        filter_figures = {"entries": len(filters), "bytes": filters.nbytes} if filters is not None else {}
+        return {"queries": figures, "filters": filter_figures}
 
     def drop_caches(self) -> None:
-        """Let go of what can be made again at little cost: embeddings of queries, keys of filters."""
+        """Drop what is cheap to make again: query embeddings and the keys of filters."""
         self._queries.clear()
         if loaded := self._stored:
             loaded.filters.clear()
-            loaded.close.clear()
+            loaded.similar_cache.clear()
 
     def unload(self, reason: str, for_s: float) -> None:
-        """Let go of the model, the index and the caches, and search words only for so long."""
+        """Unload the model, the index and the caches, and fall back to keyword search for `for_s` seconds."""
         self._queries.clear()
         super().unload(reason, for_s)
 
     def _encoded(self, encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> np.ndarray:
         vectors = encode(texts)
         if self.lazy.error and self.lazy.state == "ready":
-            log.info("Meaning is searched again")
+            log.info("Semantic search works again")
             self.lazy.error = None
         return vectors
 
@@ -86,98 +86,97 @@ class Semantic(ModelLife):
         return self._vectors(kind, [words], encode)[0]
 
     def _vectors(self, kind: str, texts: Sequence[str], encode: Callable[[Sequence[str]], np.ndarray]) -> list[Floats]:
-        """Return the embeddings of texts: kept here, kept by another process, or else encoded, those together."""
-        model, found = self.model_key, {text: self._queries.recall((self.model_key, kind, text)) for text in texts}
-        for text in [text for text, vector in found.items() if vector is None]:
-            if (theirs := self._shared(model, kind, text)) is not None:
-                found[text] = self._queries.keep((model, kind, text), theirs)
-        lacking = [text for text, vector in found.items() if vector is None]
-        if lacking:
-            for text, vector in zip(lacking, self._encoded(encode, lacking), strict=True):
-                # A copy: a row would keep the whole batch.
-                found[text] = self._queries.keep((model, kind, text), vector.copy())
-                if self.shared and model is not None and model == self.model_key:  # it was not switched meanwhile
+        """Return the embeddings of texts from the local cache, the shared cache or the encoder (in one batch)."""
+        model, vectors = self.model_key, {text: self._queries.get((self.model_key, kind, text)) for text in texts}
+        for text in [text for text, vector in vectors.items() if vector is None]:
+            if (shared := self._shared(model, kind, text)) is not None:
+                vectors[text] = self._queries.set((model, kind, text), shared)
+        missing = [text for text, vector in vectors.items() if vector is None]
+        if missing:
+            for text, vector in zip(missing, self._encoded(encode, missing), strict=True):
+                # A copy: a row would keep the whole batch alive.
+                vectors[text] = self._queries.set((model, kind, text), vector.copy())
+                if self.shared and model is not None and model == self.model_key:  # not switched meanwhile
                     self.shared.set(model, kind, text, vector)
-        return [vector for text in texts if (vector := found[text]) is not None]
+        return [vector for text in texts if (vector := vectors[text]) is not None]
 
     def _shared(self, model: int | None, kind: str, text: str) -> Floats | None:
-        """Return the embedding that another process stored."""
+        """Return an embedding from the shared cache."""
         if self.shared is None or model is None or self._manifest is None:
             return None
         return self.shared.get(model, kind, text, self._manifest.dim)
 
-    def meaning(self, words: str, known: bool = True) -> Meaning | None:
-        """Return what the words mean; None where there are none, or no model is ready.
+    def query_vector(self, words: str, known: bool = True) -> QueryVector | None:
+        """Return the embedding of a text as a query; None if it is empty or no model is ready.
 
-        `known` tells whether the collection has any of the words: where it has none they may be senseless.
+        If the collection has none of the words (`known` is False), gibberish must pass a stricter floor.
         """
         encoder, loaded = self.lazy.encoder, self._current()
         if encoder is None or loaded is None or not words.strip():
             return None
         vector = self._vector("query", words, encoder.encode_queries)
         manifest = loaded.manifest
-        strict = not known and is_senseless(words, encoder)
+        strict = not known and is_gibberish(words, encoder)
         floor = manifest.strict_floor if strict else manifest.centred_floor
-        return Meaning(vector, loaded.passages, loaded.questions.direction(vector), manifest, floor)
+        return QueryVector(vector, loaded.passages, loaded.questions.direction(vector), manifest, floor)
 
     def nearest(
         self,
         session: Session,
-        meaning: Meaning,
+        query_vector: QueryVector,
         restriction: Filter,
         version: int | None = None,
         also: Sequence[int] = (),
-    ) -> dict[int, Near]:
-        """Return the documents nearest in meaning that pass the filter, best first, and the documents `also`."""
+    ) -> dict[int, DocumentSimilarity]:
+        """Return the documents most similar to the query that pass the filter, best first, and the documents `also`."""
         stored = self._known()
-        return stored.nearest(session, meaning, restriction, version, also) if stored else {}
+        return stored.nearest(session, query_vector, restriction, version, also) if stored else {}
 
-    def similar(self, session: Session, document: int) -> tuple[Meaning, dict[int, Near]] | None:
-        """Return the documents nearest to a stored one, itself left out; None where it has no embedding.
+    def similar(self, session: Session, document: int) -> tuple[QueryVector, dict[int, DocumentSimilarity]] | None:
+        """Return a stored document as a query, and the documents similar to it; None without an embedding.
 
         The model itself is not needed.
         """
         stored = self._known()
-        meaning = stored.meaning_of(session, document) if stored else None
-        if stored is None or meaning is None:
+        query_vector = stored.query_vector_of(session, document) if stored else None
+        if stored is None or query_vector is None:
             return None
-        near = stored.nearest(session, meaning, Filter())
+        near = stored.nearest(session, query_vector, Filter())
         near.pop(document, None)
-        return meaning, near
+        return query_vector, near
 
-    def near_tags(self, session: Session, names: Sequence[str], most: int) -> tuple[list[tuple[int, float]], bool]:
-        """Return (tag, closeness of 0 to 1) for stored tags close in meaning to any of the names, closest first.
+    def nearest_tags(self, session: Session, names: Sequence[str], most: int) -> tuple[list[tuple[int, float]], bool]:
+        """Return (tag, similarity from 0 to 1) of stored tags similar to any of the names, best first; and if complete.
 
-        A name that is itself a stored tag needs no model. Of the others the model must be ready: whether all names
-        were compared is told beside.
+        Names that are stored tags need no model. For others it must be ready: if not, the result is incomplete.
         """
         stored = self._known()
         if stored is None or not names:
             return [], not names
         vectors, whole = self._tag_vectors(session, stored, names)
-        return stored.near_tags(session, list(vectors.values()), most), whole
+        return stored.nearest_tags(session, list(vectors.values()), most), whole
 
-    def close_tags(
+    def similar_tags(
         self, session: Session, names: Sequence[str], among_tags: Sequence[int] | None, most_unknown: int
     ) -> tuple[dict[int, dict[int, float]], bool]:
-        """Return {name's tag key: {tag: closeness}} for stored tags that say the same as each name, itself left out.
+        """Return {tag key of a name: {tag: similarity}} of stored tags that mean the same as the name, except itself.
 
-        The tags compared with are those given, or those that the index has nearest to each name. Of names that are no
-        stored tag the model encodes `most_unknown` at most; beside it is told whether all were compared. The statements
-        do not grow with the names.
+        Compares with the given tags, or with each name's nearest in the index. Names that are not stored tags are
+        encoded, at most `most_unknown`; the second value tells whether all were compared. The number of statements is
+        fixed.
         """
         stored = self._known()
         if stored is None or not names:
             return {}, not names
-        kept = stored.kept_close(session, map(tag_number, names)) if among_tags is None else {}
-        left = [name for name in names if tag_number(name) not in kept]
+        cached = stored.cached_similar_tags(session, map(tag_number, names)) if among_tags is None else {}
+        left = [name for name in names if tag_number(name) not in cached]
         vectors, whole = self._tag_vectors(session, stored, left, most_unknown) if left else ({}, True)
-        return kept | stored.close_tags(session, vectors, among_tags), whole
+        return cached | stored.similar_tags(session, vectors, among_tags), whole
 
     def _tag_vectors(
-        self, session: Session, stored: Stored, names: Sequence[str], most_unknown: int = 1_000
+        self, session: Session, stored: EmbeddingIndex, names: Sequence[str], most_unknown: int = 1_000
     ) -> tuple[dict[int, Floats], bool]:
-        """Return the embeddings of names by their tag's key: the stored ones, and by the model those of the others."""
+        """Return the embeddings of names by tag key, stored or encoded, and whether that is all of them."""
         known = stored.tag_vectors(session, [tag_number(name) for name in names])
         others = {key: name for name in names if (key := tag_number(name)) not in known}
         if others and not self.ready(0):
@@ -186,13 +185,13 @@ class Semantic(ModelLife):
         if encoder is None:
             return known, not others
         self.lazy.used()
-        asked = dict(list(others.items())[:most_unknown])
-        vectors = self._vectors("tag", list(asked.values()), encoder.encode_tags)
-        return known | dict(zip(asked, vectors, strict=True)), len(asked) == len(others)
+        encoded = dict(list(others.items())[:most_unknown])
+        vectors = self._vectors("tag", list(encoded.values()), encoder.encode_tags)
+        return known | dict(zip(encoded, vectors, strict=True)), len(encoded) == len(others)
 
 
-def is_senseless(words: str, encoder: Encoder) -> bool:
-    """Tell whether the model takes a text apart nearly letter by letter, as it does with what is no word to it."""
+def is_gibberish(words: str, encoder: Encoder) -> bool:
+    """Whether the tokenizer splits a text nearly letter by letter, as it does with words it does not know."""
     letters = sum(not character.isspace() for character in stripped(words))
     tokens = encoder.count_tokens(words) - encoder.count_tokens("")
     return letters < encoder.manifest.letters_per_token * tokens

@@ -11,7 +11,7 @@ import numpy as np
 
 from indexes.version import Snapshot
 from search.query import Query
-from search.results import Facet, Found, Ranked, TagScore
+from search.results import Facet, Ranked, RankedPage, TagScore
 from search.semantic import Semantic
 from utils.hebrew import ANALYSIS_VERSION
 from utils.int8 import Floats
@@ -67,7 +67,7 @@ class SharedResults:
             return None
         return cache_key([FORMAT, ANALYSIS_VERSION, astuple(snapshot), model, semantic.is_off, asdict(query)])
 
-    def get(self, key: str, query: Query, semantic: Semantic) -> Found | None:
+    def get(self, key: str, query: Query, semantic: Semantic) -> RankedPage | None:
         value = self._cache.get("results", key)
         if value is None:
             return None
@@ -78,11 +78,11 @@ class SharedResults:
             self._cache.count_unreadable("results")
             return None
 
-    def set(self, key: str, found: Found, query: Query, semantic: Semantic) -> None:
+    def set(self, key: str, ranked_page: RankedPage, query: Query, semantic: Semantic) -> None:
         """Store results, unless they were ranked without the model that the key promises."""
-        is_complete = found.semantic_state == semantic.state == "ready"
+        is_complete = ranked_page.semantic_state == semantic.state == "ready"
         if is_complete or semantic.is_off or not uses_model(query):
-            self._cache.set("results", key, json.dumps(to_json(found)).encode(), self._ttl_s)
+            self._cache.set("results", key, json.dumps(to_json(ranked_page)).encode(), self._ttl_s)
 
 
 def uses_model(query: Query) -> bool:
@@ -94,24 +94,24 @@ def cache_key(values: list[Any]) -> str:
     return blake2b(json.dumps(values, ensure_ascii=False).encode(), digest_size=16).hexdigest()
 
 
-def to_json(found: Found) -> dict[str, Any]:
+def to_json(ranked_page: RankedPage) -> dict[str, Any]:
     return {
-        "page": [astuple(row) for row in found.page],
-        "total": found.total,
-        "exact": found.total_is_exact,
-        "facets": [astuple(facet) for facet in found.facets],
-        "near": [astuple(tag) for tag in found.near_tags],
+        "page": [astuple(row) for row in ranked_page.page],
+        "total": ranked_page.total,
+        "exact": ranked_page.total_is_exact,
+        "facets": [astuple(facet) for facet in ranked_page.facets],
+        "near": [astuple(tag) for tag in ranked_page.near_tags],
     }
 
 
-def from_json(values: dict[str, Any], state: str) -> Found:
-    """Return what `to_json` was given; raises ValueError, TypeError or KeyError for anything else."""
-    return Found(
+def from_json(values: dict[str, Any], state: str) -> RankedPage:
+    """Parse what `to_json` returned; raises ValueError, TypeError or KeyError for anything else."""
+    return RankedPage(
         page=tuple(ranked(*row) for row in values["page"]),
         total=int(values["total"]),
         total_is_exact=bool(values["exact"]),
         facets=tuple(Facet(str(tag), int(count)) for tag, count in values["facets"]),
-        near_tags=tag_scores(values["near"]),
+        near_tags=tag_scores_from(values["near"]),
         semantic_state=state,
     )
 
@@ -126,9 +126,9 @@ def ranked(
         None if semantic is None else float(semantic),
         int(start),
         int(end),
-        tag_scores(tags),
+        tag_scores_from(tags),
     )
 
 
-def tag_scores(pairs: Any) -> tuple[TagScore, ...]:
+def tag_scores_from(pairs: Any) -> tuple[TagScore, ...]:
     return tuple(TagScore(str(tag), float(score)) for tag, score in pairs)

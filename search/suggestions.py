@@ -1,4 +1,4 @@
-"""What a search box offers while one types, and what to try where nothing was found."""
+"""Suggestions while typing, and sample queries for when nothing was found."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Suggestion:
 
 
 def suggestions(session: Session, typed: str) -> list[Suggestion]:
-    """Return tags that begin with what is typed, then titles of documents that have its words."""
+    """Return tags that start with what is typed, then titles of documents that contain its words."""
     typed = typed.strip()[:LONGEST_PREFIX]
     if len(normalise(typed).strip()) < 2:
         return []
     tags = [Suggestion(facet.tag, "tag") for facet in common_tags(session, MOST_SUGGESTIONS // 2, typed)]
-    found = TextQuery(session, Query(text=typed).parts()).matches(Filter()).documents[:20].tolist()
-    statement = select(Document.id, Document.title).where(among(Document.id, found))
+    numbers = TextQuery(session, Query(text=typed).parts()).matches(Filter()).documents[:20].tolist()
+    statement = select(Document.id, Document.title).where(among(Document.id, numbers))
     rows = {row.id: row.title for row in session.execute(statement)}
-    titles = [Suggestion(rows[number], "title") for number in found if number in rows and len(rows[number]) <= 100]
+    titles = [Suggestion(rows[number], "title") for number in numbers if number in rows and len(rows[number]) <= 100]
     return [*tags, *dict.fromkeys(titles)][:MOST_SUGGESTIONS]
 
 
@@ -49,10 +49,10 @@ FILE = Path(__file__).resolve().parents[1] / "data" / "sample-queries.json"
 
 
 @cache
-def _read() -> tuple[dict[str, str], ...]:
+def _sample_rows() -> tuple[dict[str, str], ...]:
     return tuple(json.loads(FILE.read_text(encoding="utf-8"))) if FILE.exists() else ()
 
 
 def sample_queries(collections: Sequence[str]) -> tuple[dict[str, str], ...]:
-    """Return {"q", "mode", "lang", "note_he", "note_en"} for each query to try; none without the collection."""
-    return _read() if SAMPLE in collections else ()
+    """Return {"q", "mode", "lang", "note_he", "note_en"} of each sample query; none without the sample collection."""
+    return _sample_rows() if SAMPLE in collections else ()

@@ -1,4 +1,4 @@
-"""The index of tags in use, by name or the commonest first: whole collections of tags are never counted or sorted."""
+"""The index of tags, by name or by count, without counting or sorting all tags of a collection."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from models import Collection, Tag, TagCount, number, tag_key
 from search.results import Facet
 from utils.sql import like_prefix
 
-# Tags that are ordered by their counts: the commonest of each collection, and with a prefix the first by name too, so
-# that all of a rare prefix are there and the commonest of a common one. Of 100,000 tags in three collections 20 to 40
-# ms of SQLite, a few of them 4 to 6; counting and sorting all of a prefix took 170.
+# Tags that are ranked by count: the most common of each collection and, with a prefix, the first by name as well, so
+# that a rare prefix is complete and a common one has its most common tags. With 100,000 tags in three collections it
+# takes SQLite 20 to 40 ms, or 4 to 6 for a few; counting and sorting all tags of a prefix took 170.
 MOST_RANKED = 1_000
-RANKED_FOR_FEW = 200  # where only the first few are shown
-MOST_COLLECTIONS = 20  # whose commonest tags are looked at; the largest
+RANKED_FOR_FEW = 200  # if only the first few are shown
+MOST_COLLECTIONS = 20  # the largest collections, whose most common tags are ranked
 MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class TagPage:
-    """One page of the index of tags; `total` is counted up to MOST_COUNTED, `listed` of them are in this order."""
+    """One page of the tag index; `total` is counted up to MOST_COUNTED, `listed` of them can be paged through."""
 
     tags: tuple[Facet, ...]
     total: int
@@ -35,13 +35,13 @@ class TagPage:
 
     @property
     def is_cut(self) -> bool:
-        """Tell whether there are more tags than this order has."""
+        """Whether there are more tags than this order lists."""
         return self.listed < self.total
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a page is asked of: tags in use, of a collection (its key) or all, that begin with a key or all."""
+class _TagFilter:
+    """Selects the tags in use of a collection, or of all, whose key starts with `key`."""
 
     collection: int | None
     key: str
@@ -53,7 +53,7 @@ class _Asked:
         return rows.where(Tag.key >= low, Tag.key < high)
 
     def tags(self) -> Select[Any]:
-        """Return a statement of the tags that are meant, in no order."""
+        """Return a statement of the selected tags, unordered."""
         if self.collection is not None and not self.key:
             return select(TagCount.tag_id).where(TagCount.collection_id == self.collection)
         used = exists().where(TagCount.tag_id == Tag.id)
@@ -70,58 +70,62 @@ def tag_page(
     limit: int = 100,
     by: str = "count",
 ) -> TagPage:
-    """Return tags in use with their counts, the commonest first or by name; a prefix narrows. Three statements."""
-    asked = _Asked(number("collection", collection) if collection else None, tag_key(prefix))
+    """Return tags in use with their counts, most common first or by name; three statements."""
+    tag_filter = _TagFilter(number("collection", collection) if collection else None, tag_key(prefix))
     start = (page - 1) * limit
-    total = session.execute(select(func.count()).select_from(asked.tags().limit(MOST_COUNTED).subquery())).scalar_one()
+    total = session.execute(
+        select(func.count()).select_from(tag_filter.tags().limit(MOST_COUNTED).subquery())
+    ).scalar_one()
     if by == "name":
-        return TagPage(_by_name(session, asked, start, limit), total, total)
+        return TagPage(_by_name(session, tag_filter, start, limit), total, total)
     shown = min(limit, max(MOST_RANKED - start, 0))
-    found = _by_count(session, asked, min(start, MOST_RANKED), shown, MOST_RANKED)
-    return TagPage(found, total, min(total, MOST_RANKED))
+    facets = _by_count(session, tag_filter, min(start, MOST_RANKED), shown, MOST_RANKED)
+    return TagPage(facets, total, min(total, MOST_RANKED))
 
 
 def common_tags(session: Session, limit: int, prefix: str = "") -> tuple[Facet, ...]:
-    """Return the commonest tags, a few, with their counts; a prefix narrows. Two statements."""
-    return _by_count(session, _Asked(None, tag_key(prefix)), 0, limit, min(RANKED_FOR_FEW, MOST_RANKED))
+    """Return the most common tags with their counts; two statements."""
+    return _by_count(session, _TagFilter(None, tag_key(prefix)), 0, limit, min(RANKED_FOR_FEW, MOST_RANKED))
 
 
-def _counts(asked: _Asked) -> Select[Any]:
+def _tag_counts(tag_filter: _TagFilter) -> Select[Any]:
     """Return a statement of tags with their counts in the collection, or in all."""
     counted = select(func.sum(TagCount.documents)).where(TagCount.tag_id == Tag.id)
-    if asked.collection is not None:
-        counted = counted.where(TagCount.collection_id == asked.collection)
+    if tag_filter.collection is not None:
+        counted = counted.where(TagCount.collection_id == tag_filter.collection)
     return select(Tag.name, Tag.key, counted.correlate(Tag).scalar_subquery().label("documents"))
 
 
-def _by_name(session: Session, asked: _Asked, start: int, limit: int) -> tuple[Facet, ...]:
+def _by_name(session: Session, tag_filter: _TagFilter, start: int, limit: int) -> tuple[Facet, ...]:
     used = exists().where(TagCount.tag_id == Tag.id)
-    if asked.collection is not None:
-        used = used.where(TagCount.collection_id == asked.collection)
-    places = asked.begins(select(Tag.id).where(used)).order_by(Tag.key, Tag.id).limit(limit).offset(start).subquery()
-    rows = session.execute(_counts(asked).join(places, places.c.id == Tag.id)).all()
+    if tag_filter.collection is not None:
+        used = used.where(TagCount.collection_id == tag_filter.collection)
+    places = (
+        tag_filter.begins(select(Tag.id).where(used)).order_by(Tag.key, Tag.id).limit(limit).offset(start).subquery()
+    )
+    rows = session.execute(_tag_counts(tag_filter).join(places, places.c.id == Tag.id)).all()
     return tuple(Facet(row.name, int(row.documents)) for row in sorted(rows, key=lambda row: row.key))
 
 
-def _by_count(session: Session, asked: _Asked, start: int, limit: int, most: int) -> tuple[Facet, ...]:
-    tops = _commonest(session, asked, most)
+def _by_count(session: Session, tag_filter: _TagFilter, start: int, limit: int, most: int) -> tuple[Facet, ...]:
+    tops = _commonest(session, tag_filter, most)
     if not tops:
         return ()
     chosen = select(union_all(*tops).subquery().c.tag_id)
-    if asked.key:
-        first = select(asked.tags().add_columns(Tag.key).order_by(Tag.key).limit(most).subquery().c.id)
-        chosen = union(asked.begins(select(Tag.id).where(Tag.id.in_(chosen))), first).subquery().select()
-    rows = _counts(asked).where(Tag.id.in_(chosen)).subquery()
+    if tag_filter.key:
+        first = select(tag_filter.tags().add_columns(Tag.key).order_by(Tag.key).limit(most).subquery().c.id)
+        chosen = union(tag_filter.begins(select(Tag.id).where(Tag.id.in_(chosen))), first).subquery().select()
+    rows = _tag_counts(tag_filter).where(Tag.id.in_(chosen)).subquery()
     ordered = select(rows).where(rows.c.documents.is_not(None)).order_by(rows.c.documents.desc(), rows.c.key)
-    found = session.execute(ordered.limit(limit).offset(start))
-    return tuple(Facet(row.name, int(row.documents)) for row in found)
+    facet_rows = session.execute(ordered.limit(limit).offset(start))
+    return tuple(Facet(row.name, int(row.documents)) for row in facet_rows)
 
 
-def _commonest(session: Session, asked: _Asked, most: int) -> list[Select[Any]]:
-    """Return a statement of the commonest tags for each collection that is meant, as its index has them."""
-    numbers = [asked.collection]
-    if asked.collection is None:
+def _commonest(session: Session, tag_filter: _TagFilter, most: int) -> list[Select[Any]]:
+    """Return one statement per selected collection, of its most common tags, in index order."""
+    numbers = [tag_filter.collection]
+    if tag_filter.collection is None:
         rows = select(Collection.id).where(Collection.documents > 0).order_by(Collection.documents.desc())
         numbers = list(session.execute(rows.limit(MOST_COLLECTIONS)).scalars())
-    tops = (select(TagCount.tag_id).where(TagCount.collection_id == one) for one in numbers)
+    tops = (select(TagCount.tag_id).where(TagCount.collection_id == number) for number in numbers)
     return [select(top.order_by(TagCount.documents.desc()).limit(most).subquery().c.tag_id) for top in tops]

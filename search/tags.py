@@ -1,4 +1,4 @@
-"""Search by tags: the very tag, tags that begin so, and tags close in meaning."""
+"""Tag search: exact tags, tags that start with the query, and similar tags."""
 
 from __future__ import annotations
 
@@ -20,54 +20,54 @@ PREFIX_SCORE = 0.9
 
 
 def listing(session: Session, restriction: Filter) -> Ranking:
-    """Return the newest documents that pass a filter, all of the same score."""
+    """Return the newest documents that pass a filter, all with the same score."""
     held = f"SELECT id FROM document WHERE 1 = 1{restriction.sql('id')}"
     statement = f"{held} ORDER BY added_at DESC, id DESC LIMIT :most"
     values = {**restriction.values, "most": MOST_DOCUMENTS + 1}
-    found = list(session.execute(text(statement), values).scalars())
-    return Ranking([Ranked(one, 1.0) for one in found[:MOST_DOCUMENTS]], len(found) <= MOST_DOCUMENTS)
+    numbers = list(session.execute(text(statement), values).scalars())
+    return Ranking([Ranked(number, 1.0) for number in numbers[:MOST_DOCUMENTS]], len(numbers) <= MOST_DOCUMENTS)
 
 
 def tag_ranking(session: Session, query: Query, semantic: Semantic, _snapshot: Snapshot) -> Ranking:
-    """Return the documents whose tags answer the words typed; with no words, those that pass the filter."""
+    """Return the documents whose tags match the query; without words, those that pass the filter."""
     wanted, restriction = query.parts().wanted(), query.filter()
     if not wanted:
-        asked = tuple(TagScore(name, 1.0) for name in query.all_tags())
+        filter_tags = tuple(TagScore(name, 1.0) for name in query.all_tags())
         plain = listing(session, restriction)
-        return Ranking([Ranked(one.document, 1.0, tags=asked) for one in plain.documents], plain.complete)
-    matched = named_tags(session, wanted) or near_named_tags(session, wanted, semantic)
+        return Ranking([Ranked(item.document, 1.0, tags=filter_tags) for item in plain.documents], plain.complete)
+    matched = named_tags(session, wanted) or tags_similar_to(session, wanted, semantic)
     return _documents_with(session, matched, restriction)
 
 
 def named_tags(session: Session, wanted: str) -> dict[int, TagScore]:
-    """Return the tags with this name or beginning with it, in use, with 1 for the very tag."""
+    """Return the tags in use whose name starts with `wanted`, with score 1 for an exact match."""
     key = tag_key(wanted)
     if not key:
         return {}
     low, high = like_prefix(key)
     in_use = select(TagCount.tag_id).where(TagCount.tag_id == Tag.id).exists()
     rows = select(Tag.id, Tag.name, Tag.key).where(Tag.key >= low, Tag.key < high, in_use)
-    found = session.execute(rows.order_by(Tag.key).limit(MOST_TAGS_MATCHED))
-    return {tag: TagScore(name, 1.0 if tag_key == key else PREFIX_SCORE) for tag, name, tag_key in found}
+    matched = session.execute(rows.order_by(Tag.key).limit(MOST_TAGS_MATCHED))
+    return {tag: TagScore(name, 1.0 if tag_key == key else PREFIX_SCORE) for tag, name, tag_key in matched}
 
 
-def near_named_tags(session: Session, wanted: str, semantic: Semantic) -> dict[int, TagScore]:
-    near, _ = semantic.near_tags(session, [wanted], MOST_NEAR_TAGS)
+def tags_similar_to(session: Session, wanted: str, semantic: Semantic) -> dict[int, TagScore]:
+    near, _ = semantic.nearest_tags(session, [wanted], MOST_NEAR_TAGS)
     names = tag_names(session, [tag for tag, _ in near])
     return {tag: TagScore(names[tag], score) for tag, score in near if tag in names}
 
 
-def near_tags(session: Session, query: Query, semantic: Semantic) -> tuple[tuple[TagScore, ...], bool]:
-    """Return tags close in meaning to those asked for, closest first, themselves left out; and whether that is all.
+def similar_tags(session: Session, query: Query, semantic: Semantic) -> tuple[tuple[TagScore, ...], bool]:
+    """Return tags similar to those of the query, most similar first, themselves excluded; and whether that is all.
 
-    It is not while a name that is no tag waits for the model.
+    It is not if a name that is not a tag awaits the model.
     """
-    asked = [*query.all_tags(), *([wanted] if (wanted := query.parts().wanted()) else [])]
-    if not asked:
+    query_tags = [*query.all_tags(), *([wanted] if (wanted := query.parts().wanted()) else [])]
+    if not query_tags:
         return (), True
-    known = {tag_number(name) for name in asked}
-    found, whole = semantic.near_tags(session, asked, MOST_NEAR_TAGS + len(known))
-    near = [pair for pair in found if pair[0] not in known]
+    known = {tag_number(name) for name in query_tags}
+    nearest, whole = semantic.nearest_tags(session, query_tags, MOST_NEAR_TAGS + len(known))
+    near = [pair for pair in nearest if pair[0] not in known]
     names = tag_names(session, [tag for tag, _ in near])
     return tuple(TagScore(names[tag], score) for tag, score in near if tag in names)[:MOST_NEAR_TAGS], whole
 
@@ -93,5 +93,5 @@ def _documents_with(session: Session, matched: dict[int, TagScore], restriction:
         )
         for document, tags in having.items()
     ]
-    ranked.sort(key=lambda one: (-one.score, -len(one.tags), one.document))
+    ranked.sort(key=lambda item: (-item.score, -len(item.tags), item.document))
     return Ranking(ranked[:MOST_DOCUMENTS], len(pairs) < 2 * MOST_DOCUMENTS)

@@ -17,10 +17,10 @@ from matching.aliases import Aliases
 from models import Screening
 from screening.columns import Column
 from screening.listing import Listing
-from screening.results import Found, Result
+from screening.results import Result, ScreeningMatches
 from screening.runner import ScreeningJobs
-from screening.store import begin
-from screening.vocabulary import wanted_of_job
+from screening.store import create_screening
+from screening.vocabulary import screened_job
 from search.semantic import Semantic
 from tests.collections import ready_side
 
@@ -61,7 +61,7 @@ def opened(session: Session) -> AbstractContextManager[Session]:
 
 
 def begun(session: Session, job: str = "dev") -> int:
-    return int(begin(session, 1, wanted_of_job(session, "jobs", job), "people").id)
+    return int(create_screening(session, 1, screened_job(session, "jobs", job), "people").id)
 
 
 def run(session: Session, side: Semantic) -> int:
@@ -83,7 +83,7 @@ def fresh(session: Session, number: int) -> Screening:
 def found(session: Session, one: Screening, address: str = "") -> list[Result]:
     args: MultiDict[str, str] = MultiDict(parse_qsl(address))
     columns = [Column.of_json(kept) for kept in one.columns]
-    return list(Found(session, one, Listing.from_args(args, columns), Aliases()).page().results)
+    return list(ScreeningMatches(session, one, Listing.from_args(args, columns), Aliases()).page().results)
 
 
 def ids(session: Session, one: Screening, address: str = "") -> list[str]:

@@ -11,8 +11,8 @@ from werkzeug.test import TestResponse
 
 from matching.aliases import Aliases
 from models import Screening, ScreeningResult, db
-from screening.store import KEPT_SCREENINGS, begin
-from screening.vocabulary import wanted_of_job
+from screening.store import KEPT_SCREENINGS, create_screening
+from screening.vocabulary import screened_job
 from search.saved_searches import MOST_OF_BROWSER
 from search.semantic import Semantic
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
@@ -26,12 +26,12 @@ RENT = {"address": "/text?q=rent&collection=house"}
 
 def kept_screenings(session: Session, side: Semantic) -> None:
     """Keep one that is done, as number 7, and one that another process runs, as number 8."""
-    wanted = wanted_of_job(session, "house", "rent")
-    begin(session, 1, wanted, "house").id = 7
+    wanted = screened_job(session, "house", "rent")
+    create_screening(session, 1, wanted, "house").id = 7
     session.commit()
     bind = session.get_bind()
     assert run_waiting(lambda: Session(bind), side, Aliases) == 1
-    other = begin(session, 1, wanted, "house")
+    other = create_screening(session, 1, wanted, "house")
     other.id, other.state, other.updated_at = 8, "running", int(time.time()) + 3_600
     session.commit()
 
@@ -40,9 +40,9 @@ def full(client: FlaskClient) -> TestResponse:
     """Begin one more where as many with decisions are kept as may be."""
     with client.application.app_context():
         session = db.session()
-        wanted = wanted_of_job(session, "house", "rent")
+        wanted = screened_job(session, "house", "rent")
         for _ in range(KEPT_SCREENINGS - 2):
-            begin(session, 1, wanted, "house").state = "done"
+            create_screening(session, 1, wanted, "house").state = "done"
             session.commit()
         one = session.query(ScreeningResult).first()
         assert one is not None

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
 from indexes.filters import Filter
-from indexes.similarity import Meaning
+from indexes.similarity import QueryVector
 from indexes.version import bump
 from indexing.embedding import register_model
 from models import Collection, Document, DocumentTag, Embedding, Tag, tag_number
-from search.embeddings import Stored
+from search.embeddings import EmbeddingIndex
 from search.query import Query
 from utils.int8 import Floats, compact
 from utils.sql import freshen_statistics
@@ -76,11 +76,11 @@ class Vectors:
             found = [{"document_id": key, "vector": vector, **window} for key, vector in stored]
             session.execute(Embedding.__table__.insert(), found)  # type: ignore[attr-defined]
 
-    def meanings(self, stored: Stored) -> list[Meaning]:
+    def meanings(self, stored: EmbeddingIndex) -> list[QueryVector]:
         one = stored.passages, stored.questions
-        return [Meaning(query, one[0], one[1].direction(query), stored.manifest, 0.0) for query in self.queries]
+        return [QueryVector(query, one[0], one[1].direction(query), stored.manifest, 0.0) for query in self.queries]
 
-    def recall(self, session: Session, stored: Stored, tag: str = "") -> float:
+    def recall(self, session: Session, stored: EmbeddingIndex, tag: str = "") -> float:
         """Return the share of the truly nearest 20 that are among the first 20 found, with a tag demanded or none."""
         restriction = Query(tags=(tag,)).filter() if tag else Filter()
         places = self.tagged[tag] if tag else np.arange(len(self.keys))

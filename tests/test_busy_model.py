@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from encoders.lazy import LazyEncoder
 from encoders.onnx_encoder import OnnxEncoder
-from encoders.queue import MOST_WAITING, Turns
+from encoders.queue import MOST_WAITING, EncoderQueue
 from models import model_number
 from runtime import runtime_of
 from search.semantic import Semantic
@@ -29,17 +29,17 @@ PASSAGE = "הדיירים רשאים לבקש מן הוועד פירוט של ה
 
 
 @pytest.fixture
-def turns() -> Turns:
-    return Turns(deadline_s=60)
+def turns() -> EncoderQueue:
+    return EncoderQueue(deadline_s=60)
 
 
 @pytest.fixture
-def app(site_folder: Path, e5_folder: Path, turns: Turns) -> Iterator[Flask]:
+def app(site_folder: Path, e5_folder: Path, queue: EncoderQueue) -> Iterator[Flask]:
     """A site with connections for more searches at once than the model has places for."""
     app = create_app(
         settings_for(f"sqlite:///{site_folder}/matmon.db", site_folder, db_pool_size=20, rate_limit="9999/second")
     )
-    encoder = OnnxEncoder(e5_folder, turns=turns)
+    encoder = OnnxEncoder(e5_folder, queue=queue)
     key = model_number(encoder.manifest.name, encoder.manifest.checksum)
     side = use_semantic(app, Semantic(LazyEncoder(lambda: encoder, "e5-small"), key))
     assert side.ready(20)
@@ -47,15 +47,17 @@ def app(site_folder: Path, e5_folder: Path, turns: Turns) -> Iterator[Flask]:
     closed(app)
 
 
-def test_searches_beyond_the_queue_get_words_at_once_and_those_in_it_get_meaning(app: Flask, turns: Turns) -> None:
+def test_searches_beyond_the_queue_get_words_at_once_and_those_in_it_get_meaning(
+    app: Flask, queue: EncoderQueue
+) -> None:
     def ask(path: str, number: int) -> TestResponse:
         return app.test_client().get(path, query_string={"q": f"מים {number}", "mode": "semantic", "lang": "en"})
 
     with ThreadPoolExecutor(MOST_WAITING) as clients:
         waiting: list[Future[TestResponse]] = []
-        with turns.turn():
+        with queue.slot():
             waiting += [clients.submit(ask, "/api/search", number) for number in range(MOST_WAITING)]
-            until(lambda: turns.waiting == MOST_WAITING, "a full queue")
+            until(lambda: queue.waiting == MOST_WAITING, "a full queue")
             refused = ask("/api/search", 100)
             assert (refused.status_code, int(refused.headers["Retry-After"]) > 0) == (503, True)
             page = Page(ask("/semantic", 101).get_data(as_text=True))
@@ -78,7 +80,7 @@ def test_a_search_waits_for_one_batch_of_an_import_and_not_for_all(e5_folder: Pa
         count[0] += 1
         done.release()
 
-    encoder = OnnxEncoder(e5_folder, turns=Turns(after_each=after_each))
+    encoder = OnnxEncoder(e5_folder, queue=EncoderQueue(after_each=after_each))
     passages = [f"{PASSAGE} {number}" for number in range(40)]
     embedding = threading.Thread(target=encoder.encode_passages, args=(passages,))
     embedding.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.fetch import NotAnswered, figures_at, whole
+from operations.fetch import NotAnswered, figures_at, figures_url
 from tests.memory_checks import check
 from tests.other_servers import GOOD, Dripping, answering, telling
 from tests.servers import free_port
@@ -60,7 +60,7 @@ def test_a_slow_address_is_given_up_however_it_is_slow() -> None:
 
 def test_an_address_may_be_given_as_people_say_it() -> None:
     path = "/api/monitoring/memory"
-    assert whole("example.org") == f"https://example.org{path}"
-    assert whole("localhost:5000") == f"http://localhost:5000{path}"
-    assert whole("http://a.example/") == f"http://a.example{path}"
-    assert whole(f"https://a.example{path}") == f"https://a.example{path}"
+    assert figures_url("example.org") == f"https://example.org{path}"
+    assert figures_url("localhost:5000") == f"http://localhost:5000{path}"
+    assert figures_url("http://a.example/") == f"http://a.example{path}"
+    assert figures_url(f"https://a.example{path}") == f"https://a.example{path}"

@@ -16,7 +16,7 @@ def test_one_server_has_no_version_of_it_and_spreads_nothing(session: Session) -
     write(session, document("1", "שלום"))
     assert not citus.is_spread(session)
     if session.get_bind().dialect.name == "postgresql":
-        assert citus.version(session) is None
+        assert citus.citus_version(session) is None
         alone = session.execute(text("SELECT pg_total_relation_size('document')")).scalar_one()
         assert citus.total_bytes(session, "document") == alone > 0
 

@@ -25,7 +25,7 @@ from encoders.base import Encoder
 from indexes.choice import VectorIndex
 from indexes.filters import Filter
 from indexes.pgvector_build import build_index, building
-from indexes.pgvector_table import Halves
+from indexes.pgvector_table import HalfvecTable
 from indexing.archive import Archive
 from indexing.backup import backup, snapshot
 from indexing.cluster import plan, spread
@@ -35,7 +35,7 @@ from indexing.importing import Options, import_file
 from indexing.restore import restore
 from models import db, document_number
 from runtime import runtime_of
-from search.embeddings import THEN, Stored
+from search.embeddings import THEN, EmbeddingIndex
 from tests.answers import answers
 from tests.citus import CitusCluster
 from tests.collections import HOUSE
@@ -230,17 +230,17 @@ def test_pgvector_is_as_right_on_several_servers(spread_url: str, tmp_path: Path
     engine = create_engine(spread_url)
     with Session(engine) as session:
         vectors.store(session, manifest)
-        halves = Halves(manifest)
+        halves = HalfvecTable(manifest)
         with building(engine, halves.model, 64) as connection:
             halves.make(session)
             assert halves.fill(session) == 4_000
             assert build_index(connection, session, halves, lambda *_: None)
         assert is_spread(session, halves.table)
-        stored = Stored(manifest, VectorIndex("pgvector", 0))
+        stored = EmbeddingIndex(manifest, VectorIndex("pgvector", 0))
         for tag in ("", *vectors.tagged):
             assert vectors.recall(session, stored, tag) >= 0.97, tag
         # A graph keeps 40 places in view unless the workers were told otherwise.
-        near = stored.halves.nearest(session, vectors.meanings(stored)[0], Filter(), THEN, 1)
+        near = stored.halfvec.nearest(session, vectors.meanings(stored)[0], Filter(), THEN, 1)
         assert len(near) == THEN
     engine.dispose()
 

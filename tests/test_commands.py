@@ -103,7 +103,7 @@ def test_figures_are_those_worked_out_by_hand(house: Flask, tmp_path: Path) -> N
     ("queries", "qrels", "collection", "said"),
     [
         ("{\n", QRELS, "house", 'q.jsonl, line 1: not {"id"'),
-        (QUERIES, QRELS + "1 rent 1\n", "house", "r.tsv, line 4: not query-id, corpus-id, score with tabs between"),
+        (QUERIES, QRELS + "1 rent 1\n", "house", "r.tsv, line 4: not query-id, corpus-id, score separated by tabs"),
         (QUERIES, "3\trent\t1\n", "house", "r.tsv judges none of the queries of q.jsonl"),
         (QUERIES, QRELS, "hause", "--collection hause: there is none of this name; there are: house"),
     ],

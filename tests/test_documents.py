@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from indexing import documents as writing
-from indexing.documents import KeysMeet
+from indexing.documents import DocumentKeyCollision
 from indexing.embedding import embed
 from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, Words, db, tag_key, tag_number
 from search import facets, query
@@ -131,7 +131,7 @@ def test_ids_that_meet_are_refused_and_nothing_is_written(session: Session, monk
     key = session.execute(select(Document.id)).scalar_one()
     real = writing.document_number
     monkeypatch.setattr(writing, "document_number", lambda c, one: key if one == "2" else real(c, one))
-    with pytest.raises(KeysMeet, match="'1' and '2'"):
+    with pytest.raises(DocumentKeyCollision, match="'1' and '2'"):
         write(session, document("3", "עולם"), document("2", "מלחמה"))
     session.rollback()
     assert found(session, "שלום") == ["1"]
@@ -141,7 +141,7 @@ def test_ids_that_meet_are_refused_and_nothing_is_written(session: Session, monk
 
 def test_two_new_ids_that_meet_are_refused(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "document_number", lambda _collection, _one: 5)
-    with pytest.raises(KeysMeet):
+    with pytest.raises(DocumentKeyCollision):
         write(session, document("1", "שלום"), document("2", "מלחמה"))
 
 

@@ -152,7 +152,7 @@ def test_two_workers_make_few_embeddings_of_tags_twice(
     def ring() -> tuple[tuple[int, int], tuple[int, int]]:
         return (here.start, LAST_KEY), (0, here.start - 1)
 
-    monkeypatch.setattr("indexing.embedding._ring", ring)
+    monkeypatch.setattr("indexing.embedding._shuffled_ranges", ring)
     encoders = [InStep(), InStep()]
 
     def work(encoder: InStep, start: int) -> None:

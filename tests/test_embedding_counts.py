@@ -35,10 +35,10 @@ def test_a_count_that_took_long_holds_for_a_while(session: Session) -> None:
     fill(session, HOUSE[:2])
     assert embedded_count(session, MODEL) == 2
     ((key, (count, *_)),) = embedded._COUNTS._values.items()
-    embedded._COUNTS.keep(key, replace(count, rests_s=3_600.0))
+    embedded._COUNTS.set(key, replace(count, rests_s=3_600.0))
     fill(session, HOUSE)
     assert embedded_count(session, MODEL) == 2
-    embedded._COUNTS.keep(key, replace(count, rests_s=3_600.0, made_at=time.monotonic() - 3_601))
+    embedded._COUNTS.set(key, replace(count, rests_s=3_600.0, made_at=time.monotonic() - 3_601))
     assert embedded_count(session, MODEL) == 5
 
 

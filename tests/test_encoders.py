@@ -19,7 +19,7 @@ from encoders.onnx_encoder import OnnxEncoder
 from encoders.word_embeddings import unpacked
 from tests.model_fixtures import ROOT
 from tests.shared import shared_rows
-from utils.language_means import MeanGroups
+from utils.language_means import LanguageMeans
 from utils.niqqud import strip_points
 
 HEBREW = ["זכויות עובדים", "הכנסת אישרה את החוק בקריאה שלישית", "עוגת גבינה", "שלום", "מחשבים ותכנות"]
@@ -152,7 +152,7 @@ def test_letters_without_sense_stay_under_the_centred_floor(encoder: OnnxEncoder
 
 
 def less_means(embeddings: np.ndarray, means: np.ndarray) -> np.ndarray:
-    groups = MeanGroups(means)
+    groups = LanguageMeans(means)
     centred = embeddings - groups.centre
     return groups.less_means(centred, groups.groups(centred))
 

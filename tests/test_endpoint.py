@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url, models_url
-from encoders.http_client import Asking, EndpointFailed, Patience
+from encoders.http_client import EndpointFailed, HttpClient, RequestTimeouts
 from encoders.queue import EncoderBusy
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
 from tests.waiting import until
 from utils.circuit_breaker import CircuitBreaker
 
-SHORT = Patience(timeout_s=0.3, whole_s=0.5, retries=1, longest_pause_s=1.0)
+SHORT = RequestTimeouts(timeout_s=0.3, whole_s=0.5, retries=1, longest_pause_s=1.0)
 ROW = [3.0, 4.0]
 
 
@@ -29,7 +29,7 @@ def in_turn(*replies: Reply) -> Callable[[Told], Reply]:
 
 
 def asked(served: Endpoints, pauses: list[float], **more: object) -> Endpoint:
-    return Endpoint(served.url, asking=Asking(sleep=pauses.append), **more)  # type: ignore[arg-type]
+    return Endpoint(served.url, client=HttpClient(sleep=pauses.append), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", ["http://host", "http://host/", "http://host/v1", "http://host/v1/embeddings/"])
@@ -140,7 +140,7 @@ def test_a_lost_connection_is_tried_again() -> None:
 
 def test_the_pause_that_a_server_asks_for_is_kept() -> None:
     pauses: list[float] = []
-    patience = Patience(timeout_s=5, whole_s=5, retries=1, longest_pause_s=1.0)
+    patience = RequestTimeouts(timeout_s=5, whole_s=5, retries=1, longest_pause_s=1.0)
     with endpoint(in_turn(as_json({}, 429, Retry_After="1"))) as served:
         assert asked(served, pauses).embed(["a"], 64, patience).shape == (1, 64)
     assert pauses == [1.0]

@@ -22,10 +22,10 @@ from app import create_app
 from config import ROOT
 from encoders.lazy import LazyEncoder
 from models import Base, db, model_number
-from operations.figures import Watch, numbers, parts
-from operations.memory import CRITICAL, HIGH, SAID, advice, level
+from operations.figures import Watch, flat_numbers, memory_parts
+from operations.memory import CRITICAL, HIGH, SAID, level, memory_advice
 from operations.metrics import CONTENT_TYPE
-from operations.processes import ProcessFigures, family, figures_of, is_server
+from operations.processes import ProcessFigures, figures_of, is_server, process_family
 from runtime import runtime_of
 from search.semantic import Semantic
 from tests.collections import fill
@@ -137,7 +137,7 @@ def test_parts_add_up_to_what_is_used(filled: Flask) -> None:
     assert found["parts"]["index"] * MB == pytest.approx(
         sum(one["bytes"] for one in found["index"].values()), abs=MB / 100
     )
-    assert parts(10.0, 20.0, 1.0, 1.0)["application"] == 0.0
+    assert memory_parts(10.0, 20.0, 1.0, 1.0)["application"] == 0.0
 
 
 def test_memory_is_told_without_the_database_and_metrics_say_that_it_is_gone(filled: Flask) -> None:
@@ -216,7 +216,7 @@ def test_caches_are_told_by_name_and_their_bytes_are_a_part(app: Flask) -> None:
     found = told(app.test_client(), "/api/monitoring/memory")
     assert found["caches"] == {"queries_entries": 3, "queries_bytes": 3 * MB, "hits": 7, "rate_limit_clients": 1}
     assert found["parts"]["caches"] == 3.0
-    assert dict(numbers({"a": {"b": {"c": 1}}, "d": "text", "e": None})) == {"a_b_c": 1}
+    assert dict(flat_numbers({"a": {"b": {"c": 1}}, "d": "text", "e": None})) == {"a_b_c": 1}
 
 
 def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, tmp_path: Path) -> None:
@@ -270,10 +270,10 @@ def test_levels_begin_above_their_shares() -> None:
 
 
 def test_advice_fits_the_site() -> None:
-    assert list(advice("fine", 4, "e5-small")) == []
-    assert list(advice("high", 1, "none")) == ["pool"]
-    assert list(advice("critical", 2, "e5-small")) == ["workers", "idle", "batch", "pool", "none", "plan"]
-    assert set(advice("critical", 2, None)) == set(SAID)
+    assert list(memory_advice("fine", 4, "e5-small")) == []
+    assert list(memory_advice("high", 1, "none")) == ["pool"]
+    assert list(memory_advice("critical", 2, "e5-small")) == ["workers", "idle", "batch", "pool", "none", "plan"]
+    assert set(memory_advice("critical", 2, None)) == set(SAID)
 
 
 def test_the_page_says_every_advice_in_hebrew_too(app: Flask) -> None:
@@ -325,7 +325,7 @@ def test_a_process_that_serves_nobody_is_alone_whatever_it_started() -> None:
     import psutil
 
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        found = figures_of(family(psutil.Process()))
+        found = figures_of(process_family(psutil.Process()))
         assert [one.role for one in found] == ["alone"]
         assert not is_server(psutil.Process(child.pid))
         child.communicate(b"\n")

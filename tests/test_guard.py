@@ -30,13 +30,13 @@ class House:
         self.done.append("dropped")
         self.caches_mb = 0.0
 
-    def give_back(self, reason: str, for_s: float) -> None:
+    def suspend(self, reason: str, for_s: float) -> None:
         self.done.append(f"{reason}; for {for_s:.0f} s")
         self.model_mb = 0.0
 
     def guard(self) -> Guard:
         guard = Guard(self.look, clock=lambda: self.now)
-        guard.can_free(self.drop, self.give_back)
+        guard.can_free(self.drop, self.suspend)
         return guard
 
 
@@ -124,7 +124,7 @@ def test_many_threads_that_check_do_it_once() -> None:
         house.drop()
 
     guard = house.guard()
-    guard.can_free(slow_drop, house.give_back)
+    guard.can_free(slow_drop, house.suspend)
     first = threading.Thread(target=guard.check)
     first.start()
     assert inside.wait(10)

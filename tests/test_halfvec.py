@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 
-from indexes.halfvec import PLACE, half_groups, half_rows, half_target, half_width, halves_written
-from utils.language_means import MeanGroups
+from indexes.halfvec import PLACE, halfvec_literals, halfvec_means, halfvec_rows, halfvec_target, halfvec_width
+from utils.language_means import LanguageMeans
 
 
 def unit_rows(random: np.random.Generator, count: int, dim: int) -> np.ndarray:
@@ -19,9 +19,9 @@ def unit_rows(random: np.random.Generator, count: int, dim: int) -> np.ndarray:
 def test_the_nearest_rows_are_those_with_the_greatest_product_and_offset() -> None:
     random = np.random.default_rng(1)
     unit, groups = unit_rows(random, 500, 24), random.integers(0, 3, 500).astype(np.int8)
-    rows = half_rows(unit * random.uniform(0.5, 2.0, (500, 1)).astype(np.float32), groups, 3)
+    rows = halfvec_rows(unit * random.uniform(0.5, 2.0, (500, 1)).astype(np.float32), groups, 3)
     vector, offsets = 3 * random.standard_normal(24).astype(np.float32), np.array([0.1, -0.4, 0.6], np.float32)
-    distances = np.linalg.norm(rows - half_target(vector, offsets), axis=1)
+    distances = np.linalg.norm(rows - halfvec_target(vector, offsets), axis=1)
     wanted = unit @ vector + offsets[groups]
     assert np.argsort(distances)[:50].tolist() == np.argsort(-wanted)[:50].tolist()
 
@@ -29,27 +29,27 @@ def test_the_nearest_rows_are_those_with_the_greatest_product_and_offset() -> No
 def test_without_a_weight_rows_are_the_whole_embeddings() -> None:
     random = np.random.default_rng(4)
     whole, means = unit_rows(random, 9, 8), 0.3 * random.standard_normal((3, 8)).astype(np.float32)
-    groups = half_groups(MeanGroups(means), weighs_means=False)
+    groups = halfvec_means(LanguageMeans(means), weighs_means=False)
     centred = whole - means[0]
-    rows = half_rows(groups.less_means(centred, groups.groups(centred)), groups.groups(centred), len(groups.means))
+    rows = halfvec_rows(groups.less_means(centred, groups.groups(centred)), groups.groups(centred), len(groups.means))
     assert np.abs(rows - whole).max() < 1e-6
-    weighed = MeanGroups(means)
-    assert half_groups(weighed, weighs_means=True) is weighed
+    weighed = LanguageMeans(means)
+    assert halfvec_means(weighed, weighs_means=True) is weighed
 
 
 def test_one_group_takes_no_place() -> None:
-    rows = half_rows(unit_rows(np.random.default_rng(2), 3, 8), np.zeros(3, np.int8), 1)
-    assert rows.shape == (3, half_width(8, 1)) == (3, 8)
-    assert half_target(np.ones(8, np.float32), np.ones(1, np.float32)).shape == (8,)
-    assert half_width(8, 2) == 10
+    rows = halfvec_rows(unit_rows(np.random.default_rng(2), 3, 8), np.zeros(3, np.int8), 1)
+    assert rows.shape == (3, halfvec_width(8, 1)) == (3, 8)
+    assert halfvec_target(np.ones(8, np.float32), np.ones(1, np.float32)).shape == (8,)
+    assert halfvec_width(8, 2) == 10
 
 
 def test_a_text_that_is_the_mean_itself_has_a_row_too() -> None:
-    row = half_rows(np.zeros((1, 4), np.float32), np.array([1], np.int8), 2)[0]
+    row = halfvec_rows(np.zeros((1, 4), np.float32), np.array([1], np.int8), 2)[0]
     assert row.tolist() == [0, 0, 0, 0, 0, PLACE]
 
 
 def test_rows_are_written_as_lists_of_numbers() -> None:
     rows = unit_rows(np.random.default_rng(3), 2, 16)
-    read = np.array([json.loads(one) for one in halves_written(rows)])
+    read = np.array([json.loads(one) for one in halfvec_literals(rows)])
     assert np.abs(read - rows).max() < 1e-6

@@ -18,16 +18,16 @@ from app import create_app
 from config import ROOT
 from operations.chart import HEADROOM, HEIGHT, chart
 from operations.guard import Done
-from operations.history import EVERY_S, HOUR_S, KEPT, History, Sample
+from operations.history import EVERY_S, HOUR_S, KEPT, History, MemorySample
 from tests.conftest import closed, settings_for
 from tests.processes import child
 from tests.servers import environment, free_port, serving
 from tests.waiting import until
 
-NOW = Sample(0.0, 100.0, 512.0, 80.0, 40.0, 6.0, 2.0)
+NOW = MemorySample(0.0, 100.0, 512.0, 80.0, 40.0, 6.0, 2.0)
 
 
-def sample(ago_s: float = 0.0, **changes: float) -> Sample:
+def sample(ago_s: float = 0.0, **changes: float) -> MemorySample:
     return replace(NOW, at=time.time() - ago_s, **changes)
 
 
@@ -66,7 +66,7 @@ def test_what_is_older_than_an_hour_is_not_told() -> None:
 def test_however_many_start_it_one_thread_looks() -> None:
     looks: list[str] = []
 
-    def look() -> Sample:
+    def look() -> MemorySample:
         looks.append(threading.current_thread().name)
         return sample()
 
@@ -83,7 +83,7 @@ def test_however_many_start_it_one_thread_looks() -> None:
 def test_a_look_that_fails_is_logged_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:
     left = [OSError("the control group is gone")]
 
-    def look() -> Sample:
+    def look() -> MemorySample:
         if left:
             raise left.pop()
         return sample()
@@ -92,7 +92,7 @@ def test_a_look_that_fails_is_logged_and_the_next_one_comes(caplog: pytest.LogCa
     with caplog.at_level(logging.ERROR):
         kept.start()
         until(kept.samples, "a sample after the fault")
-    assert "no sample of memory could be taken" in caplog.text
+    assert "Memory could not be sampled" in caplog.text
     assert "the control group is gone" in caplog.text
 
 

@@ -42,7 +42,7 @@ class Busy(HashedWords):
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         made = super()._encode(texts)
         if self.away_at(len(self.calls)):
-            raise EncoderBusy("8 texts wait for the model already")
+            raise EncoderBusy("8 texts are already waiting for the model")
         return made
 
 

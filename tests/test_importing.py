@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from indexing.importing import MOST_TEXT_BYTES, Options, Report, import_file, preview
+from indexing.importing import MOST_TEXT_BYTES, ImportReport, Options, import_file, preview
 from indexing.reading import FileUnusable
 from models import Collection, Document, DocumentTag, Tag
 from tests.documents import found, stands_right
@@ -28,11 +28,11 @@ def jsonl(folder: Path, *documents: object) -> Path:
     return file(folder, "x.jsonl", "\n".join(json.dumps(one, ensure_ascii=False) for one in documents))
 
 
-def imported(session: Session, path: Path, options: Options | None = None) -> Report:
+def imported(session: Session, path: Path, options: Options | None = None) -> ImportReport:
     return import_file(session, path, options or Options())
 
 
-def counts(report: Report) -> tuple[int, int, int, int]:
+def counts(report: ImportReport) -> tuple[int, int, int, int]:
     written = report.written
     return written.new, written.changed, written.unchanged, report.refused
 

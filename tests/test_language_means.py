@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from utils.int8 import Floats
-from utils.language_means import MeanGroups
+from utils.language_means import LanguageMeans
 
 DIM = 32
 
@@ -24,12 +24,12 @@ def rows() -> tuple[Floats, np.ndarray, Floats]:
 
 def test_a_row_belongs_to_the_nearest_mean(rows: tuple[Floats, np.ndarray, Floats]) -> None:
     found, of, means = rows
-    assert (MeanGroups(means).groups(found - means[0]) == of).all()
+    assert (LanguageMeans(means).groups(found - means[0]) == of).all()
 
 
 def test_less_the_means_is_the_row_less_its_own_groups_mean(rows: tuple[Floats, np.ndarray, Floats]) -> None:
     found, of, means = rows
-    groups = MeanGroups(means)
+    groups = LanguageMeans(means)
     left = groups.less_means(found - groups.centre, groups.groups(found - groups.centre))
     np.testing.assert_allclose(left, found - means[1:][of], atol=1e-5)
 
@@ -38,7 +38,7 @@ def test_a_direction_has_length_one_and_points_as_the_row_less_its_mean(
     rows: tuple[Floats, np.ndarray, Floats],
 ) -> None:
     found, of, means = rows
-    direction = MeanGroups(means).direction(found[7])
+    direction = LanguageMeans(means).direction(found[7])
     assert np.linalg.norm(direction) == pytest.approx(1)
     assert direction @ (found[7] - means[1 + of[7]]) == pytest.approx(
         np.linalg.norm(found[7] - means[1 + of[7]]), rel=1e-5
@@ -47,6 +47,6 @@ def test_a_direction_has_length_one_and_points_as_the_row_less_its_mean(
 
 def test_without_groups_the_centre_is_the_only_mean(rows: tuple[Floats, np.ndarray, Floats]) -> None:
     found, _, means = rows
-    groups = MeanGroups(means[:1])
+    groups = LanguageMeans(means[:1])
     assert (groups.groups(found) == 0).all()
     np.testing.assert_array_equal(groups.less_means(found, groups.groups(found)), found)

@@ -201,7 +201,7 @@ def test_what_is_given_back_refuses_what_comes_and_rests_a_while() -> None:
     clock = Clock()
     lazy = loaded(clock)
     held = lazy.encoder
-    assert lazy.give_back("memory is short", 60)
+    assert lazy.suspend("memory is short", 60)
     assert isinstance(held, Stand)
     assert held.closed == "memory is short"
     assert (lazy.state, lazy.error, lazy.encoder) == ("unavailable", "memory is short", None)
@@ -219,7 +219,7 @@ def test_one_given_back_while_it_loads_is_let_go_of_when_it_is_loaded() -> None:
     lazy = LazyEncoder(gate, "e5-small", clock=clock)
     lazy.start()
     assert gate.begun.wait(10)
-    assert not lazy.give_back("memory is short", 60)
+    assert not lazy.suspend("memory is short", 60)
     gate.open.set()
     assert not lazy.wait(10)
     assert (lazy.state, lazy.error, lazy.encoder) == ("unavailable", "memory is short", None)
@@ -243,7 +243,7 @@ def test_one_that_cannot_be_loaded_does_not_get_well_by_resting() -> None:
 
 def test_one_that_is_not_loaded_rests_too() -> None:
     lazy = LazyEncoder(lambda: cast("Encoder", Stand()), "e5-small", clock=Clock())
-    assert not lazy.give_back("memory is short", 60)
+    assert not lazy.suspend("memory is short", 60)
     lazy.start()
     assert lazy.state == "unavailable"
 

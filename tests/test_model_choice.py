@@ -22,9 +22,9 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
 from indexing.documents import write_documents
 from indexing.embedding import embed
-from indexing.stored_models import drop, missing, stored_models, switch
+from indexing.stored_models import drop_model, missing_models, stored_models, switch
 from models import Embedding, Model, TagEmbedding, db, document_number
-from search.current_model import Prepared
+from search.current_model import AvailableModel
 from search.documents import similar
 from search.query import of_mapping
 from search.search import search
@@ -54,9 +54,9 @@ class Narrow(HashedWords):
 ENCODERS = {"hashed": HashedWords(), "narrow": Narrow()}
 
 
-def found(name: str) -> Prepared:
+def found(name: str) -> AvailableModel:
     encoder = ENCODERS[name]
-    return Prepared(name, lambda: encoder, encoder.manifest)
+    return AvailableModel(name, lambda: encoder, encoder.manifest)
 
 
 def side() -> Semantic:
@@ -80,7 +80,7 @@ def house(session: Session) -> Session:
 def test_a_running_server_sees_the_switch_at_its_next_search(house: Session) -> None:
     server, other = side(), side()
     assert asked(house, server)[:2] == ("ready", "hashed")
-    assert missing(house, model_of(ENCODERS["narrow"])) == (5, 6)
+    assert missing_models(house, model_of(ENCODERS["narrow"])) == (5, 6)
     embed(house, ENCODERS["narrow"])
     assert asked(house, server)[:2] == ("ready", "hashed")
     switch(house, ENCODERS["narrow"].manifest)
@@ -95,7 +95,7 @@ def test_dropping_deletes_the_embeddings_of_that_model_alone(house: Session) -> 
     embed(house, ENCODERS["narrow"])
     before = house.execute(select(func.count()).select_from(Embedding)).scalar_one()
     deleted: list[int] = []
-    drop(house, model_of(ENCODERS["narrow"]), deleted.append)
+    drop_model(house, model_of(ENCODERS["narrow"]), deleted.append)
     assert sum(deleted) == before // 2 + 6
     assert [one.name for one in stored_models(house)] == ["hashed"]
     assert house.execute(select(func.count()).select_from(TagEmbedding)).scalar_one() == 6
@@ -105,7 +105,7 @@ def test_dropping_deletes_the_embeddings_of_that_model_alone(house: Session) -> 
 def test_embeddings_of_other_files_are_not_searched_until_they_are_made_anew(house: Session) -> None:
     stranger = HashedWords()
     stranger.manifest = replace(HashedWords.manifest, checksum="made-elsewhere")
-    prepared = Prepared("hashed", lambda: stranger, stranger.manifest)
+    prepared = AvailableModel("hashed", lambda: stranger, stranger.manifest)
     server = Semantic(LazyEncoder(prepared.load, "hashed"), prepared.key, find=lambda _: prepared)
     state, _, ids = asked(house, server)
     assert state == "unavailable"

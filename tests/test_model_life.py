@@ -57,7 +57,7 @@ def held(server: Server) -> bool:
     return bool(server.health()["model"]["state"] == "loading")
 
 
-def meaning_of(server: Server, text: str) -> bool:
+def query_vector_of(server: Server, text: str) -> bool:
     return bool(server.search(text, "semantic")["semantic"]["state"] == "ready")
 
 
@@ -75,7 +75,7 @@ def test_two_hundred_clients_at_once_load_it_once_and_every_one_is_answered(
         assert all(int(one.headers["Retry-After"]) > 0 for one in answers if one.status == 503)
         by_words = answers[::10]
         assert all(one.status == 200 and one.json["hits"] for one in by_words)
-        assert meaning_of(server, WORDS[0])
+        assert query_vector_of(server, WORDS[0])
         assert server.log.count(LOADING) == 1
         assert re.search(r"Loaded e5-small model in \d+\.\d s, \d+ MB", server.log)
 
@@ -94,7 +94,7 @@ def test_a_worker_killed_while_it_loads_is_followed_by_one_that_serves(
         assert server.search("מים", "text")["hits"]
         assert server.health()["model"]["state"] == "idle"
         model.let_go()
-        until(lambda: meaning_of(server, "נדודי שינה"), "the model")
+        until(lambda: query_vector_of(server, "נדודי שינה"), "the model")
         assert server.log.count(LOADING) == 2
 
 
@@ -103,13 +103,13 @@ def test_unused_it_is_given_back_with_its_memory_and_comes_again(site_folder: Pa
         for text in WORDS:
             server.search(text, "text")
         before = server.anonymous_mb()
-        until(lambda: meaning_of(server, "נדודי שינה"), "the model")
+        until(lambda: query_vector_of(server, "נדודי שינה"), "the model")
         loaded = server.anonymous_mb()
         until(lambda: "Unloaded e5-small model" in server.log, "the end of its use")
         assert server.health()["model"] == {"name": "e5-small", "state": "idle", "loaded": False}
         assert server.anonymous_mb() < min(before + MOST_LEFT_MB, loaded)
         assert server.search("מים", "text")["hits"]
-        until(lambda: meaning_of(server, "נדודי שינה"), "the model again")
+        until(lambda: query_vector_of(server, "נדודי שינה"), "the model again")
         assert server.log.count(LOADING) == 2
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from utils.hebrew import forms
-from utils.name_similarity import Wordings, root, typos
+from utils.name_similarity import NameIndex, root, typos
 
 NAMES = (
     "manage budgets", "manage staff", "food safety rules", "road safety", "java", "javascript", "account manager",
     "accountant", "execute feasibility study", "ניהול תקציב", "ניהול צוות", "nurse", "purse",
 )  # fmt: skip
-WORDINGS = Wordings(enumerate(NAMES))
+WORDINGS = NameIndex(enumerate(NAMES))
 
 
 def best(name: str) -> tuple[str, float]:
-    found = WORDINGS.alike(name, 0.0)
+    found = WORDINGS.similar(name, 0.0)
     place = max(found, key=lambda each: found[each])
     return NAMES[place], found[place]
 
@@ -34,7 +34,7 @@ def test_other_words_for_the_same_are_as_good_as_the_same(written: str, name: st
 
 
 def test_a_name_without_one_of_its_words_is_alike_but_less() -> None:
-    assert 0.6 < WORDINGS.alike("feasibility study", 0.6)[NAMES.index("execute feasibility study")] < 1
+    assert 0.6 < WORDINGS.similar("feasibility study", 0.6)[NAMES.index("execute feasibility study")] < 1
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_a_name_without_one_of_its_words_is_alike_but_less() -> None:
      ("ניהול צוות", "ניהול תקציב")],
 )  # fmt: skip
 def test_other_words_that_look_alike_stay_apart(one: str, other: str) -> None:
-    assert NAMES.index(other) not in WORDINGS.alike(one, 0.7)
+    assert NAMES.index(other) not in WORDINGS.similar(one, 0.7)
 
 
 @pytest.mark.parametrize("name", ["", " ", "--", "🙂", "\ud800", "a" * 10_000, "x y " * 2_000])
 def test_any_name_can_be_asked(name: str) -> None:
-    assert all(0 <= likeness <= 1.00001 for likeness in WORDINGS.alike(name, 0.0).values())
-    assert Wordings([(1, name)]).numbers.tolist() == [1]
-    assert Wordings([]).alike(name, 0.0) == {}
+    assert all(0 <= likeness <= 1.00001 for likeness in WORDINGS.similar(name, 0.0).values())
+    assert NameIndex([(1, name)]).numbers.tolist() == [1]
+    assert NameIndex([]).similar(name, 0.0) == {}
 
 
 @pytest.mark.parametrize(

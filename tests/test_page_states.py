@@ -106,7 +106,7 @@ class Busy(HashedWords):
     """An encoder that has no turn to give."""
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
-        raise EncoderBusy(f"8 texts wait for the model already, and {len(texts)} came")
+        raise EncoderBusy(f"8 texts are already waiting for the model, and {len(texts)} came")
 
 
 @pytest.mark.parametrize("path", ["/", "/semantic", "/tags"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from indexes.pgvector import extension, half_index, new_enough, table_state
+from indexes.pgvector import extension, halfvec_index_name, new_enough, table_state
 from utils.sql import dialect
 
 
@@ -32,7 +32,7 @@ def test_a_table_is_there_with_its_index_or_without(session: Session) -> None:
     found = table_state(session, "vectors_7")
     assert found is not None
     assert not found.is_indexed
-    index = f"CREATE INDEX {half_index('vectors_7')} ON vectors_7 USING hnsw (half halfvec_l2_ops)"
+    index = f"CREATE INDEX {halfvec_index_name('vectors_7')} ON vectors_7 USING hnsw (half halfvec_l2_ops)"
     session.execute(text(index))
     found = table_state(session, "vectors_7")
     assert found is not None

@@ -19,9 +19,9 @@ from matching.matrix import jobs_matrix, people_matrix
 from matching.mentions import named_skills
 from matching.readings import readings
 from matching.recommend import recommend
-from screening.store import listed
+from screening.store import saved_screenings
 from search.query import Query
-from search.saved_searches import keep, kept, looked_at, version
+from search.saved_searches import current_version, mark_viewed, save_search, saved_searches
 from search.semantic import Semantic
 from search.text import TextQuery
 from tests.collections import fill
@@ -98,14 +98,14 @@ def profiles_ranked(session: Session, side: Semantic) -> None:
     one = ranked(session, side, "job3")
     assert found(session, one)
     assert not found(session, one, "skill=skill+1+of+many&not_skill=cooking&status=shortlisted&language=he&sort=title")
-    assert listed(session, 1)
+    assert saved_screenings(session, 1)
 
 
 def searches_kept(session: Session, _side: Semantic) -> None:
-    one = keep(session, 1, "a search", "/text?q=many")
-    looked_at(session, one)
-    assert kept(session, 1)
-    since = Query(text="many", since=version(session) - 1)
+    one = save_search(session, 1, "a search", "/text?q=many")
+    mark_viewed(session, one)
+    assert saved_searches(session, 1)
+    since = Query(text="many", since=current_version(session) - 1)
     assert TextQuery(session, since.parts()).matches(since.filter()).documents.tolist() is not None
 
 
@@ -119,8 +119,8 @@ def test_no_statement_of_matching_reads_a_whole_table(session: Session, side: Se
     """The index of the tags' embeddings, which takes all of them into memory, is loaded before."""
     for asked in ASKED:
         asked(session, side)
-        weights_.forget()
-        wording.forget()
+        weights_.clear_idf_cache()
+        wording.clear_names_cache()
         with executed() as said:
             asked(session, side)
         assert said

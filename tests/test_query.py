@@ -8,44 +8,44 @@ from urllib.parse import parse_qs
 import pytest
 from sqlalchemy.orm import Session
 
-from search.query import LONGEST_TEXT, MOST_FORMS, MOST_TAGS, Parts, Query, of_mapping, read
+from search.query import LONGEST_TEXT, MOST_FORMS, MOST_TAGS, Query, QueryParts, of_mapping, parse_text
 from search.text import TextQuery
 from tests.documents import document, write
 from tests.strange import strange_texts
 
 READ = [
-    ("שלום עולם", Parts(words=("שלום", "עולם"))),
-    ("  שלום \t עולם\n", Parts(words=("שלום", "עולם"))),
-    ('"שלום עולם" טוב', Parts(words=("טוב",), phrases=("שלום עולם",))),
-    ("“שלום עולם” „אחר“", Parts(phrases=("שלום עולם", "אחר"))),
-    ("-מלחמה שלום", Parts(words=("שלום",), not_words=("מלחמה",))),
-    ('שלום -"לא כאן"', Parts(words=("שלום",), not_phrases=("לא כאן",))),
-    ("tag:חוק", Parts(tags=("חוק",))),
-    ("TAG:חוק", Parts(tags=("חוק",))),
-    ('tag:"חוק ומשפט" שלום', Parts(words=("שלום",), tags=("חוק ומשפט",))),
-    ('-tag:"חוק ומשפט" -tag:רווחה', Parts(not_tags=("חוק ומשפט", "רווחה"))),
-    ("תגית:חוק תג:משפט -תגית:רווחה", Parts(tags=("חוק", "משפט"), not_tags=("רווחה",))),
-    ('צה"ל', Parts(words=('צה"ל',))),
-    ("צה״ל", Parts(words=('צה"ל',))),
-    ('"חיילי צה"ל בצפון"', Parts(phrases=('חיילי צה"ל בצפון',))),
-    ('"צה"ל" שב"כ', Parts(words=('שב"כ',), phrases=('צה"ל',))),
-    ('tag:צה"ל', Parts(tags=('צה"ל',))),
-    ("עורך-דין", Parts(words=("עורך-דין",))),
-    ("tag:", Parts(words=("tag:",))),
-    ('"', Parts(words=('"',))),
-    ("-", Parts(words=("-",))),
-    ("C++ -C#", Parts(words=("C++",), not_words=("C#",))),
-    ("", Parts()),
+    ("שלום עולם", QueryParts(words=("שלום", "עולם"))),
+    ("  שלום \t עולם\n", QueryParts(words=("שלום", "עולם"))),
+    ('"שלום עולם" טוב', QueryParts(words=("טוב",), phrases=("שלום עולם",))),
+    ("“שלום עולם” „אחר“", QueryParts(phrases=("שלום עולם", "אחר"))),
+    ("-מלחמה שלום", QueryParts(words=("שלום",), not_words=("מלחמה",))),
+    ('שלום -"לא כאן"', QueryParts(words=("שלום",), not_phrases=("לא כאן",))),
+    ("tag:חוק", QueryParts(tags=("חוק",))),
+    ("TAG:חוק", QueryParts(tags=("חוק",))),
+    ('tag:"חוק ומשפט" שלום', QueryParts(words=("שלום",), tags=("חוק ומשפט",))),
+    ('-tag:"חוק ומשפט" -tag:רווחה', QueryParts(not_tags=("חוק ומשפט", "רווחה"))),
+    ("תגית:חוק תג:משפט -תגית:רווחה", QueryParts(tags=("חוק", "משפט"), not_tags=("רווחה",))),
+    ('צה"ל', QueryParts(words=('צה"ל',))),
+    ("צה״ל", QueryParts(words=('צה"ל',))),
+    ('"חיילי צה"ל בצפון"', QueryParts(phrases=('חיילי צה"ל בצפון',))),
+    ('"צה"ל" שב"כ', QueryParts(words=('שב"כ',), phrases=('צה"ל',))),
+    ('tag:צה"ל', QueryParts(tags=('צה"ל',))),
+    ("עורך-דין", QueryParts(words=("עורך-דין",))),
+    ("tag:", QueryParts(words=("tag:",))),
+    ('"', QueryParts(words=('"',))),
+    ("-", QueryParts(words=("-",))),
+    ("C++ -C#", QueryParts(words=("C++",), not_words=("C#",))),
+    ("", QueryParts()),
 ]
 
 
 @pytest.mark.parametrize(("text", "parts"), READ)
-def test_a_text_is_taken_apart(text: str, parts: Parts) -> None:
-    assert read(text) == parts
+def test_a_text_is_taken_apart(text: str, parts: QueryParts) -> None:
+    assert parse_text(text) == parts
 
 
 def test_the_words_of_a_query_are_folded_and_each_counts_once() -> None:
-    parts = read('הילדים "ילדים של הגן" של -כשהמבוגרים tag:חוק')
+    parts = parse_text('הילדים "ילדים של הגן" של -כשהמבוגרים tag:חוק')
     assert parts.forms() == ["הילדימ", "ילדימ", "הגנ"]
     assert parts.stems() == ["ילדימ", "הגנ"]
     assert parts.not_stems() == ["מבוגרימ"]
@@ -55,19 +55,19 @@ def test_the_words_of_a_query_are_folded_and_each_counts_once() -> None:
 
 @pytest.mark.parametrize("text", ['""', '-""', 'tag:""', '"', "-", "tag:", '-"  "', "!?"])
 def test_a_text_without_a_word_asks_for_nothing(text: str) -> None:
-    parts = read(text)
+    parts = parse_text(text)
     assert parts.forms() in ([], ["tag"])
     assert parts.exact() == parts.not_exact() == parts.not_stems() == []
     assert parts.tags == parts.not_tags == ()
 
 
 def test_stop_words_alone_are_looked_for() -> None:
-    assert read("מי הוא").forms() == ["מי", "הוא"]
+    assert parse_text("מי הוא").forms() == ["מי", "הוא"]
 
 
 def test_very_long_queries_are_cut() -> None:
     assert len(of_mapping({"q": "א" * 5_000}).text) == LONGEST_TEXT
-    assert len(read(" ".join(f"מילה{number}" for number in range(200))).forms()) == MOST_FORMS
+    assert len(parse_text(" ".join(f"מילה{number}" for number in range(200))).forms()) == MOST_FORMS
     many = [f"תג {number}" for number in range(50)]
     query = of_mapping({"q": "tag:א", "tag": many, "not_tag": many})
     assert len(query.all_tags()) == len(query.all_not_tags()) == MOST_TAGS
@@ -136,7 +136,7 @@ def test_a_tag_is_added_once_and_taken_away() -> None:
 
 def test_any_text_is_a_query() -> None:
     for text in strange_texts():
-        parts = read(text)
+        parts = parse_text(text)
         assert len(parts.forms()) <= MOST_FORMS
         assert all(parts.stems()), text
         parts.grams(), parts.not_stems(), parts.exact(), parts.not_exact()
@@ -145,7 +145,7 @@ def test_any_text_is_a_query() -> None:
 def test_no_text_takes_long_to_read() -> None:
     began = time.process_time()
     for text in ('"א' * 500, '" ' * 500, '"' * 1_000, "-" * 1_000, 'tag:"' * 200, '"א"ב' * 250, '"a"\'' * 250):
-        read(text)
+        parse_text(text)
     assert time.process_time() - began < 1.0
 
 
@@ -160,4 +160,4 @@ def test_any_text_is_answered_by_the_database(session: Session) -> None:
 def test_any_text_is_answered_even_uncleaned(session: Session) -> None:
     write(session, document("1", "שלום עולם", 'חיילי צה"ל', "חוק"))
     for text in strange_texts(300):
-        TextQuery(session, read(text)).matches(Query(text=text).filter())
+        TextQuery(session, parse_text(text)).matches(Query(text=text).filter())

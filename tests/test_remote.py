@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from encoders.endpoint import Endpoint
-from encoders.http_client import Asking
+from encoders.http_client import HttpClient
 from encoders.manifest import FORMAT, Manifest, ModelUnusable, load_means
 from encoders.remote import RemoteEncoder, known_manifest, open_remote, source
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
@@ -22,7 +22,7 @@ MEANS = np.full((2, 1, 64), 0.125, np.float32)
 
 
 def to(served: Endpoints, model: str = "") -> Endpoint:
-    return Endpoint(served.url, model, asking=Asking(sleep=lambda _: None))
+    return Endpoint(served.url, model, client=HttpClient(sleep=lambda _: None))
 
 
 def matmon(manifest: Manifest, **changes: object) -> dict[str, object]:

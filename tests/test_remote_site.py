@@ -195,7 +195,7 @@ def test_while_the_endpoint_is_away_words_are_found_and_all_say_so(
             assert (given["semantic"]["state"], given["hits"][0]["id"]) == ("unavailable", "bread")
     (record,) = caplog.records
     assert said in record.getMessage()
-    assert "Only words are searched: " in record.getMessage()
+    assert "Falling back to keyword search: " in record.getMessage()
     page = Page(client.get(f"/?q=bread+{next(ASKED)}&lang=en").get_data(as_text=True))
     assert "not available right now; only words were searched" in page.text
     assert said in Page(client.get("/status?lang=en").get_data(as_text=True)).text
@@ -242,7 +242,7 @@ def test_a_slow_endpoint_holds_two_of_four_threads_at_the_most(site_folder: Path
             states = {one.result()["semantic"]["state"] for one in begun}
         go_on.set()
         assert states <= {"busy", "unavailable"}
-        assert "Only words are searched" in server.log
+        assert "Falling back to keyword search" in server.log
         assert "Traceback" not in server.log
 
 

@@ -11,9 +11,9 @@ from sqlalchemy import func, select, update
 
 from indexing.documents import delete_documents, write_documents
 from models import SavedSearch, db, document_number
-from screening.store import forget, run_again
+from screening.store import delete_screening, run_again
 from search.query import Query
-from search.saved_searches import KEPT_S, LONGEST_NAME, MOST_OF_BROWSER, purge
+from search.saved_searches import LONGEST_NAME, MOST_OF_BROWSER, TTL_S, delete_old_searches
 from tests.collections import fill
 from tests.documents import document
 from tests.markup import Page
@@ -164,9 +164,9 @@ def test_what_nobody_looked_at_for_a_year_is_forgotten(reader: FlaskClient, app:
     keep(reader, "/text?q=soup")
     with app.app_context():
         old = update(SavedSearch).where(SavedSearch.address == "/text?q=bread")
-        db.session.execute(old.values(used_at=SavedSearch.used_at - KEPT_S - 10))
+        db.session.execute(old.values(used_at=SavedSearch.used_at - TTL_S - 10))
         db.session.commit()
-        purge(db.session())
+        delete_old_searches(db.session())
         assert db.session.execute(select(func.count()).select_from(SavedSearch)).scalar_one() == 1
 
 
@@ -202,7 +202,7 @@ def test_what_is_kept_of_a_screening_that_is_gone_says_so(reader: FlaskClient) -
         number = ranked(db.session(), filled(db.session())).id
     one = keep(reader, f"/screenings/{number}?skill=SQL")
     with reader.application.app_context():
-        forget(db.session(), number)
+        delete_screening(db.session(), number)
     assert [(found["gone"], found["new"]) for found in kept(reader)] == [(True, None)]
     assert (
         "What this search is about no longer exists."

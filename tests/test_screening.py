@@ -14,8 +14,18 @@ from models import Screening, ScreeningResult, document_number
 from screening import store as screenings
 from screening.columns import MOST_COLUMNS, MOST_VALUES, of_values
 from screening.results import status_counts, written_since
-from screening.store import KEPT_S, KEPT_SCREENINGS, LONGEST_NOTE, NoteTooLong, begin, decide, forget, listed, run_again
-from screening.vocabulary import Unscreenable, wanted_of_job, wanted_of_text
+from screening.store import (
+    KEPT_S,
+    KEPT_SCREENINGS,
+    LONGEST_NOTE,
+    NoteTooLong,
+    create_screening,
+    decide,
+    delete_screening,
+    run_again,
+    saved_screenings,
+)
+from screening.vocabulary import Unscreenable, screened_job, screened_text
 from tests.collections import off_side
 from tests.documents import document
 from tests.screened import PEOPLE, begun, filled, found, fresh, ids, ranked, run
@@ -165,19 +175,19 @@ def test_a_screening_keeps_what_the_job_asked_for_when_the_job_is_gone(session: 
     one = fresh(session, number)
     assert (one.state, one.title, ids(session, one)[0]) == ("done", "Python developer", "noa")
     with pytest.raises(NoSuchJob):
-        wanted_of_job(session, "jobs", "dev")
+        screened_job(session, "jobs", "dev")
 
 
 def test_what_cannot_be_screened_is_refused_with_its_reason(session: Session) -> None:
     filled(session)
     write_documents(session, "gone", [document("a", "A")])
     delete_documents(session, [document_number("gone", "a")])
-    wanted = wanted_of_job(session, "jobs", "dev")
+    wanted = screened_job(session, "jobs", "dev")
     for code, call in (
-        ("no_skills", lambda: wanted_of_job(session, "jobs", "blank")),
-        ("no_skills", lambda: wanted_of_text(session, "jobs", "people", "qqq zzz", NO_ALIASES)),
-        ("no_collection", lambda: begin(session, 1, wanted, "nowhere")),
-        ("no_profiles", lambda: begin(session, 1, wanted, "gone")),
+        ("no_skills", lambda: screened_job(session, "jobs", "blank")),
+        ("no_skills", lambda: screened_text(session, "jobs", "people", "qqq zzz", NO_ALIASES)),
+        ("no_collection", lambda: create_screening(session, 1, wanted, "nowhere")),
+        ("no_profiles", lambda: create_screening(session, 1, wanted, "gone")),
     ):
         with pytest.raises(Unscreenable) as refused:
             call()
@@ -186,46 +196,46 @@ def test_what_cannot_be_screened_is_refused_with_its_reason(session: Session) ->
 
 def test_a_pasted_job_is_ranked_by_the_skills_that_it_names(session: Session) -> None:
     side = filled(session)
-    wanted = wanted_of_text(session, "jobs", "people", "דרושה מפתחת\nSQL, Git and food safety.", NO_ALIASES)
+    wanted = screened_text(session, "jobs", "people", "דרושה מפתחת\nSQL, Git and food safety.", NO_ALIASES)
     assert wanted.title == "דרושה מפתחת"
-    assert [one.name for one in wanted.asked] == ["SQL", "Git", "food safety"]
-    number = begin(session, 1, wanted, "people").id
+    assert [one.name for one in wanted.required] == ["SQL", "Git", "food safety"]
+    number = create_screening(session, 1, wanted, "people").id
     run(session, side)
     assert ids(session, fresh(session, number))[0] in ("dan", "noa")
 
 
 def test_the_oldest_without_a_decision_gives_way_and_one_with_decisions_stays(session: Session) -> None:
     filled(session)
-    wanted = wanted_of_job(session, "jobs", "dev")
+    wanted = screened_job(session, "jobs", "dev")
     first = ranked(session, off_side()).id
     decide(session, fresh(session, first), "noa", "rejected", "")
-    numbers = [begin(session, 1, wanted, "people").id for _ in range(KEPT_SCREENINGS - 1)]
+    numbers = [create_screening(session, 1, wanted, "people").id for _ in range(KEPT_SCREENINGS - 1)]
     session.execute(update(Screening).where(Screening.id != first).values(state="done"))
     session.execute(update(Screening).where(Screening.id == numbers[3]).values(used_at=Screening.used_at - 100))
     session.commit()
-    begin(session, 2, wanted, "people")
-    left = {one.id for one in listed(session, None)}
+    create_screening(session, 2, wanted, "people")
+    left = {one.id for one in saved_screenings(session, None)}
     assert len(left) == KEPT_SCREENINGS
     assert first in left
     assert numbers[3] not in left
-    assert len(listed(session, 2)) == 1
+    assert len(saved_screenings(session, 2)) == 1
 
 
 def test_where_each_has_decisions_there_is_no_room_until_one_is_old_or_forgotten(session: Session) -> None:
     one = ranked(session, filled(session)).id
-    wanted = wanted_of_job(session, "jobs", "dev")
-    numbers = [begin(session, 1, wanted, "people").id for _ in range(KEPT_SCREENINGS - 1)]
+    wanted = screened_job(session, "jobs", "dev")
+    numbers = [create_screening(session, 1, wanted, "people").id for _ in range(KEPT_SCREENINGS - 1)]
     session.execute(update(ScreeningResult).values(note="kept"))
     session.commit()
     with pytest.raises(Unscreenable) as refused:
-        begin(session, 1, wanted, "people")
+        create_screening(session, 1, wanted, "people")
     assert refused.value.code == "no_room"
-    forget(session, numbers[0])
-    begin(session, 1, wanted, "people")
+    delete_screening(session, numbers[0])
+    create_screening(session, 1, wanted, "people")
     session.execute(update(Screening).where(Screening.id == one).values(used_at=Screening.used_at - KEPT_S - 10))
     session.commit()
-    begin(session, 1, wanted, "people")
-    assert one not in {kept.id for kept in listed(session, None)}
+    create_screening(session, 1, wanted, "people")
+    assert one not in {kept.id for kept in saved_screenings(session, None)}
 
 
 def test_all_screenings_together_hold_so_many_results(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,8 +245,8 @@ def test_all_screenings_together_hold_so_many_results(session: Session, monkeypa
     session.execute(update(Screening).where(Screening.id == first).values(used_at=Screening.used_at - 100))
     session.commit()
     begun(session)
-    assert first not in {one.id for one in listed(session, None)}
-    assert second in {one.id for one in listed(session, None)}
+    assert first not in {one.id for one in saved_screenings(session, None)}
+    assert second in {one.id for one in saved_screenings(session, None)}
     begun(session)
     with pytest.raises(Unscreenable):  # the two that are left wait for their run
         begun(session)

@@ -23,7 +23,7 @@ from matching.aliases import Aliases
 from models import Screening, ScreeningResult, document_number
 from screening import runner as screening_runner
 from screening.runner import MOST_PASSES, Run, ScreeningJobs
-from screening.store import cancel, forget, run_again
+from screening.store import cancel, delete_screening, run_again
 from search.semantic import Semantic
 from tests.documents import document
 from tests.fakes import HashedWords
@@ -138,7 +138,7 @@ def test_a_cancelled_run_stops_and_keeps_what_it_ranked(session: Session, side: 
 
 def test_a_deleted_screening_leaves_nothing(session: Session, side: Semantic, between: Between) -> None:
     number = begun(session)
-    between(2, lambda: forget(session, number))
+    between(2, lambda: delete_screening(session, number))
     run(session, side)
     assert counted(session, number) == 0
     assert session.get(Screening, number) is None

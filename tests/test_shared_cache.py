@@ -18,7 +18,7 @@ from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from models import State, document_number
 from search.query import Query
-from search.results import Results
+from search.results import ResultsPage
 from search.search import search
 from search.semantic import Semantic
 from search.shared_cache import SharedEmbeddings, SharedResults
@@ -59,7 +59,7 @@ def shared(cache: RedisCache) -> SharedResults:
     return SharedResults(cache, 60)
 
 
-def same(one: Results, other: Results) -> bool:
+def same(one: ResultsPage, other: ResultsPage) -> bool:
     return replace(one, took_ms=0.0) == replace(other, took_ms=0.0)
 
 
@@ -231,11 +231,13 @@ def test_a_process_does_not_encode_what_another_did(session: Session, cache: Red
 def test_a_skill_has_a_ttl_of_its_own(session: Session, server: RedisServer, cache: RedisCache) -> None:
     side = fill(session)
     side.shared = SharedEmbeddings(cache, 600, 30)
-    side.close_tags(session, ["baking bread", "דיור"], None, 10)
+    side.similar_tags(session, ["baking bread", "דיור"], None, 10)
     assert cache.counts["skills_misses"] == 1  # the other is a stored tag
     (key,) = server.client.keys("*:skills:*")
     assert 0 < server.client.ttl(key) <= 30
     other = fill(session)
     other.shared = side.shared
-    assert other.close_tags(session, ["baking bread"], None, 10) == side.close_tags(session, ["baking bread"], None, 10)
+    assert other.similar_tags(session, ["baking bread"], None, 10) == side.similar_tags(
+        session, ["baking bread"], None, 10
+    )
     assert cache.counts["skills_hits"] == 1

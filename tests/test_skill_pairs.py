@@ -9,7 +9,7 @@ import pytest
 
 from encoders.onnx_encoder import OnnxEncoder
 from encoders.skill_pairs import OWN, BadPairs, SkillPair, read_pairs
-from matching.pairs import LEAST_PRECISION, called_close, judged
+from matching.pairs import LEAST_PRECISION, called_close, pair_figures
 from models import tag_key
 from tests.fakes import HashedWords
 
@@ -26,7 +26,7 @@ def test_the_shipped_pairs_are_many_each_once_and_of_both_languages() -> None:
 
 def test_what_is_called_close_is_close(e5_folder: Path) -> None:
     pairs = read_pairs(OWN)
-    found = {one.name: one for one in judged(pairs, called_close(OnnxEncoder(e5_folder), pairs))}
+    found = {one.name: one for one in pair_figures(pairs, called_close(OnnxEncoder(e5_folder), pairs))}
     assert min(one.precision for one in found.values()) >= LEAST_PRECISION
     assert found["English"].recall > 0.9
     assert found["Hebrew"].recall > 0.75
@@ -39,7 +39,7 @@ def test_figures_are_those_worked_out_by_hand() -> None:
         SkillPair("א", "b", True),
         SkillPair("e", "f", True),
     ]
-    found = {one.name: one for one in judged(pairs, [True, True, False, True])}
+    found = {one.name: one for one in pair_figures(pairs, [True, True, False, True])}
     assert [found["all"].precision, found["all"].recall] == pytest.approx([2 / 3, 2 / 3])
     assert (found["English and Hebrew"].called, found["English and Hebrew"].recall) == (0, 0.0)
     assert found["every other pair"].pairs == found["the others"].pairs == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from matching.aliases import OWN, Aliases, aliases
-from matching.skills import is_optional, skill, skills, typed
+from matching.skills import is_optional, skill, skills, split_skills
 
 NONE = Aliases()
 
@@ -83,19 +83,19 @@ def test_what_is_nice_to_have_weighs_less(written: str, required: bool) -> None:
 )
 def test_any_text_can_be_asked(text: str) -> None:
     assert len(skills([text], NONE)) <= 1
-    assert len(typed(text)) <= 1
+    assert len(split_skills(text)) <= 1
 
 
 def test_a_list_is_parted_by_lines_and_commas_and_a_level_stays_with_its_skill() -> None:
     text = "Python (senior, 5 years), SQL\nניהול צוות, 3 שנים; אנגלית\n• Excel"
-    assert typed(text) == ["Python (senior, 5 years)", "SQL", "ניהול צוות, 3 שנים", "אנגלית", "Excel"]
+    assert split_skills(text) == ["Python (senior, 5 years)", "SQL", "ניהול צוות, 3 שנים", "אנגלית", "Excel"]
 
 
 @pytest.mark.parametrize(
     "text", ["," * 100_000, "a, 5" + " " * 100_000 + "x", "(" * 100_000, "a,(" * 30_000, "1 " * 50_000]
 )
 def test_a_list_of_any_length_is_parted_at_once(text: str) -> None:
-    assert len(typed(text)) <= 50_000
+    assert len(split_skills(text)) <= 50_000
 
 
 def test_a_skill_is_named_once() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from encoders.manifest import load_means, read_manifest
 from encoders.onnx_encoder import OnnxEncoder
-from indexes.tag_similarity import Closeness
+from indexes.tag_similarity import TagSimilarity
 from tests.fakes import HashedWords
-from utils.language_means import MeanGroups
+from utils.language_means import LanguageMeans
 
 HEBREW, ENGLISH = np.eye(4, dtype=np.float32)[:2] * 3
 MANIFEST = replace(HashedWords.manifest, dim=4, tag_low=0.5, tag_same=0.98, tag_across=0.5)
@@ -25,23 +25,23 @@ def unit(language: np.ndarray, meaning: np.ndarray) -> np.ndarray:
 
 
 ROWS = np.array([unit(language, meaning) for language in (HEBREW, ENGLISH) for meaning in MEANINGS], np.float32)
-MEANS = MeanGroups(np.stack([ROWS.mean(axis=0), ROWS[:2].mean(axis=0), ROWS[2:].mean(axis=0)]))
+MEANS = LanguageMeans(np.stack([ROWS.mean(axis=0), ROWS[:2].mean(axis=0), ROWS[2:].mean(axis=0)]))
 
 
 def test_the_same_of_two_languages_is_found_where_the_cosine_is_that_of_strangers() -> None:
-    close = Closeness(MANIFEST, MEANS).same(ROWS, ROWS) > 0
+    close = TagSimilarity(MANIFEST, MEANS).similarities(ROWS, ROWS) > 0
     assert close.tolist() == [[a % 2 == b % 2 for b in range(4)] for a in range(4)]
     assert (ROWS[0] @ ROWS[2]) < MANIFEST.tag_low
 
 
 def test_without_a_cut_off_across_languages_only_the_cosine_counts() -> None:
-    close = Closeness(replace(MANIFEST, tag_across=0.0), MEANS)
-    assert (close.same(ROWS, ROWS) > 0).tolist() == np.eye(4, dtype=bool).tolist()
-    assert close.asked(ROWS) is ROWS
+    close = TagSimilarity(replace(MANIFEST, tag_across=0.0), MEANS)
+    assert (close.similarities(ROWS, ROWS) > 0).tolist() == np.eye(4, dtype=bool).tolist()
+    assert close.targets(ROWS) is ROWS
 
 
 def test_what_is_looked_for_is_looked_for_in_the_other_language_too() -> None:
-    asked = Closeness(MANIFEST, MEANS).asked(ROWS[:1])
+    asked = TagSimilarity(MANIFEST, MEANS).targets(ROWS[:1])
     assert (ROWS @ asked.T).argmax(axis=0).tolist() == [0, 2]
 
 
@@ -55,5 +55,5 @@ def test_the_real_model_knows_a_skill_by_its_name_in_the_other_language(
 ) -> None:
     manifest = read_manifest(e5_folder)
     rows = OnnxEncoder(e5_folder).encode_tags([one, other])
-    close = Closeness(manifest, MeanGroups(load_means(manifest)[1])).same(rows[:1], rows[1:])
+    close = TagSimilarity(manifest, LanguageMeans(load_means(manifest)[1])).similarities(rows[:1], rows[1:])
     assert bool(close[0, 0] > 0) is is_close

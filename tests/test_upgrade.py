@@ -23,8 +23,8 @@ from encoders.onnx_encoder import OnnxEncoder
 from indexing.embedding import embed
 from models import Collection, db
 from runtime import runtime_of
-from screening.store import begin
-from screening.vocabulary import wanted_of_job
+from screening.store import create_screening
+from screening.vocabulary import screened_job
 from tests.conftest import Started, closed, migrate, settings_for
 from tests.databases import MAKERS
 from tests.documents import stands_right
@@ -208,7 +208,7 @@ def test_both_releases_serve_and_then_the_former_alone_after_a_downgrade(filled:
         with opened(url, filled) as app:
             stands_right(db.session())
             embed(db.session(), OnnxEncoder(Path(filled.settings["MODELS_DIR"], filled.settings["SEMANTIC_MODEL"])))
-            begin(db.session(), 1, wanted_of_job(db.session(), "house", "rent"), "house")
+            create_screening(db.session(), 1, screened_job(db.session(), "house", "rent"), "house")
             db.session.remove()
             flask_migrate.Migrate(app, db)
             flask_migrate.downgrade(str(ROOT / "migrations"), revision=filled.former.revision)

@@ -14,8 +14,8 @@ from encoders.manifest import Manifest
 from indexes.choice import VectorIndex, Wanted
 from indexes.filters import Filter
 from indexes.pgvector_build import build_index, building, make_extension
-from indexes.pgvector_table import Halves
-from search.embeddings import Stored
+from indexes.pgvector_table import HalfvecTable
+from search.embeddings import EmbeddingIndex
 from search.query import Query
 from tests.conftest import Started
 from tests.stored_vectors import Vectors, clustered
@@ -31,8 +31,8 @@ class Built:
     vectors: Vectors
     manifest: Manifest
 
-    def stored(self, wanted: Wanted, most_bytes: int = 0) -> Stored:
-        return Stored(self.manifest, VectorIndex(wanted, most_bytes))
+    def stored(self, wanted: Wanted, most_bytes: int = 0) -> EmbeddingIndex:
+        return EmbeddingIndex(self.manifest, VectorIndex(wanted, most_bytes))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def built(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         engine = create_engine(url)
         with Session(engine) as session:
             vectors.store(session, manifest)
-            halves = Halves(manifest)
+            halves = HalfvecTable(manifest)
             make_extension(session)
             with building(engine, halves.model, 64) as connection:
                 halves.make(session)
@@ -76,20 +76,20 @@ def test_the_two_give_the_same_scores(built: Built) -> None:
         assert len(both) >= 60
 
 
-def plan(built: Built, stored: Stored, statement: str, values: dict[str, object]) -> str:
-    target = stored.halves.target(built.session, built.vectors.meanings(stored)[0])
+def plan(built: Built, stored: EmbeddingIndex, statement: str, values: dict[str, object]) -> str:
+    target = stored.halfvec.target(built.session, built.vectors.meanings(stored)[0])
     told = built.session.execute(text(f"EXPLAIN {statement}"), {"target": target, "most": 200, **values})
     return "\n".join(told.scalars())
 
 
 def test_the_graph_is_used_where_all_may_pass_and_not_where_few_do(built: Built) -> None:
     stored, narrow = built.stored("pgvector"), Query(tags=("0.1 %",)).filter()
-    graph = f"Index Scan using {stored.halves.index}"
-    assert graph in plan(built, stored, stored.halves.graph(Filter()), {})
+    graph = f"Index Scan using {stored.halfvec.index}"
+    assert graph in plan(built, stored, stored.halfvec.graph(Filter()), {})
     wide = Query(tags=("100 %",)).filter()
-    assert graph in plan(built, stored, stored.halves.graph(wide), dict(wide.values))
+    assert graph in plan(built, stored, stored.halfvec.graph(wide), dict(wide.values))
     for restriction in (narrow, Filter()):
-        assert graph not in plan(built, stored, stored.halves.exact(restriction), dict(restriction.values))
+        assert graph not in plan(built, stored, stored.halfvec.exact(restriction), dict(restriction.values))
 
 
 def test_auto_takes_pgvector_where_memory_would_hold_too_much(built: Built) -> None:

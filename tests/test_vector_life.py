@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from config import ROOT
 from encoders.lazy import LazyEncoder
 from indexes.choice import VectorIndex
-from indexes.pgvector import half_index, table_state
+from indexes.pgvector import halfvec_index_name, table_state
 from indexes.pgvector_build import CannotBuild, build_index, building, make_extension
-from indexes.pgvector_table import Halves, drop_halves
+from indexes.pgvector_table import HalfvecTable, drop_halfvec_table
 from indexing.backup import plain_tables
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
-from indexing.stored_models import drop, switch
+from indexing.stored_models import drop_model, switch
 from models import document_number
 from search.semantic import Semantic, model_of
 from tests.collections import HOUSE, fill
@@ -54,8 +54,8 @@ def house(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def build(session: Session, manifest_of: HashedWords = HASHED) -> Halves:
-    halves = Halves(manifest_of.manifest)
+def build(session: Session, manifest_of: HashedWords = HASHED) -> HalfvecTable:
+    halves = HalfvecTable(manifest_of.manifest)
     make_extension(session)
     engine = session.get_bind().engine
     with building(engine, halves.model, 64) as connection:
@@ -122,7 +122,7 @@ def test_between_two_looks_the_changed_documents_are_looked_at(house: Session, m
     assert searched(house, "telescope stars", semantic)[0] == "sky"
     assert served(semantic) == ("pgvector", "set")
     monkeypatch.setattr(
-        "indexes.pgvector_table.Halves.are_there", lambda *_: False
+        "indexes.pgvector_table.HalfvecTable.exists", lambda *_: False
     )  # as a version that knows no halves
     write_documents(house, "house", [NewDocument("sea", "Lighthouse", "Waves under a lighthouse.")])
     embed(house, HASHED)
@@ -143,8 +143,8 @@ def test_a_switch_of_the_model_is_a_switch_of_the_table(house: Session) -> None:
     embed(house, ENCODERS["narrow"])
     assert searched(house, "telescope stars", semantic)[0] == "sky"
     assert served(semantic) == ("pgvector", "set")
-    drop(house, model_of(HASHED))
-    assert table_state(house, Halves(HASHED.manifest).table) is None
+    drop_model(house, model_of(HASHED))
+    assert table_state(house, HalfvecTable(HASHED.manifest).table) is None
 
 
 def test_a_table_dropped_under_a_search_leaves_the_memory(house: Session) -> None:
@@ -155,8 +155,8 @@ def test_a_table_dropped_under_a_search_leaves_the_memory(house: Session) -> Non
     assert searched(house, "good bread", semantic)[0] == "bread"
     assert served(semantic) == ("memory", "not_built")
     build(house)
-    assert drop_halves(house, halves.model)
-    assert not drop_halves(house, halves.model)
+    assert drop_halfvec_table(house, halves.model)
+    assert not drop_halfvec_table(house, halves.model)
 
 
 def test_a_backup_leaves_it_out(house: Session) -> None:
@@ -176,7 +176,7 @@ AT_WORK = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCU
 
 
 def test_a_build_killed_half_way_is_gone_on_with(house: Session, engine: Engine) -> None:
-    halves = Halves(HASHED.manifest)
+    halves = HalfvecTable(HASHED.manifest)
     make_extension(house)
     halves.make(house)
     with engine.connect() as holding:
@@ -191,7 +191,7 @@ def test_a_build_killed_half_way_is_gone_on_with(house: Session, engine: Engine)
             builder.send_signal(signal.SIGKILL)
             builder.wait(20)
             until(lambda: looking.execute(text(AT_WORK)).first() is None, "the server has noticed")
-    left = house.execute(text("SELECT to_regclass(:name)"), {"name": half_index(halves.table)}).scalar_one()
+    left = house.execute(text("SELECT to_regclass(:name)"), {"name": halfvec_index_name(halves.table)}).scalar_one()
     state = table_state(house, halves.table)
     house.rollback()
     assert (left is not None, state is not None and state.is_indexed) == (True, False)

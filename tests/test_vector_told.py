@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from commands.register import register
-from indexes.pgvector import half_index
+from indexes.pgvector import halfvec_index_name
 from indexes.pgvector_build import CannotBuild, make_extension
 from indexing.documents import write_documents
 from indexing.embedding import embed
@@ -92,7 +92,7 @@ def test_the_commands_build_tell_and_drop_or_say_why_not(site: Flask, started: S
         model = runtime_of(site).semantic.model_key
         assert model
         table = half_table(model)
-        db.session.execute(text(f"DROP INDEX {half_index(table)}"))
+        db.session.execute(text(f"DROP INDEX {halfvec_index_name(table)}"))
         db.session.execute(text("UPDATE state SET version = version + 1"))
         db.session.commit()
     assert checked(site)[:2] == (1, "WRONG")

@@ -19,9 +19,9 @@ from indexing.importing import Options
 from jobs.imports import new_import
 from matching.aliases import Aliases
 from models import SavedSearch, number
-from screening.store import begin, decide
-from screening.vocabulary import wanted_of_job
-from search.saved_searches import keep
+from screening.store import create_screening, decide
+from screening.vocabulary import screened_job
+from search.saved_searches import save_search
 from search.semantic import Semantic
 from tests.collections import fill
 from tests.screened import run_waiting
@@ -169,7 +169,7 @@ def furnished(session: Session, much: int, others: int = 0, tags: int = 0) -> Se
     side = fill(session, titled("job", much, SKILLS, chance), "jobs")
     screened(session, side, much)
     for n in range(min(much, 49)):
-        one = keep(session, BROWSER, f"a search {n}", f"/text?q=common&page={n + 1}&tag={n}")
+        one = save_search(session, BROWSER, f"a search {n}", f"/text?q=common&page={n + 1}&tag={n}")
         job = new_import(session, f"{n}.csv", Options("jobs"))
         if n == 0:
             one.id, job.id, job.state = SEARCH, IMPORT, "done"
@@ -209,7 +209,7 @@ def multiplied(session: Session, times: int) -> None:
 
 def screened(session: Session, side: Semantic, much: int) -> None:
     """Keep screenings, the first of them run and partly decided."""
-    first = begin(session, BROWSER, wanted_of_job(session, "jobs", "job1"), "people")
+    first = create_screening(session, BROWSER, screened_job(session, "jobs", "job1"), "people")
     first.id = SCREENING
     session.commit()
     bind = session.get_bind()
@@ -218,7 +218,7 @@ def screened(session: Session, side: Semantic, much: int) -> None:
     for n in range(0, much, 2):
         decide(session, first, f"person{n}", "shortlisted", "to call")
     for _ in range(min(much, 40) - 1):
-        begin(session, BROWSER, wanted_of_job(session, "jobs", "job1"), "people").state = "done"
+        create_screening(session, BROWSER, screened_job(session, "jobs", "job1"), "people").state = "done"
         session.commit()
 
 

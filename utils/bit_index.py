@@ -17,12 +17,12 @@ Places = NDArray[np.int64]
 
 CHUNK = 65_536  # rows compared at once: the temporary arrays stay in the processor's cache
 GROWTH = 1.25
-# Shape (8, 256): the bits of each byte, the lowest first.
+# Shape (8, 256): the bits of each byte, lowest first.
 BITS_OF_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[None, :], axis=0, bitorder="little").astype(np.float32)
 
 
 def row_bytes(dim: int) -> int:
-    """Return the bytes that an index takes for each row."""
+    """Return the bytes that an index takes per row."""
     return 8 * -(-dim // 64) + 8 + 2 + 3 * 4 + 1  # bits, key, part, three floats, group
 
 
@@ -41,13 +41,13 @@ class BitIndex:
         self.planes = np.zeros((self._planes_high, capacity), np.uint64)
         self.keys = np.zeros(capacity, np.int64)
         self.parts = np.zeros(capacity, np.int16)
-        # A row's length, the factor that turns a sum of signs into a dot product, and its part of the query's mean.
+        # A row's length, the factor from a sum of signs to a dot product, and its share of the query mean.
         self.norms, self.factors, self.biases = (np.zeros(capacity, np.float32) for _ in range(3))
         self.groups = np.zeros(capacity, np.int8)
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes held."""
+        """Return the bytes in use."""
         return sum(array.nbytes for array in self._arrays())
 
     def _arrays(self) -> tuple[NDArray[Any], ...]:
@@ -55,13 +55,13 @@ class BitIndex:
 
     @property
     def mean_norm(self) -> float:
-        """Return the mean length of the rows; 1 where there are none."""
+        """Return the mean length of the rows; 1 if there are none."""
         return float(self.norms[: self.size].mean()) if self.size else 1.0
 
     def append(
         self, keys: Places, parts: NDArray[np.int16], centred: Floats, groups: NDArray[np.int8] | int = 0
     ) -> None:
-        """Add rows; `centred` is (x - mean), shape (n, dim), where each group may have a mean of its own."""
+        """Add rows; `centred` is (x - mean), shape (n, dim), where each group may have its own mean."""
         self._reserve(self.size + len(keys))
         rows = slice(self.size, self.size + len(keys))
         self.keys[rows], self.parts[rows], self.groups[rows] = keys, parts, groups
@@ -88,7 +88,7 @@ class BitIndex:
         return padded.view("<u8").T
 
     def remove(self, keys: Places) -> None:
-        """Take out every row of the given keys; the last rows take their places."""
+        """Remove all rows of the given keys; the last rows take their places."""
         gone = self.places(np.unique(keys))
         if not len(gone):
             return
@@ -101,7 +101,7 @@ class BitIndex:
         self._sorted = None
 
     def places(self, keys: Places) -> Places:
-        """Return the places of all rows of the given keys (sorted, each once)."""
+        """Return the places of all rows of the given keys (sorted, distinct)."""
         if self._sorted is None:
             order = np.argsort(self.keys[: self.size], kind="stable")
             self._sorted = self.keys[order], order
@@ -109,8 +109,8 @@ class BitIndex:
         starts, ends = (np.searchsorted(in_order, keys, side) for side in ("left", "right"))
         counts = ends - starts
         offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        found: Places = order[np.repeat(starts, counts) + offsets]
-        return found
+        places: Places = order[np.repeat(starts, counts) + offsets]
+        return places
 
     def nearest(
         self, query: Floats, first: int, then: int, among: Places | None = None, offsets: Floats | None = None
@@ -130,7 +130,7 @@ class BitIndex:
         return ordered
 
     def _rough(self, direction: Floats, among: Places | None, offsets: Floats) -> Floats:
-        """Return an estimate of (x - mean)·query for each row from Hamming distance."""
+        """Estimate (x - mean)·query for each row from the Hamming distance."""
         signs = self._signs(direction[None, :])[:, 0]
         cosines = np.cos(np.pi * np.arange(self.dim + 1) / self.dim).astype(np.float32)
         cosines *= np.linalg.norm(direction)
@@ -148,7 +148,7 @@ class BitIndex:
     def _fine(self, direction: Floats, rows: Places, offsets: Floats) -> Floats:
         """Return a closer estimate from the query's floats and the rows' bits."""
         packed = np.ascontiguousarray(self.planes[:, rows].T).view(np.uint8)
-        # What each byte of bits adds is looked up: a fifth of the time of taking the bits apart (2,000 rows of 768).
+        # The contribution of each byte is looked up: a fifth of the time of unpacking bits (2,000 rows of 768).
         padded = np.zeros(packed.shape[1] * 8, np.float32)
         padded[: self.dim] = direction
         parts = padded.reshape(-1, 8) @ BITS_OF_BYTES

@@ -20,17 +20,17 @@ PACKED = np.dtype([("term", "<u4"), ("count", "u1")])
 
 
 def term_id(field: str, term: str) -> int:
-    """Return a 32-bit number for a term of a field; two terms that meet share a document frequency, no more."""
+    """Return a 32-bit number for a term of a field; a collision only merges two document frequencies."""
     return crc32(f"{field}:{term}".encode())
 
 
 def pack(counts: Mapping[int, int]) -> bytes:
-    """Return `{term number: count}` as five bytes a term, counts above 255 cut."""
+    """Return `{term number: count}` as five bytes per term; counts are capped at 255."""
     return pack_columns(list(counts.keys()), list(counts.values()))
 
 
 def pack_columns(numbers: ArrayLike, counts: ArrayLike) -> bytes:
-    """Return the same for term numbers and their counts side by side."""
+    """Return the same for parallel term numbers and counts."""
     packed = np.empty(np.shape(numbers), PACKED)
     packed["term"] = numbers
     packed["count"] = np.minimum(counts, 255)
@@ -38,13 +38,13 @@ def pack_columns(numbers: ArrayLike, counts: ArrayLike) -> bytes:
 
 
 def packed_terms(packed: Sequence[bytes]) -> NDArray[np.uint32]:
-    """Return the term numbers of several packed documents, one after the other."""
+    """Return the concatenated term numbers of several packed documents."""
     terms: NDArray[np.uint32] = np.frombuffer(b"".join(packed), PACKED)["term"]
     return terms
 
 
 def unpack(packed: bytes) -> dict[int, int]:
-    """Return what `pack` was given."""
+    """Invert `pack`."""
     read = np.frombuffer(packed, PACKED)
     return dict(zip(read["term"].tolist(), read["count"].tolist(), strict=True))
 
@@ -63,7 +63,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class QueryTerm:
-    """A term of the query: its number, the field (an index into the fields) and in how many documents it stands."""
+    """A term of the query: its number, its field (by index) and its document frequency."""
 
     id: int
     field: int
@@ -71,7 +71,7 @@ class QueryTerm:
 
 
 class BM25:
-    """Scores of packed documents for one query; `bound` is what no document's score can exceed."""
+    """Scores of packed documents for one query; `bound` is an upper bound of the score."""
 
     def __init__(self, terms: Iterable[QueryTerm], fields: Sequence[Field], documents: int) -> None:
         ordered = sorted({term.id: term for term in terms}.values(), key=lambda term: term.id)
@@ -85,7 +85,7 @@ class BM25:
         self.bound = float(sum(w for w, t in zip(weights, ordered, strict=True) if not fields[t.field].is_bonus))
 
     def scores(self, packed: Sequence[bytes], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return a score of 0 to 1 (the share of `bound`) a document; `lengths` has shape (fields, documents)."""
+        """Return a score from 0 to 1 (the share of `bound`) per document; `lengths` has shape (fields, documents)."""
         if not len(packed) or not self.bound:
             return np.zeros(len(packed))
         places = range(0, len(packed), AT_ONCE)
@@ -100,23 +100,23 @@ class BM25:
         return np.minimum(np.bincount(owners, parts, len(packed)) / self.bound, 1.0)
 
     def contains(self, packed: Sequence[bytes]) -> NDArray[np.bool_]:
-        """Return whether each document has any of the query's terms."""
+        """Return whether each document contains any of the query's terms."""
         owners, _, _ = self._matches(packed)
         return np.bincount(owners, minlength=len(packed)) > 0
 
     def _matches(self, packed: Sequence[bytes]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         read = np.frombuffer(b"".join(packed), PACKED)
-        ends = np.cumsum([len(one) // PACKED.itemsize for one in packed])
-        # A table of the low 16 bits throws out nearly all terms at once; the rest are looked up exactly.
+        ends = np.cumsum([len(document) // PACKED.itemsize for document in packed])
+        # A table of the low 16 bits excludes nearly all terms; the rest are looked up exactly.
         places = np.flatnonzero(self._seen[read["term"] & 0xFFFF])
-        found = read[places]
-        terms = np.minimum(np.searchsorted(self._ids, found["term"]), max(len(self._ids) - 1, 0))
-        exact = self._ids[terms] == found["term"] if len(self._ids) else np.zeros(0, bool)
+        candidates = read[places]
+        terms = np.minimum(np.searchsorted(self._ids, candidates["term"]), max(len(self._ids) - 1, 0))
+        exact = self._ids[terms] == candidates["term"] if len(self._ids) else np.zeros(0, bool)
         owners = np.searchsorted(ends, places[exact], side="right")
-        return owners, terms[exact], found["count"][exact].astype(np.float64)
+        return owners, terms[exact], candidates["count"][exact].astype(np.float64)
 
 
 def idf(having: int, documents: int) -> float:
-    """Return how much a term that stands in `having` of `documents` tells; never below zero."""
+    """Return the inverse document frequency of a term in `having` of `documents`; never negative."""
     having = min(having, documents)
     return math.log(1 + (documents - having + 0.5) / (having + 0.5))

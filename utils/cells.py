@@ -1,4 +1,4 @@
-"""Cells of a table that people open in a spreadsheet."""
+"""CSV cells that are safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-# By which a spreadsheet knows that a file is UTF-8.
+# The byte order mark, by which a spreadsheet recognizes UTF-8.
 MARK = "\ufeff"
 
 

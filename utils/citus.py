@@ -1,4 +1,4 @@
-"""What of Citus a database has: its servers, where each table lies, and how large it is there."""
+"""A Citus cluster as the database describes it: its servers, where each table lies, and sizes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ON_WORKERS = "SELECT nodename, nodeport, success, result FROM run_command_on_wor
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A server of the cluster; what lies on it is asked of the coordinator."""
+    """A server of the cluster; the coordinator is asked for what lies on it."""
 
     name: str
     port: int
@@ -44,7 +44,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a table lies: spread by a column into shards, or whole on every server; bytes with its indexes."""
+    """Where a table lies: in shards by a column, or in full on every server; bytes include its indexes."""
 
     kind: Kind
     column: str
@@ -52,15 +52,15 @@ class Placed:
     nbytes: int
 
 
-def version(connection: Connection | Session) -> str | None:
-    """Return the version of the extension in this database; None where it is not there."""
-    found: str | None = connection.execute(text(VERSION)).scalar()
-    return found
+def citus_version(connection: Connection | Session) -> str | None:
+    """Return the version of the extension in this database; None if it is not installed."""
+    installed: str | None = connection.execute(text(VERSION)).scalar()
+    return installed
 
 
 def is_spread(connection: Connection | Session, table: str = "document") -> bool:
-    """Tell whether a table lies on several servers; False wherever Citus is not."""
-    if dialect(connection) != "postgresql" or version(connection) is None:
+    """Whether a table is distributed over several servers; False without Citus."""
+    if dialect(connection) != "postgresql" or citus_version(connection) is None:
         return False
     return bool(connection.execute(text(IS_SPREAD), {"table": table}).scalar())
 
@@ -70,26 +70,26 @@ def nodes(connection: Connection) -> list[Node]:
 
 
 def placed(connection: Connection) -> dict[str, Placed]:
-    """Return where each table lies that Citus knows, by its name."""
+    """Return where each table lies, by name."""
     return {row[0]: Placed(row[1], row[2], row[3], row[4] or 0) for row in connection.execute(text(PLACED))}
 
 
 def held(connection: Connection) -> dict[str, tuple[int, int]]:
-    """Return how many shards each server has, and their bytes, by its address."""
+    """Return each server's number of shards and their bytes, by address."""
     return {f"{row[0]}:{row[1]}": (row[2], int(row[3] or 0)) for row in connection.execute(text(HELD))}
 
 
 def unreachable(connection: Connection) -> set[str]:
-    """Return the addresses of the servers that do not answer another."""
+    """Return the addresses of servers that another server cannot reach."""
     return {f"{row[0]}:{row[1]}" for row in connection.execute(text(HEALTH)) if not row[2]}
 
 
 def on_workers(connection: Connection, command: str) -> dict[str, str]:
-    """Return what each worker answers to a command, by its address."""
+    """Return each worker's result of a command, by address."""
     return {f"{row[0]}:{row[1]}": row[3] for row in connection.execute(text(ON_WORKERS), {"command": command})}
 
 
 def total_bytes(session: Session, table: str) -> int:
-    """Return a table's bytes with its indexes, on all servers that have a part of it."""
+    """Return the bytes of a table with its indexes, on all servers."""
     size = "citus_total_relation_size" if is_spread(session, table) else "pg_total_relation_size"
     return int(session.execute(text(f"SELECT {size}(to_regclass(:table))"), {"table": table}).scalar_one())

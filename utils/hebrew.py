@@ -1,4 +1,4 @@
-"""Hebrew and English text as the words that a search compares, each knowing where it stood in the original."""
+"""Splits Hebrew and English text into normalized words that know their place in the original."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-# Bumped whenever the same text would give other terms: stored words are then made anew.
+# Bump it when the same text would give other terms: stored terms are then rebuilt.
 ANALYSIS_VERSION = 1
 GRAM = 4
 _SPACES = "\u05be\u05c0\u05c3\u05c6-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_"
@@ -17,7 +17,7 @@ _DOUBLE = "\u05f4\u201c\u201d\u201e\u201f\u2033\uff02\u00ab\u00bb"
 _SINGLE = "\u05f3\u2018\u2019\u201a\u201b\u2032\uff07\u00b4`"
 _FINALS = dict(zip("ךםןףץς", "כמנפצσ", strict=True))
 
-# Function words, which carry structure and no subject; question words among them.
+# Stop words: function words, question words included.
 HEBREW_STOP_WORDS = frozenset(
     """
     אבל או אולי אותה אותו אותי אותך אותם אותן אותנו אז אחרי אי איזה איזו אילו איך איפה אין אינה אינו אינם אינן
@@ -44,7 +44,7 @@ ENGLISH_STOP_WORDS = frozenset(
 
 
 class Word(NamedTuple):
-    """One word of a text: its folded form, and the half-open range of characters it took in the original."""
+    """A word of a text: its folded form, and its half-open range of characters in the original."""
 
     form: str
     start: int
@@ -52,33 +52,33 @@ class Word(NamedTuple):
 
 
 def _deleted(code: int) -> bool:
-    """Marks that change how a letter is read, not which letter it is, and characters that are not seen."""
+    """Marks that change how a letter is read but not which letter it is, and invisible characters."""
     character = chr(code)
     return unicodedata.category(character) in ("Mn", "Cf") or (unicodedata.category(character) == "Cc" and code > 31)
 
 
 class _Folds(dict[int, str]):
-    """What each character becomes after NFKD and lower case; filled as characters are met, bounded by Unicode."""
+    """The result of NFKD and lower case per character; filled on demand, bounded by Unicode."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        # New Tai Lue vowels and two Vedic signs were marks in Unicode 6: SQLite's tokenizer parts words there.
+        # New Tai Lue vowels and two Vedic signs were marks in Unicode 6: SQLite's tokenizer splits words there.
         if character in _SPACES or code == 0 or 0x19B0 <= code <= 0x19C9 or 0x1CF2 <= code <= 0x1CF3:
-            made = " "
+            folded = " "
         elif character in _DOUBLE:
-            made = '"'
+            folded = '"'
         elif character in _SINGLE:
-            made = "'"
+            folded = "'"
         else:
-            made = "" if _deleted(code) else _FINALS.get(character, character)
-        self[code] = made
-        return made
+            folded = "" if _deleted(code) else _FINALS.get(character, character)
+        self[code] = folded
+        return folded
 
 
 _FOLDS = _Folds()
-# In this order: an acronym's gershayim, a geresh after a Hebrew letter, an English possessive, an apostrophe
-# inside an English word, a comma between thousands. The mark comes first, and what must stand before it after: so
-# the search jumps from mark to mark, four times as fast.
+# In this order: an acronym's gershayim, a geresh after a Hebrew letter, an English possessive, an apostrophe inside
+# an English word, a comma between thousands. The mark comes first and its lookbehind after it, so that the search
+# jumps from mark to mark: four times as fast.
 _REMOVED = re.compile(
     r"""["',](?:(?<=[א-ת]")(?=[א-ת])|(?<=[א-ת]')'*|(?<=[a-z]')s(?![a-z])|(?<=[a-z]')(?=[a-z])"""
     r"""|(?<=\d,)(?=\d{3}(?!\d)))"""
@@ -87,7 +87,7 @@ _WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+(?:\+\+|\#(?!\w))?")
 
 
 def _fold(text: str) -> str:
-    # NFKD would take the acute apart, into a space and an accent.
+    # NFKD would split the acute into a space and a combining accent.
     return unicodedata.normalize("NFKD", text.replace("\u00b4", "'")).lower().translate(_FOLDS)
 
 
@@ -95,30 +95,30 @@ class _CharacterFolds(dict[str, str]):
     """The same for one character, NFKD and lower case included."""
 
     def __missing__(self, character: str) -> str:
-        self[character] = made = _fold(character)
-        return made
+        self[character] = folded = _fold(character)
+        return folded
 
 
 _CHARACTER_FOLDS = _CharacterFolds()
 
 
 def normalise(text: str) -> str:
-    """Return the text with points, quotes, dashes, case and final letters folded; the same for every spelling."""
+    """Return the text without niqqud, with quotes, dashes, case and final letters folded."""
     return _REMOVED.sub("", _fold(text))
 
 
 def normalise_with_offsets(text: str) -> tuple[str, list[int]]:
-    """Return the normalised text and, for each of its characters, the place in `text` that it came from."""
+    """Return the normalized text and, for each of its characters, the place in `text` that it came from."""
     folded: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
-        made = _CHARACTER_FOLDS[character]
-        if len(made) == 1:
-            folded.append(made)
+        replacement = _CHARACTER_FOLDS[character]
+        if len(replacement) == 1:
+            folded.append(replacement)
             places.append(place)
         else:
-            folded.extend(made)
-            places.extend([place] * len(made))
+            folded.extend(replacement)
+            places.extend([place] * len(replacement))
     joined = "".join(folded)
     for match in reversed(list(_REMOVED.finditer(joined))):
         del folded[match.start() : match.end()], places[match.start() : match.end()]
@@ -131,13 +131,13 @@ def forms(text: str) -> list[str]:
 
 
 def words(text: str) -> Iterator[Word]:
-    """Yield the words of a text with their places in it; points and quotes inside a word belong to it."""
+    """Yield the words of a text with their places; niqqud and quotes inside a word belong to it."""
     folded, places = normalise_with_offsets(text)
     for match in _WORD.finditer(folded):
         start = places[match.start()]
         end = places[match.end() - 1] + 1
         while end < len(text) and _CHARACTER_FOLDS[text[end]] == "":
-            end += 1  # the points of a word's last letter are highlighted with it
+            end += 1  # niqqud under the last letter is highlighted with the word
         yield Word(match.group(), start, end)
 
 
@@ -145,9 +145,9 @@ def is_stop_word(form: str) -> bool:
     return form in _FOLDED_STOPS
 
 
-def content_forms(found: list[str]) -> list[str]:
-    """Return the words that carry a subject; all of them where none does, so that no text is empty."""
-    return [form for form in found if form not in _FOLDED_STOPS] or found
+def content_forms(all_forms: list[str]) -> list[str]:
+    """Return the words that are not stop words; all of them if there are no others."""
+    return [form for form in all_forms if form not in _FOLDED_STOPS] or all_forms
 
 
 _PREFIX = re.compile(r"^ו?(?:כש|לכש|ש)?(?:[בלה]|מה)?(?=.{3})")
@@ -155,7 +155,7 @@ _PREFIX = re.compile(r"^ו?(?:כש|לכש|ש)?(?:[בלה]|מה)?(?=.{3})")
 
 @lru_cache(maxsize=4_096)
 def stem(form: str) -> str:
-    """Return a folded word without its Hebrew prefix letters or its English plural."""
+    """Return a folded word without its Hebrew prefix letters or its English plural ending."""
     if "א" <= form[0] <= "ת":
         return _PREFIX.sub("", form, count=1)
     return _singular(form)
@@ -171,14 +171,14 @@ def _singular(form: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def grams(form: str) -> tuple[str, ...]:
-    """Return the runs of four characters of `_form_`, the padding included: what survives a typo or a suffix."""
+    """Return the character 4-grams of `_form_`, padding included, which survive typos and suffixes."""
     padded = f"_{form}_"
-    # Interned: words share their runs, and a set of words keeps each run once.
+    # Interned: words share their grams, and a set of words keeps each once.
     return tuple([sys.intern(padded[i : i + GRAM]) for i in range(max(1, len(padded) - GRAM + 1))])
 
 
 def stripped(text: str) -> str:
-    """Return the text without points and unseen characters, its letters and punctuation as they were."""
+    """Return the text without niqqud and invisible characters, otherwise unchanged."""
     return "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or not _deleted(ord(c)))
 
 
@@ -187,7 +187,7 @@ _OTHER_LETTER = re.compile("[^\\W\\d_\u0590-\u05ff\ufb1d-\ufb4f]")
 
 
 def is_hebrew(text: str) -> bool:
-    """True where most letters of a text's beginning are Hebrew: its direction is right to left."""
+    """Whether most letters at the beginning of a text are Hebrew, so that it runs right to left."""
     beginning = text[:400]
     return len(_HEBREW_LETTER.findall(beginning)) > len(_OTHER_LETTER.findall(beginning))
 

@@ -1,4 +1,4 @@
-"""Embeddings in compact form: float32 scale and int8 values of (x - mean), a quarter of the floats' size."""
+"""Int8 quantization of embeddings: a float32 scale and int8 values of (x - mean), a quarter of the size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Floats = NDArray[np.float32]
 
 
 def compact(embeddings: Floats, mean: Floats) -> list[bytes]:
-    """Return one value of 4 + dim bytes for each row of `embeddings`, shape (n, dim)."""
+    """Quantize: return 4 + dim bytes for each row of `embeddings`, shape (n, dim)."""
     centred = embeddings - mean
     scales = np.maximum(np.abs(centred).max(axis=1, initial=0.0), 1e-12) / 127.0
     values = np.rint(centred / scales[:, None]).astype(np.int8)
@@ -19,7 +19,7 @@ def compact(embeddings: Floats, mean: Floats) -> list[bytes]:
 
 
 def centred(stored: Sequence[bytes], dim: int) -> Floats:
-    """Return (x - mean) as float32 of shape (n, dim) for values made by `compact`."""
+    """Dequantize: return (x - mean) as float32 of shape (n, dim) for values from `compact`."""
     kind = np.dtype([("scale", "<f4"), ("values", "i1", (dim,))])
     rows = np.frombuffer(b"".join(stored), kind)
     expanded: Floats = rows["values"].astype(np.float32) * rows["scale"][:, None]

@@ -1,4 +1,4 @@
-"""Means of embeddings by group, such as a language: what all of a group share, and no text of it says."""
+"""Mean embeddings by group, such as a language: what all texts of a group share, whatever they say."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from utils.int8 import Floats
 
 
-class MeanGroups:
-    """`centre`, the mean of everything, from which embeddings are stored, and `means` of shape (groups, dim)."""
+class LanguageMeans:
+    """`centre`, the overall mean, which stored embeddings are relative to, and `means` of shape (groups, dim)."""
 
     def __init__(self, rows: Floats) -> None:
-        """Take float32 of shape (1 + groups, dim): the centre, then the groups; with none the centre is one."""
+        """Take float32 of shape (1 + groups, dim): the centre, then the groups, or the centre only."""
         self.centre: Floats = rows[0]
         self.means: Floats = rows[1:] if len(rows) > 1 else rows[:1]
         self._shifts: Floats = self.centre - self.means
 
     def groups(self, centred: Floats) -> NDArray[np.int8]:
-        """Return the group whose mean is nearest for each row of (x - centre), shape (n, dim)."""
+        """Return the group with the nearest mean for each row of (x - centre), shape (n, dim)."""
         if len(self.means) == 1:
             return np.zeros(len(centred), np.int8)
         # |c + s|² differs between groups by 2·c·s + |s|² only.
@@ -32,7 +32,7 @@ class MeanGroups:
         return rows
 
     def direction(self, vector: Floats) -> Floats:
-        """Return (x - mean of its group) of one embedding, of length 1."""
+        """Return (x - mean of its group) of one embedding, normalized to length 1."""
         centred = (vector - self.centre)[None, :]
         row = self.less_means(centred, self.groups(centred))[0]
         unit: Floats = row / max(float(np.linalg.norm(row)), 1e-12)

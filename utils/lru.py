@@ -1,4 +1,4 @@
-"""A bounded memory of values that are costly to make."""
+"""A bounded cache for values that are expensive to compute."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Kept(Generic[Value]):
-    """The values used last: at most `most` of them, `most_bytes` as `size` measures them, none older than `ttl_s`.
+class LRUCache(Generic[Value]):
+    """Thread-safe LRU cache of at most `most` entries and `most_bytes` as measured by `size`, none older than `ttl_s`.
 
-    Thread-safe. A value larger than most_bytes is given back and not kept.
+    A value larger than most_bytes is returned but not cached.
     """
 
     def __init__(
@@ -28,28 +28,28 @@ class Kept(Generic[Value]):
         self._most, self._most_bytes, self._size = most, most_bytes, size
         self._ttl_s, self._clock = ttl_s, clock
         self._values: OrderedDict[object, tuple[Value, int, float]] = OrderedDict()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self.nbytes = self.hits = self.misses = 0
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def recall(self, key: object) -> Value | None:
-        with self._turn:
-            found = self._values.get(key)
-            if found is not None and self._ttl_s is not None and self._clock() - found[2] >= self._ttl_s:
+    def get(self, key: object) -> Value | None:
+        with self._lock:
+            entry = self._values.get(key)
+            if entry is not None and self._ttl_s is not None and self._clock() - entry[2] >= self._ttl_s:
                 self._drop(key)
-                found = None
-            if found is None:
+                entry = None
+            if entry is None:
                 self.misses += 1
                 return None
             self.hits += 1
             self._values.move_to_end(key)
-            return found[0]
+            return entry[0]
 
-    def keep(self, key: object, value: Value) -> Value:
+    def set(self, key: object, value: Value) -> Value:
         nbytes = self._size(value)
-        with self._turn:
+        with self._lock:
             if key in self._values:
                 self._drop(key)
             self._values[key] = value, nbytes, self._clock()
@@ -59,7 +59,7 @@ class Kept(Generic[Value]):
         return value
 
     def clear(self) -> None:
-        with self._turn:
+        with self._lock:
             self._values.clear()
             self.nbytes = 0
 

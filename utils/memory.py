@@ -1,4 +1,4 @@
-"""The memory that a host counts: the control group's own figures (v1 and v2), and a process's."""
+"""Memory as a host counts it: that of the control group (v1 and v2), and that of a process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MB = 1_048_576
-ABSURD = 1 << 40  # a limit above a terabyte is how control groups say that there is none
+ABSURD = 1 << 40  # a control group without a limit reports one above a terabyte
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 
 
@@ -27,7 +27,7 @@ class GroupMemory:
 
 
 def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMemory | None:
-    """Return the figures of a process's control group; None where the system has none."""
+    """Return the figures of a process's control group; None if the system has none."""
     group = own_group(root, process)
     for limit_file, used_file, names in (
         ("memory.max", "memory.current", ("inactive_file", "active_file", "file_mapped", "anon")),
@@ -40,7 +40,7 @@ def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMe
         used = number_in(group / used_file)
         if used is None:
             continue
-        stat = dict(re.findall(r"^(\w+) (\d+)$", read(group / "memory.stat"), re.MULTILINE))
+        stat = dict(re.findall(r"^(\w+) (\d+)$", read_file(group / "memory.stat"), re.MULTILINE))
         inactive, active, mapped, anonymous = (int(stat.get(name, 0)) for name in names)
         limit = number_in(group / limit_file)
         return GroupMemory(
@@ -50,8 +50,8 @@ def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMe
 
 
 def own_group(root: Path, process: int | str = "self") -> Path:
-    """Return the folder of a process's group: inside a container that is the top one."""
-    for line in read(root / f"proc/{process}/cgroup").splitlines():
+    """Return the folder of a process's control group; inside a container that is the root."""
+    for line in read_file(root / f"proc/{process}/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
         top = V2 if number == "0" and not controllers else V1 if "memory" in controllers.split(",") else None
         if top is None:
@@ -67,7 +67,7 @@ def usage_file(top: Path) -> str:
     return "memory.current" if top == V2 else "memory.usage_in_bytes"
 
 
-def read(path: Path) -> str:
+def read_file(path: Path) -> str:
     try:
         return path.read_text()
     except OSError:
@@ -75,11 +75,11 @@ def read(path: Path) -> str:
 
 
 def number_in(path: Path) -> int | None:
-    found = read(path).strip()
-    return int(found) if found.isdigit() else None
+    content = read_file(path).strip()
+    return int(content) if content.isdigit() else None
 
 
-# Numbers of glibc's mallopt, from malloc.h.
+# Parameters of glibc's mallopt, from malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 
 
@@ -94,16 +94,16 @@ def keep_heap_small(arenas: int = 1, large_bytes: int = 524_288) -> bool:
 
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # musl, a Mac, Windows
+    except (AttributeError, OSError, TypeError):  # musl, macOS, Windows
         return False
     wanted = ((M_ARENA_MAX, arenas), (M_MMAP_THRESHOLD, large_bytes), (M_TRIM_THRESHOLD, large_bytes))
-    accepted = [mallopt(name, value) == 1 for name, value in wanted]  # each one is asked, whatever the others said
+    accepted = [mallopt(name, value) == 1 for name, value in wanted]  # a list: set every value even if one fails
     return all(accepted)
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessMemory:
-    """Bytes of one process: resident, its share of what is shared (PSS), its alone (USS), what no file backs."""
+    """Bytes of one process: resident, proportional (PSS), private (USS), and not backed by a file."""
 
     pid: int
     rss: int
@@ -113,10 +113,10 @@ class ProcessMemory:
 
 
 def process_memory(pid: int) -> ProcessMemory | None:
-    """Return a process's memory from /proc; None where it is gone, another's, or the system has no such file."""
-    rows = re.findall(r"^(\w+):\s+(\d+) kB", read(Path(f"/proc/{pid}/smaps_rollup")), re.MULTILINE)
-    found = {name: int(kilobytes) * 1024 for name, kilobytes in rows}
-    if "Rss" not in found:
+    """Return a process's memory from /proc; None if it is gone, another user's, or there is no /proc."""
+    rows = re.findall(r"^(\w+):\s+(\d+) kB", read_file(Path(f"/proc/{pid}/smaps_rollup")), re.MULTILINE)
+    sizes = {name: int(kilobytes) * 1024 for name, kilobytes in rows}
+    if "Rss" not in sizes:
         return None
-    own = found["Private_Clean"] + found["Private_Dirty"]
-    return ProcessMemory(pid, found["Rss"], found["Pss"], own, found["Anonymous"])
+    own = sizes["Private_Clean"] + sizes["Private_Dirty"]
+    return ProcessMemory(pid, sizes["Rss"], sizes["Pss"], own, sizes["Anonymous"])

@@ -1,4 +1,4 @@
-"""Names by the roots of their words: which of many are the same in other words, inflected, turned or mistyped."""
+"""Similarity of names by the roots of their words: finds names reworded, inflected, reordered or misspelt."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from utils.hebrew import content_forms, forms, stem
 
 MOST_WORDS = 20
-LEAST_MISTYPED = 4  # letters of a root that may be a typo: a shorter one is too easily another word
-LONG_ROOT = 9  # letters from which on two typos are one word still
-MOST_TRIED = 12  # roots looked at letter by letter for one typo
+LEAST_MISTYPED = 4  # letters of a root that may contain a typo; shorter ones are too easily another word
+LONG_ROOT = 9  # letters from which two typos are allowed
+MOST_TRIED = 12  # roots compared letter by letter
 _ENGLISH = re.compile(r"(?<=.{3})(?:ings?|ed|es|e|s)$")
 _HEBREW = re.compile(r"(?<=.{3})(?:יות|ימ|ות|ה|ת|י)$")
 
 
 @lru_cache(maxsize=8_192)
 def root(form: str) -> str:
-    """Return a folded word without its prefix letters and its ending: rougher than the stem that a search uses."""
+    """Return a folded word without prefix letters and ending: coarser than the stem that search uses."""
     if "א" <= form[0] <= "ת":
         return _HEBREW.sub("", stem(form), count=1)
     bare = _ENGLISH.sub("", form, count=1)
@@ -30,84 +30,84 @@ def root(form: str) -> str:
 
 
 def roots(name: str) -> tuple[str, ...]:
-    """Return the different roots of a name's first words, stop words left out where there are others."""
+    """Return the distinct roots of a name's first words, without stop words if there are others."""
     return tuple(dict.fromkeys(root(form) for form in content_forms(forms(name))))[:MOST_WORDS]
 
 
-class Wordings:
-    """Names by their numbers, and for a name in other words those that share its words, with a likeness of 0 to 1.
+class NameIndex:
+    """An index of names by number, to find those similar to a given name, with a similarity from 0 to 1.
 
-    The likeness is the cosine of the words' weights; the rarer a word is among the names, the more it weighs. A word
-    that no name has counts as the known word that it is a typo of.
+    The similarity is the cosine of the words' IDF weights. A word that no name has counts as the indexed word that it
+    is a typo of.
     """
 
     def __init__(self, names: Iterable[tuple[int, str]]) -> None:
         pairs = [(number, roots(name)) for number, name in names]
         self.numbers = np.array([number for number, _ in pairs], np.int64)
         postings: dict[str, list[int]] = defaultdict(list)
-        for place, (_, found) in enumerate(pairs):
-            for one in found:
-                postings[one].append(place)
-        self._places = {one: np.array(places, np.int32) for one, places in postings.items()}
-        self._weights = {one: math.log(1 + len(pairs) / len(places)) ** 2 for one, places in postings.items()}
+        for place, (_, name_roots) in enumerate(pairs):
+            for each in name_roots:
+                postings[each].append(place)
+        self._places = {each: np.array(places, np.int32) for each, places in postings.items()}
+        self._weights = {each: math.log(1 + len(pairs) / len(places)) ** 2 for each, places in postings.items()}
         self._unknown = math.log(1 + len(pairs)) ** 2
         self._lengths = np.zeros(len(pairs), np.float32)
-        for one, places in self._places.items():
-            self._lengths[places] += self._weights[one]
-        self._by_run = _by_run(postings)
+        for each, places in self._places.items():
+            self._lengths[places] += self._weights[each]
+        self._by_run = _by_bigram(postings)
 
-    def alike(self, name: str, least: float) -> dict[int, float]:
-        """Return {number: likeness} for the names that are at least so alike."""
+    def similar(self, name: str, least: float) -> dict[int, float]:
+        """Return {number: similarity} of the names with at least this similarity."""
         shares = np.zeros(len(self.numbers), np.float32)
         length = 0.0
-        for one in dict.fromkeys(self._known(each) for each in roots(name)):
-            weight = self._weights.get(one, self._unknown)
+        for known in dict.fromkeys(self._known(each) for each in roots(name)):
+            weight = self._weights.get(known, self._unknown)
             length += weight
-            if one in self._places:
-                shares[self._places[one]] += weight
-        found = np.flatnonzero(shares)
-        likeness = shares[found] / np.sqrt(self._lengths[found] * max(length, 1e-9))
-        kept = likeness >= least
-        return dict(zip(self.numbers[found[kept]].tolist(), likeness[kept].tolist(), strict=True))
+            if known in self._places:
+                shares[self._places[known]] += weight
+        places = np.flatnonzero(shares)
+        similarity = shares[places] / np.sqrt(self._lengths[places] * max(length, 1e-9))
+        enough = similarity >= least
+        return dict(zip(self.numbers[places[enough]].tolist(), similarity[enough].tolist(), strict=True))
 
-    def _known(self, one: str) -> str:
-        """Return the root that is meant: itself, or the one that it is a typo of."""
-        if one in self._places or len(one) < LEAST_MISTYPED:
-            return one
+    def _known(self, word: str) -> str:
+        """Return the root itself if indexed, else the one that it is a typo of, if any."""
+        if word in self._places or len(word) < LEAST_MISTYPED:
+            return word
         shared: dict[str, int] = defaultdict(int)
-        for run in _runs(one):
+        for run in _bigrams(word):
             for other in self._by_run.get(run, ()):
                 shared[other] += 1
-        tried = sorted(shared, key=lambda other: (-shared[other], abs(len(other) - len(one)), other))[:MOST_TRIED]
-        most = 2 if len(one) >= LONG_ROOT else 1
-        near = [(typos(one, other, most), -len(self._places[other]), other) for other in tried]
-        return min((each for each in near if each[0] <= most), default=(0, 0, one))[2]
+        tried = sorted(shared, key=lambda other: (-shared[other], abs(len(other) - len(word)), other))[:MOST_TRIED]
+        most = 2 if len(word) >= LONG_ROOT else 1
+        near = [(typos(word, other, most), -len(self._places[other]), other) for other in tried]
+        return min((each for each in near if each[0] <= most), default=(0, 0, word))[2]
 
 
-def _runs(one: str) -> set[str]:
-    padded = f"_{one}_"
+def _bigrams(word: str) -> set[str]:
+    padded = f"_{word}_"
     return {padded[place : place + 2] for place in range(len(padded) - 1)}
 
 
-def _by_run(known: Mapping[str, object]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for one in known:
-        for run in _runs(one):
-            found[run].append(one)
-    return dict(found)
+def _by_bigram(words: Mapping[str, object]) -> dict[str, list[str]]:
+    by_bigram: dict[str, list[str]] = defaultdict(list)
+    for word in words:
+        for run in _bigrams(word):
+            by_bigram[run].append(word)
+    return dict(by_bigram)
 
 
-def typos(one: str, other: str, most: int) -> int:
-    """Return how many letters were left out, added, exchanged or swapped (Damerau); most + 1 where more."""
-    if abs(len(one) - len(other)) > most:
+def typos(left: str, right: str, most: int) -> int:
+    """Return the Damerau-Levenshtein distance of two words, or most + 1 if greater."""
+    if abs(len(left) - len(right)) > most:
         return most + 1
     before: list[int] = []
-    row = list(range(len(other) + 1))
-    for place, letter in enumerate(one, 1):
+    row = list(range(len(right) + 1))
+    for place, letter in enumerate(left, 1):
         earlier, before, row = before, row, [place]
-        for at, its in enumerate(other, 1):
+        for at, its in enumerate(right, 1):
             cost = min(before[at] + 1, row[at - 1] + 1, before[at - 1] + (letter != its))
-            if place > 1 and at > 1 and letter == other[at - 2] and one[place - 2] == its:
+            if place > 1 and at > 1 and letter == right[at - 2] and left[place - 2] == its:
                 cost = min(cost, earlier[at - 2] + 1)
             row.append(cost)
     return min(row[-1], most + 1)

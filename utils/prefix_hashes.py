@@ -1,4 +1,4 @@
-"""How names begin, as hashes: by them most places of a text are known not to begin one of many names."""
+"""Hashes of the first words of names, to rule out quickly that one of many names starts at a place in a text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from utils.hebrew import forms
 
-Beginnings = NDArray[np.uint32]
+PrefixHashes = NDArray[np.uint32]
 
 
-def beginning(*words: str) -> int:
-    """Return the hash of the first words of a name; names that meet cost a look-up, no more."""
+def prefix_hash(*words: str) -> int:
+    """Return the hash of the first words of a name; a collision only costs a look-up."""
     return crc32(" ".join(words).encode("utf-8", "surrogatepass"))
 
 
-def beginnings(names: Iterable[str]) -> Beginnings:
-    """Return the hashes of how names begin: of two words, or of the only one; sorted, four bytes each."""
-    return np.unique(np.array([beginning(*parted[:2]) for name in names if (parted := forms(name))], np.uint32))
+def prefix_hashes(names: Iterable[str]) -> PrefixHashes:
+    """Return the sorted hashes of each name's first two words, or of its only one."""
+    return np.unique(np.array([prefix_hash(*parted[:2]) for name in names if (parted := forms(name))], np.uint32))

@@ -78,7 +78,7 @@ def greet(connection: Any) -> None:
 
 
 def fault_of(error: Exception) -> str:
-    """Return what is wrong as one word, a key of `commands.check.FAULTS`."""
+    """Return the kind of error as one word, a key of `commands.check.FAULTS`."""
     by_type = [fault for kind, fault in FAULTS_BY_TYPE if isinstance(error, kind)]
     by_text = [fault for text, fault in FAULTS_BY_TEXT.items() if text in str(error).lower()]
     other = "unreachable" if isinstance(error, errors.ConnectionError | OSError) else "garbage"
@@ -238,7 +238,7 @@ class RedisCache:
         return None
 
     def _lose(self, fault: str, error: Exception | None = None) -> None:
-        """Go on without the server, and log the first of its faults in a row."""
+        """Continue without the server, and log the first of consecutive faults."""
         with self._lock:
             if self._state != "away":
                 self._state, self._since = "away", time.monotonic()

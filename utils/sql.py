@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL spell differently, behind one name each."""
+"""SQL that differs between SQLite and PostgreSQL, under one name each."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
 
-# Compared byte by byte on both, so that a prefix is a range that an index serves.
+# Compared bytewise on both, so that a prefix is an index range.
 BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
 
-# SQLite's own row number where the column is the key alone: only the exact word INTEGER makes it that.
+# Only the exact type INTEGER makes a primary key SQLite's rowid.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 SQLITE_PRAGMAS = (
@@ -46,7 +46,7 @@ SQLITE_PRAGMAS = (
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """Give each new SQLite connection its pragmas; other databases are left alone."""
+    """Set the pragmas of each new SQLite connection; other databases are left alone."""
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -57,7 +57,7 @@ def prepare_sqlite(engine: Engine) -> None:
 
 @contextmanager
 def many_writes(session: Session) -> Iterator[None]:
-    """Let SQLite keep more pages, and copy its log back less often, while much is written; others need nothing."""
+    """Tune SQLite for bulk writes, with more cached pages and rarer checkpoints; no effect elsewhere."""
     if dialect(session) != "sqlite":
         yield
         return
@@ -73,7 +73,7 @@ def many_writes(session: Session) -> Iterator[None]:
 
 
 def freshen_statistics(session: Session) -> None:
-    """Let PostgreSQL's planner know what the tables hold now, as it would by itself within minutes; and commit.
+    """Run ANALYZE on PostgreSQL, which autovacuum would only do within minutes; and commit.
 
     Until then it sorts where it could read in order: 64,000 embeddings took 1.1 s longer to load.
     """
@@ -88,7 +88,7 @@ def dialect(session: Session | Connection) -> str:
 
 
 def by_dialect(session: Session | Connection, *, sqlite: str, postgresql: str) -> str:
-    """Return the text that the session's database understands."""
+    """Return the SQL text for the session's database."""
     return {"sqlite": sqlite, "postgresql": postgresql}[dialect(session)]
 
 
@@ -100,9 +100,9 @@ def upsert(
     replace: Iterable[str] = (),
     add: Iterable[str] = (),
 ) -> None:
-    """Insert rows; where the primary key is there already, `replace` takes the new value and `add` adds it.
+    """Insert rows; if the primary key exists, columns in `replace` are set and those in `add` are added up.
 
-    With neither, rows that are there stay as they are.
+    With neither, existing rows stay as they are.
     """
     if not rows:
         return
@@ -125,7 +125,7 @@ ROWS_AT_ONCE = 100
 
 
 def _insert_many(session: Session, table: Table, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Execute an insert a hundred rows at a time.
+    """Execute an insert, a hundred rows at a time.
 
     SQLAlchemy's handling of each row would cost more than SQLite, and a statement a row gives the interpreter's lock
     away and waits to have it back.
@@ -142,7 +142,7 @@ def _insert_many(session: Session, table: Table, statement: Any, rows: Sequence[
 
 
 class NumberList(TypeDecorator[Sequence[int]]):
-    """Whole numbers as one bound value: JSON for SQLite, an array for PostgreSQL.
+    """Integers as one bound value: JSON for SQLite, an array for PostgreSQL.
 
     A statement then reads the same however many there are. Written out, each would be a statement of its own, and the
     libraries' caches of statements would hold hundreds of long ones (100 MB in four threads).
@@ -159,8 +159,8 @@ class NumberList(TypeDecorator[Sequence[int]]):
         return dialect.type_descriptor(ARRAY(BigInteger) if dialect.name == "postgresql" else Text())
 
 
-class numbers(FunctionElement[int]):  # noqa: N801 - it reads as a function of SQL
-    """The numbers of a NumberList, a row each."""
+class as_numbers(FunctionElement[int]):  # noqa: N801 - it reads as a function of SQL
+    """The numbers of a NumberList, one row each."""
 
     inherit_cache = True
     name = "numbers"
@@ -172,27 +172,27 @@ NUMBERS = {
 }
 
 
-@compiles(numbers)
-def _compile_numbers(element: numbers, compiler: Any, **options: Any) -> str:
+@compiles(as_numbers)
+def _compile_numbers(element: as_numbers, compiler: Any, **options: Any) -> str:
     return NUMBERS[compiler.dialect.name].format(values=compiler.process(element.clauses, **options))
 
 
 def among(column: Any, values: Iterable[int]) -> ColumnElement[bool]:
     """Return the condition that a column is one of the numbers."""
-    condition: ColumnElement[bool] = column.op("IN", is_comparison=True)(numbers(number_list(None, values)))
+    condition: ColumnElement[bool] = column.op("IN", is_comparison=True)(as_numbers(number_list(None, values)))
     return condition
 
 
 def number_list(name: str | None, values: Iterable[int]) -> BindParameter[Any]:
-    """Return the numbers as a bound value: for a text that has `among_sql`, under its name."""
+    """Return the bound parameter for the numbers of `among_sql` with this name."""
     return bindparam(name, list(values), type_=NumberList())
 
 
 def among_sql(session: Session, column: str, name: str) -> str:
-    """Return the same condition for a statement written as text, its numbers bound by `number_list`."""
+    """Return the same condition as SQL text; its numbers are bound by `number_list`."""
     return f"{column} IN {NUMBERS[dialect(session)].format(values=':' + name)}"
 
 
 def like_prefix(prefix: str) -> tuple[str, str]:
-    """Return the half-open range of strings that begin with `prefix`, for a column compared byte by byte."""
+    """Return the half-open range of strings that start with `prefix`, for a column compared bytewise."""
     return prefix, prefix + "\U0010ffff"

@@ -1,4 +1,4 @@
-"""The terms under which a text is indexed: stems, runs of four letters, stems of its title, with their counts."""
+"""Index terms of a text: stems, 4-grams, and stems of the title, with their counts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from utils.bm25 import pack_columns, term_id
 from utils.hebrew import content_forms, forms, grams, stem
 
 STEM, GRAM, TITLE = "s", "g", "t"
-LONGEST_FORM = 64  # characters; longer runs are not words, and indexes refuse them
-# PostgreSQL refuses a tsvector over 1 MB: what one document may bring to the index is bounded well below.
+LONGEST_FORM = 64  # characters; longer runs are not words, and indexes reject them
+# PostgreSQL rejects a tsvector over 1 MB: the terms of a document are bounded well below.
 MOST_BYTES = 300_000
-# So many words cannot come to so much: a run takes 24 bytes at the most, a stem 264.
+# This many words stay below the bound: a 4-gram takes at most 24 bytes, a stem 264.
 FEW_STEMS, FEW_GRAMS = 1_100, 12_000
 
 
 class _Form(NamedTuple):
-    """What a word brings to the index; the numbers of its terms as uint32, in bytes that need only be joined."""
+    """The terms of one word; their numbers are uint32 as bytes, to be concatenated."""
 
     stem: str
     grams: tuple[str, ...]
@@ -31,7 +31,7 @@ class _Form(NamedTuple):
 
 
 class _Forms(dict[str, _Form]):
-    """Words met before, begun anew when there are `most`: cheaper than to know which were used last."""
+    """A cache of words, emptied when it holds `most`: cheaper than LRU bookkeeping."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -41,19 +41,19 @@ class _Forms(dict[str, _Form]):
         if len(self) >= self._most:
             self.clear()
         root, runs = stem.__wrapped__(form), grams.__wrapped__(form)
-        self[form] = made = _Form(root, runs, _bytes([stem_id(root), *map(gram_id, runs)]))
-        return made
+        self[form] = terms = _Form(root, runs, _bytes([stem_id(root), *map(gram_id, runs)]))
+        return terms
 
 
-# A language's common words; some 25 MB when full, which only an import makes it.
+# The common words of a language; about 25 MB when full, which only an import reaches.
 _FORMS = _Forms(65_536)
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The terms of a text's words, and those of the words of its title by themselves.
+    """The terms of a text, and those of its title separately.
 
-    Counts by name are made when they are asked for: an import needs the numbers alone, which cost a third.
+    Counts by name are computed on demand: an import needs the numbers alone, at a third of the cost.
     """
 
     words: Sequence[_Form]
@@ -73,7 +73,7 @@ class Terms:
 
     @property
     def fields(self) -> tuple[Iterable[str], Iterable[str], Iterable[str]]:
-        """Return the different stems, grams and stems of the title, in the order of the text."""
+        """Return the distinct stems, grams and title stems, in text order."""
         if not self._is_short:
             return self.stems, self.grams, self.titles
         runs = chain.from_iterable([word.grams for word in self.words])
@@ -86,23 +86,23 @@ class Terms:
     @property
     def ids(self) -> dict[int, int]:
         """Return counts by term number, all fields together."""
-        found: Counter[int] = Counter()
+        totals: Counter[int] = Counter()
         for number, counts in ((stem_id, self.stems), (gram_id, self.grams), (title_id, self.titles)):
             for term, count in counts.items():
-                found[number(term)] += count
-        return dict(found)
+                totals[number(term)] += count
+        return dict(totals)
 
     @property
     def lengths(self) -> tuple[int, int, int]:
-        """Return how many stems, grams and stems of the title there are, each as often as it comes."""
+        """Return the numbers of stems, grams and title stems, repetitions included."""
         if self._is_short:
             return len(self.words), self._gram_count, len(self.title)
         return sum(self.stems.values()), sum(self.grams.values()), sum(self.titles.values())
 
     def packed(self) -> bytes:
         if not self._is_short:
-            found = self.ids
-            return pack_columns(list(found), list(found.values()))
+            ids = self.ids
+            return pack_columns(list(ids), list(ids.values()))
         of_title = _bytes([title_id(word.stem) for word in self.title])
         joined = b"".join([*[word.numbers for word in self.words], of_title])
         numbers, counts = np.unique(np.frombuffer(joined, "<u4"), return_counts=True)
@@ -118,7 +118,7 @@ class Terms:
 
 
 def forget_words() -> None:
-    """Let go of the words met before; those that come again are made anew."""
+    """Empty the cache of words."""
     _FORMS.clear()
 
 
@@ -141,14 +141,14 @@ def document_terms(title: str, body: str) -> Terms:
 
 
 def terms(*texts: str) -> Terms:
-    """Return the terms of the texts taken together; a text given twice counts twice."""
+    """Return the terms of several texts together; repeated texts count again."""
     return Terms([form for text in texts for form in _forms(text)])
 
 
 def cut_forms(text: str) -> list[str]:
-    """Return the words of a text that carry a subject, those without end cut."""
-    found = content_forms(forms(text))
-    return [form[:LONGEST_FORM] for form in found] if max(map(len, found), default=0) > LONGEST_FORM else found
+    """Return the words of a text that are not stop words, overlong ones truncated."""
+    words = content_forms(forms(text))
+    return [form[:LONGEST_FORM] for form in words] if max(map(len, words), default=0) > LONGEST_FORM else words
 
 
 def _forms(text: str) -> list[_Form]:
@@ -160,7 +160,7 @@ def _bytes(numbers: Sequence[int]) -> bytes:
 
 
 def bounded(counts: Counter[str]) -> Mapping[str, int]:
-    """Return the counts, without the rarest terms of a text so long that an index would refuse it."""
+    """Return the counts without the rarest terms if an index would reject the text as too long."""
     if len(counts) < FEW_STEMS or sum(map(len, counts)) * 2 < MOST_BYTES:
         return counts
     return dict(_within(counts.most_common(), MOST_BYTES))

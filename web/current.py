@@ -10,7 +10,7 @@ from models import db
 from operations.figures import Watch
 from runtime import Runtime, runtime_of
 from search.query import Query
-from search.results import Results
+from search.results import ResultsPage
 from search.search import search
 from search.semantic import Semantic
 
@@ -35,7 +35,7 @@ def skill_aliases() -> Aliases:
     return runtime().skill_aliases()
 
 
-def search_results(query: Query) -> Results:
+def search_results(query: Query) -> ResultsPage:
     """Return a page of results, and record how long it took for the status page."""
     results = search(db.session(), query, semantic(), shared=runtime().shared_results)
     watch().searches.note(query.mode, query.text, results.total, results.took_ms)

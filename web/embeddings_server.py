@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from encoders.base import Encoder
 from encoders.manifest import load_means
-from encoders.queue import EncoderAway
+from encoders.queue import EncoderUnavailable
 from search.semantic import Semantic
 
 MOST_TEXTS, MOST_BODY_BYTES = 256, 4 * 2**20
@@ -119,7 +119,7 @@ def check_model(encoder: Encoder) -> None:
 def encoded(side: Semantic, encoder: Encoder, texts: list[str]) -> list[list[float]]:
     try:
         rows: list[list[float]] = encoder.encode_texts(texts).astype(float).round(7).tolist()
-    except EncoderAway as away:
+    except EncoderUnavailable as away:
         raise Refused(429, str(away), RETRY_S) from away
     side.lazy.used()
     return rows

@@ -12,8 +12,8 @@ from werkzeug.datastructures import MultiDict
 from indexes.version import caught_up
 from models import SavedSearch, Screening, db
 from screening.listing import Listing
-from screening.results import Found
-from screening.store import found
+from screening.results import ScreeningMatches
+from screening.store import screening_by_id
 from search.query import MODES, Query
 from search.saved_searches import (
     LONGEST_ADDRESS,
@@ -71,7 +71,11 @@ def target(given: str) -> Target | None:
         query = replace(Query.from_args(args), mode=modes[parts.path])
         return None if query.is_empty() and not query.collection and not query.language else Target(query)
     name = parts.path.removeprefix(url_for("screenings.screenings") + "/")
-    one = found(db.session(), int(name)) if name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER else None
+    one = (
+        screening_by_id(db.session(), int(name))
+        if name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER
+        else None
+    )
     return Target(screening=one, listing=Listing.from_args(args, columns_of(one))) if one else None
 
 
@@ -85,7 +89,7 @@ def news(one: SavedSearch, now: int) -> News:
     session = db.session()
     if asked.screening is not None:
         listing = replace(asked.listing, since=one.version)
-        return News(one, Found(session, asked.screening, listing, skill_aliases()).count())
+        return News(one, ScreeningMatches(session, asked.screening, listing, skill_aliases()).count())
     side = semantic() if semantic().state == "ready" else WITHOUT_MEANING
     if asked.query.mode == "semantic" and side is WITHOUT_MEANING:
         return News(one, None)

@@ -11,7 +11,7 @@ from models import Screening, db
 from screening.columns import Column
 from screening.export import csv_lines, json_lines
 from screening.listing import Listing
-from screening.results import Found
+from screening.results import ScreeningMatches
 from web.access import is_admin
 from web.current import runtime
 from web.sessions import browser
@@ -39,7 +39,7 @@ def may_delete(one: Screening) -> bool:
 
 def exported(one: Screening, listing: Listing, form: str, names: Aliases) -> Response:
     """Return all that a listing finds as a file, written while it is read."""
-    found_all = Found(db.session(), one, listing, names).all()
+    found_all = ScreeningMatches(db.session(), one, listing, names).all()
     lines: Any = json_lines(one, found_all) if form == "json" else csv_lines(one, found_all)
     kind, end = ("application/json", "json") if form == "json" else ("text/csv; charset=utf-8", "csv")
     headers = {"Content-Disposition": f'attachment; filename="screening-{one.id}.{end}"'}

@@ -18,7 +18,7 @@ from encoders.preparing.pairs import RELATED_TAGS
 from encoders.preparing.senseless import senseless
 from encoders.preparing.texts import Pair, Sample, is_hebrew
 from encoders.skill_pairs import OWN, SkillPair, read_pairs
-from utils.language_means import MeanGroups
+from utils.language_means import LanguageMeans
 
 # A language counts as known where the right passages come out on top, by the mean reciprocal rank: e5-small 1.0 in both
 # languages, MiniLM 1.0 in English and .53 in Hebrew, which it does not know, random weights .73 and .45.
@@ -66,7 +66,7 @@ class _Similarities:
     """The similarity of queries and passages as indexes/similarity.py computes it, from whole embeddings."""
 
     def __init__(self, means: np.ndarray, weight: float) -> None:
-        self._passages, self._queries = MeanGroups(means[0]), MeanGroups(means[1])
+        self._passages, self._queries = LanguageMeans(means[0]), LanguageMeans(means[1])
         self._weight = weight
 
     def centred(self, asked: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -204,7 +204,7 @@ def _scripts(languages: Sequence[str]) -> set[bool]:
     return {language == "he" for language in languages} or {True, False}
 
 
-def _directions(groups: MeanGroups, embeddings: np.ndarray) -> np.ndarray:
+def _directions(groups: LanguageMeans, embeddings: np.ndarray) -> np.ndarray:
     centred = embeddings - groups.centre
     rows = groups.less_means(centred, groups.groups(centred))
     unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
