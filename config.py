@@ -97,7 +97,7 @@ def optional(parser: Parser[T]) -> Parser[T | None]:
     return Parser(parser.allowed, lambda text, values: parser.parse(text, values) if text else None)
 
 
-def percent(low: int) -> Parser[float]:
+def percent_parser(low: int) -> Parser[float]:
     return Parser(whole(low, 100).allowed, lambda text, values: whole(low, 100).parse(text, values) / 100)
 
 
@@ -222,9 +222,9 @@ class Settings:
     vector_index_memory_mb: int = setting("VECTOR_INDEX_MEMORY_MB", "32", whole(0, MAX_MB), "what `auto` keeps there")
     memory_limit_mb: int | None = setting("MEMORY_LIMIT_MB", "", optional(whole(64, MAX_MB)),
         "the limit that memory use is compared with", "the control group's limit, else 512")
-    memory_drop_caches_share: float = setting("MEMORY_DROP_CACHES_PERCENT", "85", percent(1),
+    memory_drop_caches_share: float = setting("MEMORY_DROP_CACHES_PERCENT", "85", percent_parser(1),
         "the share of the limit from which caches are dropped")
-    memory_unload_share: float = setting("MEMORY_UNLOAD_PERCENT", "92", percent(1),
+    memory_unload_share: float = setting("MEMORY_UNLOAD_PERCENT", "92", percent_parser(1),
         "the share of the limit from which the model is unloaded, if dropping caches was not enough")
     memory_pause_s: int = setting("MEMORY_PAUSE_SECONDS", "60", whole(1, DAY_S), "how long semantic search then pauses")
     query_cache_entries: int = setting("QUERY_CACHE_ENTRIES", "1000", whole(0, 100_000), "query embeddings cached")
@@ -246,7 +246,7 @@ class Settings:
     log_queries: bool = setting("LOG_QUERIES", "0", FLAG, "`1` shows the queries of the slowest searches on `/status`")
     log_format: str = setting("LOG_FORMAT", "text", choice("text", "json"), "how log lines are written")
     background: str = setting("BACKGROUND", "web", choice("web", "worker"), "`worker` leaves jobs to `flask worker`")
-    worker_recycle_share: float = setting("WORKER_RECYCLE_PERCENT", "60", percent(0),
+    worker_recycle_share: float = setting("WORKER_RECYCLE_PERCENT", "60", percent_parser(0),
         "the share of the limit above which a worker without a model is replaced after a minute; 0 never")
     host: str = setting("HOST", "127.0.0.1", TEXT,
         "the address to listen on", "`127.0.0.1`, and `0.0.0.0` on Heroku, Render and Railway")
@@ -280,7 +280,7 @@ def renamed_in_use(environ: Mapping[str, str]) -> list[str]:
 
 def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | None = None) -> Settings:
     """Return the settings in `environ`; raises BadSetting for the first one that cannot be used."""
-    texts = given_texts(environ) | ({"INSTANCE_DIR": str(instance_dir)} if instance_dir else {})
+    texts = environment_texts(environ) | ({"INSTANCE_DIR": str(instance_dir)} if instance_dir else {})
     # Heroku sets WEB_CONCURRENCY by itself, to 2 on 512 MB: that would be two models in memory.
     names = RENAMED if "DYNO" in environ else RENAMED | {"WEB_CONCURRENCY": "GUNICORN_WORKERS"}
     names_used = {new: old for old, new in names.items() if old in texts and new not in texts}
@@ -291,7 +291,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, instance_dir: Path | 
     return Settings(**values)
 
 
-def given_texts(environ: Mapping[str, str]) -> dict[str, str]:
+def environment_texts(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what is set, and what a host implies: its router is a proxy, and it connects from another machine."""
     hosts = environ.keys() & {"DYNO", "RENDER", "RAILWAY_ENVIRONMENT"}
     implied = {"HOST": "0.0.0.0"} if hosts else {}  # noqa: S104

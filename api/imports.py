@@ -50,7 +50,7 @@ def form_options() -> Options:
     )
 
 
-def known_import(number: int) -> Job:
+def import_or_404(number: int) -> Job:
     job = import_job(db.session(), number)
     if job is None:
         raise ApiError(404, "not_found", "There is no such import.")
@@ -60,14 +60,14 @@ def known_import(number: int) -> Job:
 @import_api.get(f"/api/import/{NUMBER}")
 def api_import_state(number: int) -> Response:
     need_admin()
-    return jsonify(import_json(known_import(number)))
+    return jsonify(import_json(import_or_404(number)))
 
 
 @import_api.post(f"/api/import/{NUMBER}/cancel")
 def api_import_cancel(number: int) -> Response:
     """Cancel an import: what was stored stays."""
     need_admin()
-    job = known_import(number)
+    job = import_or_404(number)
     if not cancel_import(db.session(), job):
         raise ApiError(409, "ended", "The import does not run: there is nothing to cancel.")
     return jsonify(import_json(job))

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from api.requests import body_fields, text_list, text_of, too_much
+from api.requests import body_fields, text_list, text_of, too_much_error
 from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title, jobs_by_ids
 from matching.gap import Gap, gap
 from matching.limits import JOBS, MOST_JOBS, PROFILES, TooMuch, check_column_count
@@ -40,7 +40,7 @@ def api_recommend() -> Response:
     try:
         found = recommend(db.session(), semantic(), collection, names, said, limit, skill_aliases())
     except TooMuch as error:
-        raise too_much(error) from None
+        raise too_much_error(error) from None
     if not found.documents:
         raise ApiError(404, "not_found", f"There is no collection {collection[:64]!r} with documents.")
     return jsonify(recommendations_json(found, semantic()))
@@ -64,7 +64,7 @@ def api_skill_gap() -> Response:
         choices = [{"id": one, "title": name} for one, name in error.choices]
         raise ApiError(409, "ambiguous", str(error), {"choices": choices}) from None
     except TooMuch as error:
-        raise too_much(error) from None
+        raise too_much_error(error) from None
     told = found.answers
     read = readings(db.session(), [*told.missing, *told.missing_optional], {collection, PROFILES}, skill_aliases())
     return jsonify(gap_json(found, semantic()) | {"readings": readings_json(read)})
@@ -89,7 +89,7 @@ def api_compare() -> Response:
     except NoSuchJob as error:
         raise ApiError(404, "not_found", str(error)) from None
     except TooMuch as error:
-        raise too_much(error) from None
+        raise too_much_error(error) from None
     return jsonify(matrix_json(matrix, semantic()))
 
 

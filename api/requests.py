@@ -13,7 +13,7 @@ from web.access import is_bearer
 from web.errors import ApiError
 
 
-def checked(name: str, allowed: tuple[str, ...], default: str) -> str:
+def choice_arg(name: str, allowed: tuple[str, ...], default: str) -> str:
     given = request.args.get(name) or default
     if given not in allowed:
         raise ApiError(422, "bad_parameter", f"{name}={given[:50]!r}: it must be one of {', '.join(allowed)}")
@@ -60,5 +60,5 @@ def body_fields() -> dict[str, Any]:
     return fields
 
 
-def too_much(error: TooMuch) -> ApiError:
+def too_much_error(error: TooMuch) -> ApiError:
     return ApiError(413 if error.code == "text" else 422, "too_much", str(error))

@@ -48,7 +48,7 @@ def api_search_keep() -> tuple[Response, int, dict[str, str]]:
     return jsonify(search_json(one)), 201, {"Location": url_for("api_saved_searches.api_searches")}
 
 
-def own_one(number: int) -> SavedSearch:
+def saved_search_or_404(number: int) -> SavedSearch:
     one = saved_search(db.session(), browser(), number)
     if one is None:
         raise ApiError(404, "not_found", "This browser keeps no such search.")
@@ -57,7 +57,7 @@ def own_one(number: int) -> SavedSearch:
 
 @saved_search_api.delete(f"/api/searches/{NUMBER}")
 def api_search_drop(number: int) -> tuple[str, int]:
-    delete_search(db.session(), own_one(number))
+    delete_search(db.session(), saved_search_or_404(number))
     return "", 204
 
 
@@ -66,7 +66,7 @@ def api_search_drop(number: int) -> tuple[str, int]:
 def api_search_run(number: int) -> Response:
     """Remember that a search was looked at, and return its addresses: whole, and of what was new."""
     body_fields()  # only JSON: no other site's form can send it
-    one = own_one(number)
+    one = saved_search_or_404(number)
     asked = target(one.address)
     if asked is None:
         raise ApiError(404, "gone", "What this search asks for is no longer there: delete it.")

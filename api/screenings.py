@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from api.requests import body_fields, check_number, checked, need_admin, text_of, too_much
+from api.requests import body_fields, check_number, choice_arg, need_admin, text_of, too_much_error
 from indexes.version import caught_up
 from jobs.claims import is_cut_off
 from matching.documents import NoSuchJob
@@ -45,7 +45,7 @@ def api_screenings() -> Response:
     """Return the screenings of the browser whose cookie this is; all of them for the admin's token."""
     everything = is_bearer()
     own = saved_screenings(db.session(), None if everything else browser()) if everything or browser() else []
-    return jsonify({"screenings": [screening_json(one) | {"address": address(one)} for one in own]})
+    return jsonify({"screenings": [screening_json(one) | {"address": api_address(one)} for one in own]})
 
 
 @screening_api.post("/api/screenings")
@@ -62,14 +62,14 @@ def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     except NoSuchJob as error:
         raise ApiError(404, "not_found", str(error)) from None
     except TooMuch as error:
-        raise too_much(error) from None
+        raise too_much_error(error) from None
     except Unscreenable as error:
         raise ApiError(REFUSED.get(error.code, 422), error.code, str(error)) from None
     wake()
-    return jsonify({"id": one.id, "address": address(one)}), 202, {"Location": address(one)}
+    return jsonify({"id": one.id, "address": api_address(one)}), 202, {"Location": api_address(one)}
 
 
-def address(one: Screening) -> str:
+def api_address(one: Screening) -> str:
     return url_for("api_screenings.api_screening", number=one.id)
 
 
@@ -122,7 +122,7 @@ def api_screening_run(number: int) -> tuple[Response, int]:
     if not run_again(db.session(), one.id):
         raise ApiError(409, "runs", "The screening runs already: wait for its end, or cancel it.")
     wake()
-    return jsonify({"id": one.id, "address": address(one)}), 202
+    return jsonify({"id": one.id, "address": api_address(one)}), 202
 
 
 @screening_api.post(f"/api/screenings/{NUMBER}/cancel")
@@ -153,5 +153,5 @@ def api_screening_decide(number: int, own_id: str) -> Response:
 def api_screening_export(number: int) -> Response:
     """Return all that the filters find, written while it is read."""
     one = kept(number)
-    form = checked("format", ("json", "csv"), "json")
+    form = choice_arg("format", ("json", "csv"), "json")
     return exported(one, Listing.from_args(request.args, columns_of(one)), form, skill_aliases())

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ServiceUnavailable
 
-from api.requests import check_number, checked
+from api.requests import check_number, choice_arg
 from models import db
 from search.json import results_json
 from search.query import LAST_PAGE, LAST_VERSION, MODES, MOST_LIMIT, SORTS, Query
@@ -24,11 +24,11 @@ BUSY_S = 5  # when to ask again, where the model has too many in its queue
 @search_api.get("/api/search")
 @rate_limit("search")
 def api_search() -> Response:
-    query = Query.from_args(request.args, checked("mode", MODES, "hybrid"))
+    query = Query.from_args(request.args, choice_arg("mode", MODES, "hybrid"))
     check_number("page", LAST_PAGE)
     check_number("limit", MOST_LIMIT)
     check_number("since", LAST_VERSION, 0, 0)
-    checked("sort", SORTS, "score")
+    choice_arg("sort", SORTS, "score")
     results = search_results(query)
     if query.mode == "semantic" and results.semantic_state == "busy":
         raise ServiceUnavailable("The model is busy with other searches; try again in a moment.", retry_after=BUSY_S)

@@ -22,7 +22,7 @@ def main() -> None:
         source = Path(work) / "alephbert"
         write_source(source, tokenizer)
         wanted = published.Wanted(str(source), "alephbert")
-        found = published.prepare(wanted, models / "alephbert")
+        found = published.prepare_published(wanted, models / "alephbert")
         print(found.table() if found else "complete: nothing to do")
 
 

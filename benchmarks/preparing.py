@@ -97,10 +97,10 @@ def original(source: Path, texts: Sequence[str]) -> np.ndarray:
 
 def embed_original() -> None:
     from encoders.onnx_encoder import cleaned
-    from encoders.preparing.sentence_model import loaded
+    from encoders.preparing.sentence_model import loaded_model
 
     asked = json.load(sys.stdin)
-    model = loaded(Path(asked["source"]), "the original").whole
+    model = loaded_model(Path(asked["source"]), "the original").whole
     texts = [cleaned(text) for text in asked["texts"]]
     embeddings = model.encode(texts, normalize_embeddings=True, batch_size=16, show_progress_bar=False)
     sys.stdout.buffer.write(embeddings.astype(np.float32).tobytes())

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from commands.console import semantic
+from commands.console import semantic_side
 from commands.findings import Finding, ok, remark, settings_findings, show, wrong
 from commands.vectors import WHY, serving_now, tables_told
 from config import ROOT, Settings
@@ -208,7 +208,7 @@ def room(client: Redis) -> Iterator[Finding]:
 
 
 def model_findings(settings: Settings) -> Iterator[Finding]:
-    side = semantic()
+    side = semantic_side()
     if side.is_off:
         yield remark("SEMANTIC_MODEL=none; only words and tags are searched")
         return
@@ -267,7 +267,7 @@ HINDERED = frozenset({"no_extension", "old_extension", "not_built", "incomplete"
 
 
 def index_findings() -> Iterator[Finding]:
-    if semantic().is_off:
+    if semantic_side().is_off:
         return
     serving = serving_now()
     if serving.serves is None:

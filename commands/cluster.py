@@ -46,7 +46,7 @@ def cluster_command() -> None:
 
 
 @contextmanager
-def connected() -> Iterator[Connection]:
+def cluster_connection() -> Iterator[Connection]:
     """Give a connection without limits of time; refuses with what the database says."""
     with db.engine.connect() as connection:
         connection.detach()  # with its settings it is of no use to others
@@ -73,7 +73,7 @@ def advice(error: DBAPIError) -> str:
 @shards_option
 def plan_command(shards: int | None) -> None:
     """Tell what `distribute` would do, statement by statement, and what stands in the way; nothing is changed."""
-    with connected() as connection:
+    with cluster_connection() as connection:
         wanted = plan(connection, shards)
         tell_servers(connection)
         if wanted.is_done:
@@ -91,7 +91,7 @@ def plan_command(shards: int | None) -> None:
 @shards_option
 def distribute_command(shards: int | None) -> None:
     """Spread the tables over the workers: all of them or none. Run again after an upgrade that brings new tables."""
-    with connected() as connection:
+    with cluster_connection() as connection:
         wanted = plan(connection, shards)
         if wanted.is_done:
             click.echo(f"Nothing is to be done: the tables are spread, shards: {wanted.shards}")
@@ -113,7 +113,7 @@ def told(done: Plan) -> str:
 @cluster_command.command("status")
 def status_command() -> None:
     """Tell which servers answer, what each holds, and where every table lies. Ends with 1 where something is wrong."""
-    with connected() as connection:
+    with cluster_connection() as connection:
         if connection.dialect.name != "postgresql" or citus.citus_version(connection) is None:
             click.echo("One database server: there is no Citus in it, and none is needed")
             return

@@ -23,7 +23,7 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def semantic() -> Semantic:
+def semantic_side() -> Semantic:
     found: Semantic = runtime().semantic
     return found
 
@@ -44,7 +44,7 @@ def progress_bar(**options: Any) -> Any:
 
 
 def loaded_encoder() -> Encoder:
-    side = semantic()
+    side = semantic_side()
     if side.is_off:
         refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
     if not side.ready(LOADING_S) or side.lazy.encoder is None:

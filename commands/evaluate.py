@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic
+from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic_side
 from encoders.skill_pairs import OWN as SHIPPED_PAIRS
 from encoders.skill_pairs import BadPairs, read_pairs
 from matching.pairs import LEAST_PRECISION, PairFigures, called_close, pair_figures
@@ -55,7 +55,7 @@ def evaluate_command(
     found = []
     for mode in modes:
         with progress_bar(total=len(asked), desc=mode) as bar:
-            found.append(evaluate(db.session(), semantic(), collection, mode, asked, judged, bar.update))
+            found.append(evaluate(db.session(), semantic_side(), collection, mode, asked, judged, bar.update))
     click.echo(json.dumps([asdict(one) for one in found], indent=2) if as_json else evaluation_table(found))
 
 

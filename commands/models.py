@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic
+from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic_side
 from config import TORCH_SUFFIX, Settings
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.queue import EncoderUnavailable
@@ -31,9 +31,9 @@ def embed_command(collection: str, model: str) -> None:
     need_tables()
     if model:
         found = prepared_model(model)
-        semantic().lazy.switch(found.load, model)  # in this process alone: the site goes on with its own
+        semantic_side().lazy.switch(found.load, model)  # in this process alone: the site goes on with its own
     else:
-        semantic().follow(db.session())
+        semantic_side().follow(db.session())
     encoder = loaded_encoder()
     with progress_bar(unit=" texts", desc=encoder.name) as bar:
         try:
@@ -63,7 +63,7 @@ def models_command(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     need_tables()
-    side = semantic()
+    side = semantic_side()
     side.follow(db.session())
     stored = stored_models(db.session())
     for one in stored:
@@ -103,7 +103,7 @@ def switch_command(name: str) -> None:
 def drop_command(name: str) -> None:
     """Delete the embeddings of the model NAME; the current one is refused. Its folder stays."""
     need_tables()
-    side = semantic()
+    side = semantic_side()
     side.follow(db.session())
     stored = [one for one in stored_models(db.session()) if one.name == name]
     if not stored:
@@ -121,20 +121,20 @@ def drop_command(name: str) -> None:
 
 def prepared_model(name: str) -> AvailableModel:
     """Return a model of which embeddings can be made and searched; what cannot be served is refused."""
-    if semantic().is_off:
+    if semantic_side().is_off:
         refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
-    find = semantic().find
+    find = semantic_side().find
     if find is None:
         refuse(f"{name} cannot be loaded here")
     found = find(name)
     if found.name == "remote":
-        return remote_model(found, name)
+        return remote_manifest(found, name)
     if wrong := folder_fault(name):
         refuse(wrong)
     return found
 
 
-def remote_model(found: AvailableModel, name: str) -> AvailableModel:
+def remote_manifest(found: AvailableModel, name: str) -> AvailableModel:
     """Return the model of the other host with its manifest; one of another name is refused."""
     try:
         known = found.manifest or found.load().manifest
@@ -166,7 +166,7 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
 
     EMBEDDINGS_API_KEY, if it is set, is the key that they must have too.
     """
-    side = semantic()
+    side = semantic_side()
     if side.is_off or side.lazy.model == "remote":
         refuse("There is no model here to serve: set SEMANTIC_MODEL to a prepared one, such as e5-small")
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]

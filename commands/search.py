@@ -6,7 +6,7 @@ import json
 
 import click
 
-from commands.console import LOADING_S, need_tables, semantic
+from commands.console import LOADING_S, need_tables, semantic_side
 from models import db
 from search.query import MODES, of_mapping
 from search.results import ResultsPage
@@ -24,7 +24,7 @@ def search_command(text: str, mode: str, collection: str, tag: tuple[str, ...], 
     """Search for TEXT."""
     need_tables()
     query = of_mapping({"q": text, "collection": collection, "tag": list(tag), "limit": str(limit)}, mode)
-    results = search(db.session(), query, semantic(), wait_s=LOADING_S)
+    results = search(db.session(), query, semantic_side(), wait_s=LOADING_S)
     click.echo(json_answer(results) if as_json else listed(results))
     state = results.semantic_state
     if (mode == "semantic" and state != "ready") or (mode == "hybrid" and state not in ("ready", "off")):

@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from commands.console import need_tables, progress_bar, refuse, semantic
+from commands.console import need_tables, progress_bar, refuse, semantic_side
 from commands.models import prepared_model
 from encoders.manifest import Manifest
 from indexes.choice import IndexChoice, Serving, version_of
@@ -41,7 +41,7 @@ def vectors_command(context: click.Context) -> None:
         return
     need_tables()
     serving = serving_now()
-    click.echo(f"{semantic().lazy.model}: {serving.serves or 'none'}, since {WHY[serving.why]}")
+    click.echo(f"{semantic_side().lazy.model}: {serving.serves or 'none'}, since {WHY[serving.why]}")
     for line in tables_told(db.session()):
         click.echo(line)
     if serving.is_refused:
@@ -51,7 +51,7 @@ def vectors_command(context: click.Context) -> None:
 
 def serving_now() -> Serving:
     """Return which index serves the model of this moment; none where there is no model."""
-    side = semantic()
+    side = semantic_side()
     side.follow(db.session())
     if side.manifest is None or side.model_key is None:
         return Serving(side.vector_index.wanted)
@@ -84,7 +84,7 @@ def build_command(model: str, memory: int) -> None:
             halves.make(db.session())
             filled(db.session(), halves)
             with progress_bar(unit=" rows", desc="index") as bar:
-                build_index(connection, db.session(), halves, lambda *seen: show(bar, *seen))
+                build_index(connection, db.session(), halves, lambda *seen: show_index(bar, *seen))
             filled(db.session(), halves)  # what came meanwhile
     except CannotBuild as error:
         refuse(str(error))
@@ -101,7 +101,7 @@ def filled(session: Session, halves: HalfvecTable) -> None:
         halves.fill(session, bar.update)
 
 
-def show(bar: Any, phase: str, done: int, total: int) -> None:
+def show_index(bar: Any, phase: str, done: int, total: int) -> None:
     bar.set_description(phase)
     bar.total = max(total, done)
     bar.update(done - bar.n)
@@ -109,7 +109,7 @@ def show(bar: Any, phase: str, done: int, total: int) -> None:
 
 def manifest_of(model: str) -> Manifest:
     """Return the manifest of a model by its name, or of the one that serves; refuses where there is none."""
-    side = semantic()
+    side = semantic_side()
     if model:
         found = prepared_model(model)
         return found.manifest or found.load().manifest

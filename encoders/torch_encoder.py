@@ -97,7 +97,7 @@ def _load_model(manifest: Manifest, weights: str) -> Any:
         ) from error
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     try:
-        model = sentence_model.loaded(_folder(manifest, weights), weights)
+        model = sentence_model.loaded_model(_folder(manifest, weights), weights)
     except NotPrepared as error:
         raise ModelUnusable(f"{error} (TORCH_MODEL names a folder or a hub id)") from error
     except ImportError as error:

@@ -71,7 +71,7 @@ def unkeepable(error: CannotSave) -> str:
     return said[error.code]
 
 
-def own_one(number: int) -> SavedSearch:
+def own_saved_search(number: int) -> SavedSearch:
     one = saved_search(db.session(), browser(), number)
     if one is None:
         abort(404)
@@ -82,7 +82,7 @@ def own_one(number: int) -> SavedSearch:
 @rate_limit("search")
 def searches_run(number: int) -> AnyResponse:
     """Lead to a kept search, whole or only what is new, and remember that it was looked at."""
-    one = own_one(number)
+    one = own_saved_search(number)
     asked = target(one.address)
     if asked is None:
         abort(404)
@@ -92,5 +92,5 @@ def searches_run(number: int) -> AnyResponse:
 
 @saved_search_pages.post(f"/searches/{NUMBER}/delete")
 def searches_delete(number: int) -> AnyResponse:
-    delete_search(db.session(), own_one(number))
+    delete_search(db.session(), own_saved_search(number))
     return redirect(url_for("saved_searches.searches"), 303)

@@ -18,7 +18,7 @@ MOST_CHOSEN = 10  # values of one column, combined with OR
 OWN = frozenset({"skill", "not_skill", "status", "language", "sort", "page", "limit", "since", "lang", "format"})
 
 
-class Args(Protocol):
+class ListingArgs(Protocol):
     """The part of werkzeug's MultiDict that is used here."""
 
     def get(self, key: str, /) -> str | None: ...
@@ -48,7 +48,7 @@ class Listing:
     since: int = 0  # only profiles written after this data version
 
     @classmethod
-    def from_args(cls, args: Args, columns: Sequence[Column]) -> Listing:
+    def from_args(cls, args: ListingArgs, columns: Sequence[Column]) -> Listing:
         """Return the listing of a URL; what cannot be parsed takes its default."""
         known = {column.name: column for column in columns}
         numeric = frozenset(name for name, column in known.items() if column.kind == "number")
@@ -96,7 +96,7 @@ class Listing:
         return urlencode(self.args(**changes), doseq=True)
 
 
-def _chosen(args: Args, known: Mapping[str, Column]) -> dict[str, tuple[str, ...]]:
+def _chosen(args: ListingArgs, known: Mapping[str, Column]) -> dict[str, tuple[str, ...]]:
     values: dict[str, tuple[str, ...]] = {}
     for name in list(args)[: 10 * MOST_NARROWED]:
         given = [clean_text(value)[:LONGEST_VALUE] for value in args.getlist(name)[:MOST_CHOSEN]]
@@ -106,7 +106,7 @@ def _chosen(args: Args, known: Mapping[str, Column]) -> dict[str, tuple[str, ...
     return values
 
 
-def _ends(args: Args, prefix: str, numeric: frozenset[str]) -> dict[str, float]:
+def _ends(args: ListingArgs, prefix: str, numeric: frozenset[str]) -> dict[str, float]:
     limits: dict[str, float] = {}
     for name in list(args)[: 10 * MOST_NARROWED]:
         column = name.removeprefix(prefix)

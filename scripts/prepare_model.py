@@ -52,7 +52,7 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Path, bool, Checked | None
         from encoders.preparing import e5_small
 
         folder = arguments.models_dir / (arguments.name or E5)
-        return folder, e5_small.prepare(folder), None
+        return folder, e5_small.prepare_e5_small(folder), None
     from encoders.preparing import published
     from encoders.preparing.texts import read_sample
 
@@ -62,7 +62,7 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Path, bool, Checked | None
         arguments.model, name, arguments.revision, arguments.query_prefix, arguments.passage_prefix, arguments.licence
     )
     sample = read_sample(arguments.texts) if arguments.texts else None
-    found = published.prepare(wanted, folder, sample, lambda text: print(f"{name}: {text}", flush=True))
+    found = published.prepare_published(wanted, folder, sample, lambda text: print(f"{name}: {text}", flush=True))
     return folder, found is not None, found
 
 

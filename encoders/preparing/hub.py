@@ -52,13 +52,13 @@ def fetched(hub_id: str, check: Callable[[Path], None], revision: str | None = N
         settings = [each for each in files if each.rfilename.endswith(_SETTINGS)]
         folder = _downloaded(hub_id, info.sha, settings)
         check(folder)
-        _downloaded(hub_id, info.sha, list(weights(files)))
+        _downloaded(hub_id, info.sha, list(weight_files(files)))
     except (OSError, ValueError) as error:  # requests' and the hub's errors are kinds of OSError
         raise NotPrepared(_sentence(hub_id, revision, error)) from error
     return Published(folder, info.sha, getattr(info.card_data, "license", None) or "")
 
 
-def weights(files: Iterable[Any]) -> Iterable[Any]:
+def weight_files(files: Iterable[Any]) -> Iterable[Any]:
     """Return the files of weights, of those in two forms the safer one: safetensors hold no code."""
     found = [each for each in files if _WEIGHTS.fullmatch(Path(each.rfilename).name)]
     safe = {Path(each.rfilename).parent for each in found if each.rfilename.endswith(".safetensors")}

@@ -16,7 +16,7 @@ from encoders.base import Encoder
 from encoders.preparing.folder import NotPrepared
 from encoders.preparing.pairs import RELATED_TAGS
 from encoders.preparing.senseless import senseless
-from encoders.preparing.texts import Pair, Sample, is_hebrew
+from encoders.preparing.texts import Pair, Sample, has_hebrew
 from encoders.skill_pairs import OWN, SkillPair, read_pairs
 from utils.language_means import LanguageMeans
 
@@ -45,7 +45,7 @@ def measured(encoder: Encoder, sample: Sample) -> Measured:
     found = encoder.encode_passages([pair.passage for pair in sample.pairs])
     if not (np.isfinite(asked).all() and np.isfinite(found).all()):
         raise NotPrepared("the model gives embeddings that are no numbers: its weights are damaged")
-    hebrew = np.array([is_hebrew(pair.passage) for pair in sample.pairs])
+    hebrew = np.array([has_hebrew(pair.passage) for pair in sample.pairs])
     languages = tuple(name for name, rows in (("he", hebrew), ("en", ~hebrew)) if _is_known(asked[rows], found[rows]))
     known = _rows_of(hebrew, languages)
     means = _means(encoder, sample, languages)
@@ -130,7 +130,7 @@ def _means(encoder: Encoder, sample: Sample, languages: Sequence[str]) -> np.nda
 
 
 def _by_language(embeddings: np.ndarray, texts: Sequence[str], languages: Sequence[str]) -> np.ndarray:
-    hebrew = np.array([is_hebrew(text) for text in texts])
+    hebrew = np.array([has_hebrew(text) for text in texts])
     known = embeddings[_rows_of(hebrew, languages)]
     if len(languages) < 2 or min(hebrew.sum(), (~hebrew).sum()) < _FEWEST_OF_A_LANGUAGE:
         return np.stack([known.mean(axis=0)])
@@ -156,7 +156,7 @@ def _tags(encoder: Encoder, languages: Sequence[str]) -> dict[str, float]:
 
     Close is what hardly any two strangers reach and at least half of the related pairs do.
     """
-    pairs = [pair for pair in RELATED_TAGS if all(is_hebrew(tag) in _scripts(languages) for tag in pair)]
+    pairs = [pair for pair in RELATED_TAGS if all(has_hebrew(tag) in _scripts(languages) for tag in pair)]
     names = sorted({tag for pair in pairs for tag in pair})
     embeddings = encoder.encode_tags(names)
     places = {name: place for place, name in enumerate(names)}
@@ -187,16 +187,16 @@ def _tag_across(encoder: Encoder, similarities: _Similarities) -> float:
     """Return the cosine less the means that 1 in 500 of Hebrew and English skills reach that nobody paired."""
     pairs = read_pairs(OWN)
     names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
-    hebrew, english = ([name for name in names if is_hebrew(name) is wanted] for wanted in (True, False))
+    hebrew, english = ([name for name in names if has_hebrew(name) is wanted] for wanted in (True, False))
     found = similarities.between_tags(encoder.encode_tags(hebrew), encoder.encode_tags(english))
     for pair in pairs:
-        if pair.is_close and is_hebrew(pair.one) and not is_hebrew(pair.other):
+        if pair.is_close and has_hebrew(pair.one) and not has_hebrew(pair.other):
             found[hebrew.index(pair.one), english.index(pair.other)] = np.nan
     return float(np.nanpercentile(found, 100 - 100 / 500))
 
 
 def _is_of(pair: SkillPair, languages: Sequence[str]) -> bool:
-    scripts = {is_hebrew(pair.one), is_hebrew(pair.other)}
+    scripts = {has_hebrew(pair.one), has_hebrew(pair.other)}
     return len(scripts) == 1 and scripts <= _scripts(languages)
 
 

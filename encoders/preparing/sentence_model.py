@@ -64,7 +64,7 @@ def check(folder: Path, name: str) -> None:
     _pooling(name, _json(folder / modules[1]["path"] / "config.json", f"{name} has no Pooling"))
 
 
-def loaded(folder: Path, name: str) -> SentenceModel:
+def loaded_model(folder: Path, name: str) -> SentenceModel:
     """Return the model in folder, which check() has passed; name is how errors call it. Raises NotPrepared."""
     from sentence_transformers import SentenceTransformer
 
@@ -90,7 +90,7 @@ def loaded(folder: Path, name: str) -> SentenceModel:
     )
 
 
-def weights(folder: Path) -> list[Path]:
+def torch_weights(folder: Path) -> list[Path]:
     """Return the files of weights in a folder of a model."""
     return [path for path in folder.rglob("*") if path.suffix in WEIGHTS and path.is_file()]
 

@@ -62,7 +62,7 @@ def read_sample(path: Path) -> Sample:
     return Sample(pairs, tuple(pair.passage for pair in pairs), tuple(pair.query for pair in pairs) + sample.QUERIES)
 
 
-def is_hebrew(text: str) -> bool:
+def has_hebrew(text: str) -> bool:
     return any("א" <= letter <= "ת" for letter in text)
 
 
