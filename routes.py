@@ -59,10 +59,10 @@ def tags() -> AnyResponse | str:
         return search_page("tags")
     by = "name" if request.args.get("sort") == "name" else "count"
     prefix = request.args.get("prefix", "")[:80]
-    found = tag_page(db.session(), prefix, query.collection, query.page, TAGS_A_PAGE, by)
+    tags_page = tag_page(db.session(), prefix, query.collection, query.page, TAGS_A_PAGE, by)
     return render_template(
-        "tags.html", query=query, tags=found, prefix=prefix, by=by, collections=collections(db.session()),
-        pages=-(-found.listed // TAGS_A_PAGE),
+        "tags.html", query=query, tags=tags_page, prefix=prefix, by=by, collections=collections(db.session()),
+        pages=-(-tags_page.listed // TAGS_A_PAGE),
     )  # fmt: skip
 
 
@@ -107,22 +107,22 @@ def csv_answer(results: ResultsPage) -> Response:
 @search_pages.get("/documents/<path:own_id>")
 @rate_limit("search")
 def document(own_id: str) -> str:
-    found = document_page(db.session(), own_id, request.args.get("collection", ""))
-    if found is None:
+    page = document_page(db.session(), own_id, request.args.get("collection", ""))
+    if page is None:
         abort(404)
     query = of_mapping({"q": request.args.get("q", "")})
     # Reading documents, as every crawler does, loads no model: it is used where it is there, or asked for.
-    near = similar(db.session(), found.number, semantic(), 6)
-    return render_template("document.html", document=found, similar=near, query=query)
+    near = similar(db.session(), page.number, semantic(), 6)
+    return render_template("document.html", document=page, similar=near, query=query)
 
 
 @search_pages.get("/status")
 def status() -> str:
     figures = watch().figures()  # before the first statement: this page's own connection is not the site's
     samples = watch().samples()
-    found = stats(db.session(), semantic()) if stored_counts(db.session(), semantic()) else None
+    totals = stats(db.session(), semantic()) if stored_counts(db.session(), semantic()) else None
     return render_template(
-        "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=found,
+        "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=totals,
         settings=settings(), query=Query(),
     )  # fmt: skip
 

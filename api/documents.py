@@ -56,9 +56,9 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
         raise ApiError(413 if "over 1 MB" in str(error) else 422, "bad_document", str(error)) from None
     except DocumentKeyCollision as error:
         raise ApiError(409, "keys_meet", str(error)) from None
-    found = document_page(db.session(), document.own_id, name)
-    assert found is not None  # noqa: S101 - it was written a line ago
-    return jsonify(page_json(found)), 201 if written.new else 200
+    document_page_ = document_page(db.session(), document.own_id, name)
+    assert document_page_ is not None  # noqa: S101 - it was written a line ago
+    return jsonify(page_json(document_page_)), 201 if written.new else 200
 
 
 @document_api.delete("/api/documents/<path:own_id>")
@@ -74,10 +74,10 @@ def api_document(own_id: str) -> Response:
 
 
 def stored(own_id: str) -> DocumentPage:
-    found = document_page(db.session(), own_id, request.args.get("collection", ""))
-    if found is None:
+    page = document_page(db.session(), own_id, request.args.get("collection", ""))
+    if page is None:
         raise ApiError(404, "not_found", f"There is no document {own_id[:100]!r}.")
-    return found
+    return page
 
 
 def page_json(page: DocumentPage) -> dict[str, Any]:
@@ -90,6 +90,6 @@ def page_json(page: DocumentPage) -> dict[str, Any]:
 @rate_limit("search")
 def api_similar(own_id: str) -> Response:
     limit = check_number("limit", 20, 10)
-    found = similar(db.session(), stored(own_id).number, semantic(), limit)
+    hits = similar(db.session(), stored(own_id).number, semantic(), limit)
     state = {"state": "ready" if semantic().compares_stored else semantic().state, "model": semantic().lazy.model}
-    return jsonify({"hits": [hit_json(hit) for hit in found], "semantic": state})
+    return jsonify({"hits": [hit_json(hit) for hit in hits], "semantic": state})

@@ -29,7 +29,7 @@ matching_api = Blueprint("api_matching", __name__)
 def api_recommend() -> Response:
     """Return the jobs that fit skills and a text best."""
     fields = body_fields()
-    names, said, collection = (
+    names, cv, collection = (
         text_list(fields, "skills"),
         text_of(fields, "text"),
         text_of(fields, "collection", "jobs"),
@@ -38,12 +38,12 @@ def api_recommend() -> Response:
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_JOBS:
         raise ApiError(422, "bad_parameter", f"limit must be a whole number from 1 to {MOST_JOBS}")
     try:
-        found = recommend(db.session(), semantic(), collection, names, said, limit, skill_aliases())
+        recommendations = recommend(db.session(), semantic(), collection, names, cv, limit, skill_aliases())
     except TooMuch as error:
         raise too_much_error(error) from None
-    if not found.documents:
+    if not recommendations.documents:
         raise ApiError(404, "not_found", f"There is no collection {collection[:64]!r} with documents.")
-    return jsonify(recommendations_json(found, semantic()))
+    return jsonify(recommendations_json(recommendations, semantic()))
 
 
 @matching_api.post("/api/skill-gap")
@@ -57,7 +57,7 @@ def api_skill_gap() -> Response:
         raise ApiError(422, "bad_parameter", "name the job by document_id or by title, one of them")
     try:
         job = job_by_id(db.session(), collection, own_id) if own_id else job_by_title(db.session(), collection, title)
-        found = gap(db.session(), semantic(), collection, job, names, skill_aliases())
+        skill_gap = gap(db.session(), semantic(), collection, job, names, skill_aliases())
     except NoSuchJob as error:
         raise ApiError(404, "not_found", str(error)) from None
     except SeveralJobs as error:
@@ -65,9 +65,11 @@ def api_skill_gap() -> Response:
         raise ApiError(409, "ambiguous", str(error), {"choices": choices}) from None
     except TooMuch as error:
         raise too_much_error(error) from None
-    told = found.answers
-    read = readings(db.session(), [*told.missing, *told.missing_optional], {collection, PROFILES}, skill_aliases())
-    return jsonify(gap_json(found, semantic()) | {"readings": readings_json(read)})
+    answers = skill_gap.answers
+    read = readings(
+        db.session(), [*answers.missing, *answers.missing_optional], {collection, PROFILES}, skill_aliases()
+    )
+    return jsonify(gap_json(skill_gap, semantic()) | {"readings": readings_json(read)})
 
 
 @matching_api.post("/api/compare")
@@ -80,12 +82,12 @@ def api_compare() -> Response:
     chosen = text_list(fields, "profile_ids" if against else "job_ids")
     try:
         check_column_count(len(chosen))  # before they are looked up
-        found = jobs_by_ids(db.session(), profiles if against else jobs, chosen)
+        documents = jobs_by_ids(db.session(), profiles if against else jobs, chosen)
         if against:
             job = job_by_id(db.session(), jobs, against)
-            matrix = people_matrix(db.session(), semantic(), jobs, job, found, skill_aliases())
+            matrix = people_matrix(db.session(), semantic(), jobs, job, documents, skill_aliases())
         else:
-            matrix = jobs_matrix(db.session(), semantic(), jobs, found, names, skill_aliases())
+            matrix = jobs_matrix(db.session(), semantic(), jobs, documents, names, skill_aliases())
     except NoSuchJob as error:
         raise ApiError(404, "not_found", str(error)) from None
     except TooMuch as error:

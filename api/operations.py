@@ -28,8 +28,8 @@ OPENAPI = ROOT / "static" / "openapi.json"
 @operations_api.get("/health")
 @rate_limit("none")
 def api_health() -> tuple[Response, int]:
-    found = stored_counts(db.session(), semantic())
-    return jsonify(health(semantic(), watch().memory(), found)), 200 if found else 503
+    counts = stored_counts(db.session(), semantic())
+    return jsonify(health(semantic(), watch().memory(), counts)), 200 if counts else 503
 
 
 @operations_api.get("/livez")
@@ -41,8 +41,8 @@ def api_livez() -> Response:
 @operations_api.get("/api/monitoring/health")
 def api_monitoring_health() -> tuple[Response, int]:
     figures = watch().figures()
-    found = stored_counts(db.session(), semantic())
-    return jsonify(health_json(figures, found)), 200 if found else 503
+    counts = stored_counts(db.session(), semantic())
+    return jsonify(health_json(figures, counts)), 200 if counts else 503
 
 
 @operations_api.get("/api/monitoring/memory")

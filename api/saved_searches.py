@@ -38,21 +38,21 @@ def search_json(one: SavedSearch) -> dict[str, Any]:
 @rate_limit("search")
 def api_search_keep() -> tuple[Response, int, dict[str, str]]:
     fields = body_fields()
-    asked, name = target(text_of(fields, "address")), clean_text(text_of(fields, "name"))
-    if asked is None:
+    wanted, name = target(text_of(fields, "address")), clean_text(text_of(fields, "name"))
+    if wanted is None:
         raise ApiError(422, "bad_parameter", "address must be that of a search or a screening here: /text?q=rent")
     try:
-        one = save_search(db.session(), browser_or_new(), name or asked.name(), asked.address())
+        saved = save_search(db.session(), browser_or_new(), name or wanted.name(), wanted.address())
     except CannotSave as error:
         raise ApiError(409 if error.code == "full" else 422, error.code, str(error)) from None
-    return jsonify(search_json(one)), 201, {"Location": url_for("api_saved_searches.api_searches")}
+    return jsonify(search_json(saved)), 201, {"Location": url_for("api_saved_searches.api_searches")}
 
 
 def saved_search_or_404(number: int) -> SavedSearch:
-    one = saved_search(db.session(), browser(), number)
-    if one is None:
+    saved = saved_search(db.session(), browser(), number)
+    if saved is None:
         raise ApiError(404, "not_found", "This browser keeps no such search.")
-    return one
+    return saved
 
 
 @saved_search_api.delete(f"/api/searches/{NUMBER}")
@@ -66,9 +66,9 @@ def api_search_drop(number: int) -> tuple[str, int]:
 def api_search_run(number: int) -> Response:
     """Remember that a search was looked at, and return its addresses: whole, and of what was new."""
     body_fields()  # only JSON: no other site's form can send it
-    one = saved_search_or_404(number)
-    asked = target(one.address)
-    if asked is None:
+    saved = saved_search_or_404(number)
+    wanted = target(saved.address)
+    if wanted is None:
         raise ApiError(404, "gone", "What this search asks for is no longer there: delete it.")
-    before = mark_viewed(db.session(), one)
-    return jsonify({"address": asked.address(), "new_address": asked.address(before)})
+    before = mark_viewed(db.session(), saved)
+    return jsonify({"address": wanted.address(), "new_address": wanted.address(before)})

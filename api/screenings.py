@@ -52,13 +52,13 @@ def api_screenings() -> Response:
 @rate_limit("search")
 def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     fields, session, names = body_fields(), db.session(), skill_aliases()
-    job, said = text_of(fields, "job_id").strip(), text_of(fields, "text")
+    job, job_text = text_of(fields, "job_id").strip(), text_of(fields, "text")
     jobs, profiles = (clean_text(text_of(fields, name, name))[:64] for name in ("jobs", "profiles"))
-    if bool(job) == bool(said.strip()):
+    if bool(job) == bool(job_text.strip()):
         raise ApiError(422, "bad_parameter", "name the job by job_id, or send it as text, one of them")
     try:
-        wanted = screened_job(session, jobs, job) if job else screened_text(session, jobs, profiles, said, names)
-        one = create_screening(session, browser_or_new(), wanted, profiles)
+        wanted = screened_job(session, jobs, job) if job else screened_text(session, jobs, profiles, job_text, names)
+        screening = create_screening(session, browser_or_new(), wanted, profiles)
     except NoSuchJob as error:
         raise ApiError(404, "not_found", str(error)) from None
     except TooMuch as error:
@@ -66,7 +66,7 @@ def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     except Unscreenable as error:
         raise ApiError(REFUSED.get(error.code, 422), error.code, str(error)) from None
     wake()
-    return jsonify({"id": one.id, "address": api_address(one)}), 202, {"Location": api_address(one)}
+    return jsonify({"id": screening.id, "address": api_address(screening)}), 202, {"Location": api_address(screening)}
 
 
 def api_address(one: Screening) -> str:
@@ -76,61 +76,61 @@ def api_address(one: Screening) -> str:
 def kept(number: int) -> Screening:
     """Return a screening; raises 404. One that waits or was cut off is run."""
     caught_up(db.session())
-    one = screening_by_id(db.session(), number)
-    if one is None:
+    screening = screening_by_id(db.session(), number)
+    if screening is None:
         raise ApiError(404, "not_found", "There is no such screening.")
-    if one.state == "waiting" or is_cut_off(one):
+    if screening.state == "waiting" or is_cut_off(screening):
         wake()
-    return one
+    return screening
 
 
 @screening_api.get(f"/api/screenings/{NUMBER}")
 @rate_limit("search")
 def api_screening(number: int) -> Response:
     """Return how far a screening is, and a page of its results."""
-    one, session = kept(number), db.session()
+    screening, session = kept(number), db.session()
     check_number("page", LAST_PAGE)
     check_number("limit", MOST_LIMIT, PAGE_LIMIT)
     check_number("since", LAST_VERSION, 0, 0)
-    listing = Listing.from_args(request.args, columns_of(one))
-    page = ScreeningMatches(session, one, listing, skill_aliases()).page()
+    listing = Listing.from_args(request.args, columns_of(screening))
+    page = ScreeningMatches(session, screening, listing, skill_aliases()).page()
     values: dict[str, Any] = {
-        "columns": [column.as_json() for column in columns_of(one)],
-        "statuses": status_counts(session, one),
-        "written_since": written_since(session, one),
+        "columns": [column.as_json() for column in columns_of(screening)],
+        "statuses": status_counts(session, screening),
+        "written_since": written_since(session, screening),
         "page": listing.page,
         "limit": listing.limit,
         "matching": page.total,
         "results": [result_json(result) for result in page.results],
     }
-    return jsonify(screening_json(one) | values)
+    return jsonify(screening_json(screening) | values)
 
 
 @screening_api.delete(f"/api/screenings/{NUMBER}")
 def api_screening_delete(number: int) -> tuple[str, int]:
-    one = kept(number)
-    if not may_delete(one):
+    screening = kept(number)
+    if not may_delete(screening):
         need_admin()
-    delete_screening(db.session(), one.id)
+    delete_screening(db.session(), screening.id)
     return "", 204
 
 
 @screening_api.post(f"/api/screenings/{NUMBER}/run")
 @rate_limit("search")
 def api_screening_run(number: int) -> tuple[Response, int]:
-    one = kept(number)
-    if not run_again(db.session(), one.id):
+    screening = kept(number)
+    if not run_again(db.session(), screening.id):
         raise ApiError(409, "runs", "The screening runs already: wait for its end, or cancel it.")
     wake()
-    return jsonify({"id": one.id, "address": api_address(one)}), 202
+    return jsonify({"id": screening.id, "address": api_address(screening)}), 202
 
 
 @screening_api.post(f"/api/screenings/{NUMBER}/cancel")
 def api_screening_cancel(number: int) -> Response:
-    one = kept(number)
-    if not cancel(db.session(), one.id):
+    screening = kept(number)
+    if not cancel(db.session(), screening.id):
         raise ApiError(409, "ended", "The screening does not run: there is nothing to cancel.")
-    return jsonify(screening_json(one))
+    return jsonify(screening_json(screening))
 
 
 @screening_api.put(f"/api/screenings/{NUMBER}/profiles/<path:own_id>")
@@ -152,6 +152,6 @@ def api_screening_decide(number: int, own_id: str) -> Response:
 @rate_limit("search")
 def api_screening_export(number: int) -> Response:
     """Return all that the filters find, written while it is read."""
-    one = kept(number)
+    screening = kept(number)
     form = choice_arg("format", ("json", "csv"), "json")
-    return exported(one, Listing.from_args(request.args, columns_of(one)), form, skill_aliases())
+    return exported(screening, Listing.from_args(request.args, columns_of(screening)), form, skill_aliases())

@@ -45,6 +45,6 @@ def api_suggest() -> Response:
 def api_tags() -> Response:
     page, limit = check_number("page", LAST_PAGE), check_number("limit", 500, 100)
     collection = request.args.get("collection", "")
-    found = tag_page(db.session(), request.args.get("prefix", "")[:200], collection, page, limit)
-    tags = [asdict(tag) for tag in found.tags]
-    return jsonify({"tags": tags, "total": found.total, "total_is_exact": found.total_is_exact})
+    tags_page = tag_page(db.session(), request.args.get("prefix", "")[:200], collection, page, limit)
+    tags = [asdict(tag) for tag in tags_page.tags]
+    return jsonify({"tags": tags, "total": tags_page.total, "total_is_exact": tags_page.total_is_exact})

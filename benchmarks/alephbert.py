@@ -174,11 +174,11 @@ def answered_by_words_s(server: Server) -> float:
 
 
 def idle_mb(server: Server) -> float:
-    """Return the memory once the model was given back."""
+    """Return the memory after the model was unloaded."""
     until = time.monotonic() + 3 * IDLE_S
     while json.loads(server.get("/health")[1])["model_loaded"]:
         if time.monotonic() > until:
-            raise RuntimeError("the model was not given back")
+            raise RuntimeError("the model was not unloaded")
         time.sleep(0.5)
     time.sleep(SETTLED_S)
     return server.pss_mb()

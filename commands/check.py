@@ -87,8 +87,8 @@ def database_findings(settings: Settings) -> Iterator[Finding]:
         if all(one.state == "ok" for one in found):
             yield from index_findings()
     except DBAPIError as error:
-        said = " ".join(str(error.orig).split())
-        yield wrong(f"it does not answer ({said})", "check DATABASE_URL, and that the server lets this machine in")
+        message = " ".join(str(error.orig).split())
+        yield wrong(f"it does not answer ({message})", "check DATABASE_URL, and that the server lets this machine in")
 
 
 def postgresql(connection: Connection) -> Iterator[Finding]:

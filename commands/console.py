@@ -30,10 +30,10 @@ def semantic_side() -> Semantic:
 
 def need_tables() -> None:
     try:
-        made = inspect(db.engine).has_table("state")
+        has_tables = inspect(db.engine).has_table("state")
     except OperationalError as error:
         refuse(f"The database does not answer: {str(error.orig).strip()}")
-    if not made:
+    if not has_tables:
         refuse("The database has no tables yet; make them with: flask --app app db upgrade")
 
 

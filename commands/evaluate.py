@@ -52,11 +52,11 @@ def evaluate_command(
         refuse(f"--collection {collection}: there is none of this name; there are: {', '.join(known) or 'none'}")
     if BY_MEANING.intersection(modes):
         loaded_encoder()
-    found = []
+    evaluations = []
     for mode in modes:
         with progress_bar(total=len(asked), desc=mode) as bar:
-            found.append(evaluate(db.session(), semantic_side(), collection, mode, asked, judged, bar.update))
-    click.echo(json.dumps([asdict(one) for one in found], indent=2) if as_json else evaluation_table(found))
+            evaluations.append(evaluate(db.session(), semantic_side(), collection, mode, asked, judged, bar.update))
+    click.echo(json.dumps([asdict(one) for one in evaluations], indent=2) if as_json else evaluation_table(evaluations))
 
 
 def evaluate_pairs(path: Path, as_json: bool) -> NoReturn:
@@ -66,13 +66,13 @@ def evaluate_pairs(path: Path, as_json: bool) -> NoReturn:
     except BadPairs as error:
         refuse(str(error))
     encoder = loaded_encoder()
-    found = pair_figures(pairs, called_close(encoder, pairs))
-    precise = found[0].precision >= LEAST_PRECISION
+    figures = pair_figures(pairs, called_close(encoder, pairs))
+    precise = figures[0].precision >= LEAST_PRECISION
     if as_json:
-        told = [asdict(one) | {"precision": one.precision, "recall": one.recall} for one in found]
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        values = [asdict(one) | {"precision": one.precision, "recall": one.recall} for one in figures]
+        click.echo(json.dumps(values, ensure_ascii=False, indent=2))
     else:
-        click.echo(pairs_table(found))
+        click.echo(pairs_table(figures))
         bound = f"{encoder.name}: of what is called close at least {LEAST_PRECISION:.0%} must be"
         click.echo(f"{bound}: {'it is' if precise else 'it is not; measure its tag_same anew, or name another model'}")
     sys.exit(0 if precise else 1)

@@ -43,8 +43,8 @@ def import_command(
             click.echo(previewed(preview(file, options)))
             return
         with progress_bar(total=size, unit="B", unit_scale=True, desc=file.name) as bar:
-            told = partial(show_bytes, bar)
-            report = import_file(db.session(), file, options, told, own_process=True)
+            on_bytes = partial(show_bytes, bar)
+            report = import_file(db.session(), file, options, on_bytes, own_process=True)
     except FileUnusable as error:
         refuse(str(error))
     freshen_statistics(db.session())

@@ -55,25 +55,26 @@ def match_address(skills: str, collection: str, job: str = "") -> str:
         "collection": collection if collection != JOBS else "",
         "job": job,
     }
-    asked = urlencode({name: value for name, value in shown.items() if value})
-    return f"{url_for('matching.match')}?{asked}" if asked else url_for("matching.match")
+    parameters = urlencode({name: value for name, value in shown.items() if value})
+    return f"{url_for('matching.match')}?{parameters}" if parameters else url_for("matching.match")
 
 
 def match_page(args: Mapping[str, str]) -> tuple[str, int]:
     """Return the page of the jobs that fit, or of one job and what of it a person has."""
     collection, own_id = clean_text(args.get("collection", ""))[:64] or JOBS, args.get("job", "")
-    names, said = split_skills(args.get("skills", "")[: MOST_TEXT + 1]), args.get("cv", "")
-    found: Recommendations | Gap | None = None
+    names, cv = split_skills(args.get("skills", "")[: MOST_TEXT + 1]), args.get("cv", "")
+    matches: Recommendations | Gap | None = None
     error = ""
     try:
-        found = matched(collection, own_id, names, said)
+        matches = matched(collection, own_id, names, cv)
     except TooMuch as much:
         error = too_much(much)
-    listed = [one.text for one in found.skills] if found else names[:MOST_SKILLS]
+    listed = [one.text for one in matches.skills] if matches else names[:MOST_SKILLS]
     page = render_template(
-        "match.html", query=Query(), found=found, error=error, collection=collection, skills=listed, said=said,
+        "match.html", query=Query(), found=matches, error=error, collection=collection, skills=listed, said=cv,
         collections=collections(db.session()), match_address=match_address, longest_address=LONGEST_ADDRESS,
-        is_gap=isinstance(found, Gap), most_text=MOST_TEXT, readings=readings_of(found, collection), ids_room=IDS_ROOM,
+        is_gap=isinstance(matches, Gap), most_text=MOST_TEXT, ids_room=IDS_ROOM,
+        readings=readings_of(matches, collection),
     )  # fmt: skip
     return page, 413 if error else 200
 
@@ -95,8 +96,10 @@ def readings_of(found: Recommendations | Gap | None, collection: str) -> dict[st
     """Return what explains the skills that are missing for one job, by the skill."""
     if not isinstance(found, Gap):
         return {}
-    told = found.answers
-    return readings(db.session(), [*told.missing, *told.missing_optional], {collection, PROFILES}, skill_aliases())
+    answers = found.answers
+    return readings(
+        db.session(), [*answers.missing, *answers.missing_optional], {collection, PROFILES}, skill_aliases()
+    )
 
 
 def too_much(error: TooMuch) -> str:
@@ -129,37 +132,37 @@ def compare() -> tuple[str, int]:
     jobs = clean_text(request.args.get("collection", ""))[:64] or JOBS
     profiles = clean_text(request.args.get("profiles", ""))[:64] or PROFILES
     own_id, names = request.args.get("against", ""), split_skills(request.args.get("skills", ""))[:MOST_SKILLS]
-    against, found, error = None, None, ""
+    against, matrix, error = None, None, ""
     try:
         if own_id:
             against = job_by_id(db.session(), jobs, own_id)
-            found = people_side_by_side(jobs, against, profiles)
+            matrix = people_side_by_side(jobs, against, profiles)
         else:
-            found = jobs_side_by_side(jobs, names)
+            matrix = jobs_side_by_side(jobs, names)
     except NoSuchJob:
         abort(404)
     except TooMuch as much:
         error = said_of(much)
     shown = profiles if own_id else jobs
     page = render_template(
-        "compare.html", query=Query(), found=found, error=error, against=against, skills=names, collection=jobs,
+        "compare.html", query=Query(), found=matrix, error=error, against=against, skills=names, collection=jobs,
         shown=shown, match_address=match_address,
     )  # fmt: skip
     return page, 422 if error else 200
 
 
 def jobs_side_by_side(collection: str, names: list[str]) -> Matrix:
-    found = jobs_by_ids(db.session(), collection, chosen("job"))
-    return jobs_matrix(db.session(), semantic(), collection, found, names, skill_aliases())
+    documents = jobs_by_ids(db.session(), collection, chosen("job"))
+    return jobs_matrix(db.session(), semantic(), collection, documents, names, skill_aliases())
 
 
 def people_side_by_side(collection: str, against: JobDocument, profiles: str) -> Matrix:
-    found = jobs_by_ids(db.session(), profiles, chosen("profile"))
-    return people_matrix(db.session(), semantic(), collection, against, found, skill_aliases())
+    documents = jobs_by_ids(db.session(), profiles, chosen("profile"))
+    return people_matrix(db.session(), semantic(), collection, against, documents, skill_aliases())
 
 
 def chosen(name: str) -> list[str]:
-    """Return the own ids that were chosen, each once; one too many at the most, so that it is told."""
+    """Return the chosen ids, each once, and at most one more than allowed, so that too many are refused."""
     return list(dict.fromkeys(request.args.getlist(name)))[: MOST_COLUMNS + 1]
 
 

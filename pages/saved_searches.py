@@ -33,8 +33,8 @@ DAY_S = 86_400
 @saved_search_pages.get("/searches")
 @rate_limit("search")
 def searches() -> str:
-    asked = target(request.args.get("save", "")) if request.args.get("save") else None
-    return searches_page(asked, asked.name() if asked else "")
+    wanted = target(request.args.get("save", "")) if request.args.get("save") else None
+    return searches_page(wanted, wanted.name() if wanted else "")
 
 
 def searches_page(asked: Target | None, name: str, error: str = "") -> str:
@@ -72,22 +72,22 @@ def unkeepable(error: CannotSave) -> str:
 
 
 def own_saved_search(number: int) -> SavedSearch:
-    one = saved_search(db.session(), browser(), number)
-    if one is None:
+    saved = saved_search(db.session(), browser(), number)
+    if saved is None:
         abort(404)
-    return one
+    return saved
 
 
 @saved_search_pages.post(f"/searches/{NUMBER}/run")
 @rate_limit("search")
 def searches_run(number: int) -> AnyResponse:
     """Lead to a kept search, whole or only what is new, and remember that it was looked at."""
-    one = own_saved_search(number)
-    asked = target(one.address)
-    if asked is None:
+    saved = own_saved_search(number)
+    wanted = target(saved.address)
+    if wanted is None:
         abort(404)
-    before = mark_viewed(db.session(), one)
-    return redirect(asked.address(before if request.form.get("what") == "new" else 0), 303)
+    before = mark_viewed(db.session(), saved)
+    return redirect(wanted.address(before if request.form.get("what") == "new" else 0), 303)
 
 
 @saved_search_pages.post(f"/searches/{NUMBER}/delete")

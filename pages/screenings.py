@@ -95,10 +95,10 @@ def wanted_of(form: Mapping[str, str]) -> ScreenedJob:
     if not job and said.strip():
         return screened_text(session, jobs, profiles, said[: MOST_TEXT + 1], skill_aliases())
     try:
-        one = job_by_id(session, jobs, job)
+        stored_job = job_by_id(session, jobs, job)
     except NoSuchJob:
-        one = job_by_title(session, jobs, job)
-    return screened_job(session, jobs, one.id)
+        stored_job = job_by_title(session, jobs, job)
+    return screened_job(session, jobs, stored_job.id)
 
 
 def unscreenable(error: Unscreenable) -> str:
@@ -121,23 +121,23 @@ def unscreenable(error: Unscreenable) -> str:
 
 def known(number: int) -> Screening:
     """Return a screening, and see to it that one that waits or was cut off is run; raises 404."""
-    caught_up(db.session())  # what is told to be new, or not ranked yet, may be a former release's
-    one = screening_by_id(db.session(), number)
-    if one is None:
+    caught_up(db.session())  # documents written by an older release count as new only from here on
+    screening_row = screening_by_id(db.session(), number)
+    if screening_row is None:
         abort(404)
-    if one.state == "waiting" or is_cut_off(one):
+    if screening_row.state == "waiting" or is_cut_off(screening_row):
         wake()
-    return one
+    return screening_row
 
 
 @screening_pages.get(f"/screenings/{NUMBER}")
 @rate_limit("search")
 def screening(number: int) -> AnyResponse | str:
-    one = known(number)
-    listing = Listing.from_args(request.args, columns_of(one))
+    row = known(number)
+    listing = Listing.from_args(request.args, columns_of(row))
     if "" in request.args.values():  # a form's empty fields: the address to keep and to send is without them
-        return redirect(screening_address(one, listing), 303)
-    return screening_page(one, listing)
+        return redirect(screening_address(row, listing), 303)
+    return screening_page(row, listing)
 
 
 def screening_page(one: Screening, listing: Listing, error: str = "", typed: tuple[str, str] = ("", "")) -> str:
@@ -156,29 +156,29 @@ def screening_page(one: Screening, listing: Listing, error: str = "", typed: tup
 @rate_limit("search")
 def screening_decide(number: int) -> AnyResponse | tuple[str, int]:
     """Keep what was decided of a profile, and lead back to the list as it was."""
-    one, form = known(number), request.form
-    listing = Listing.from_args(request.args, columns_of(one))
+    row, form = known(number), request.form
+    listing = Listing.from_args(request.args, columns_of(row))
     status, note = form.get("status", ""), clean_text(form.get("note", "").replace("\r\n", "\n"))
     if status not in STATUSES:
         abort(422)
     try:
-        if not decide(db.session(), one, form.get("profile", ""), status, note):
+        if not decide(db.session(), row, form.get("profile", ""), status, note):
             abort(404)
     except NoteTooLong:
-        said = ngettext(
+        message = ngettext(
             "The note is longer than %(num)s character: shorten it.",
             "The note is longer than %(num)s characters: shorten it.",
             LONGEST_NOTE,
         )
-        return screening_page(one, listing, said, (form.get("profile", ""), note)), 413
-    return redirect(f"{screening_address(one, listing)}#p{form.get('place', '')[:20]}", 303)
+        return screening_page(row, listing, message, (form.get("profile", ""), note)), 413
+    return redirect(f"{screening_address(row, listing)}#p{form.get('place', '')[:20]}", 303)
 
 
 @screening_pages.post(f"/screenings/{NUMBER}/run")
 @rate_limit("search")
 def screening_run(number: int) -> AnyResponse:
-    one = known(number)
-    run_again(db.session(), one.id)
+    row = known(number)
+    run_again(db.session(), row.id)
     wake()
     return redirect(url_for("screenings.screening", number=number), 303)
 
@@ -191,16 +191,16 @@ def screening_cancel(number: int) -> AnyResponse:
 
 @screening_pages.post(f"/screenings/{NUMBER}/delete")
 def screening_delete(number: int) -> AnyResponse:
-    one = known(number)
-    if not may_delete(one):
+    row = known(number)
+    if not may_delete(row):
         abort(403)
-    delete_screening(db.session(), one.id)
+    delete_screening(db.session(), row.id)
     return redirect(url_for("screenings.screenings"), 303)
 
 
 @screening_pages.get(f"/screenings/{NUMBER}/export")
 @rate_limit("search")
 def screening_export(number: int) -> Response:
-    one = known(number)
-    listing = Listing.from_args(request.args, columns_of(one))
-    return exported(one, listing, request.args.get("format", "csv"), skill_aliases())
+    row = known(number)
+    listing = Listing.from_args(request.args, columns_of(row))
+    return exported(row, listing, request.args.get("format", "csv"), skill_aliases())

@@ -16,9 +16,9 @@ LOCALES = ("he", "en")
 
 def locale() -> str:
     """Return the interface's language: the address's, the session's, or the site's own."""
-    asked = request.args.get("lang", "")
-    if asked in LOCALES:
-        session["lang"] = asked
+    wanted = request.args.get("lang", "")
+    if wanted in LOCALES:
+        session["lang"] = wanted
     kept = session.get("lang")
     return kept if kept in LOCALES else settings().default_locale
 
@@ -31,8 +31,8 @@ def mode_path(mode: str) -> str:
 def address(query: Query, **changes: object) -> str:
     """Return the address of a query's page, for templates."""
     path = mode_path(str(changes.pop("mode", query.mode)))
-    asked = query.address(**changes)
-    return f"{path}?{asked}" if asked else path
+    parameters = query.address(**changes)
+    return f"{path}?{parameters}" if parameters else path
 
 
 def page_path() -> str:

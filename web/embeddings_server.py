@@ -36,7 +36,7 @@ class Refused(HTTPException):
 
 
 def create_embeddings_app(side: Semantic, api_key: str = "") -> Flask:
-    """Return the application; the model is loaded at the first request, and given back when idle."""
+    """Return the application; the model is loaded at the first request, and unloaded when idle."""
     app = Flask("matmon-embeddings", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
 

@@ -71,29 +71,29 @@ def target(given: str) -> Target | None:
         query = replace(Query.from_args(args), mode=modes[parts.path])
         return None if query.is_empty() and not query.collection and not query.language else Target(query)
     name = parts.path.removeprefix(url_for("screenings.screenings") + "/")
-    one = (
+    screening = (
         screening_by_id(db.session(), int(name))
         if name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER
         else None
     )
-    return Target(screening=one, listing=Listing.from_args(args, columns_of(one))) if one else None
+    return Target(screening=screening, listing=Listing.from_args(args, columns_of(screening))) if screening else None
 
 
 def news(one: SavedSearch, now: int) -> News:
     """Return how many documents of a kept search were written since it was looked at; no model is loaded for it."""
-    asked = target(one.address)
-    if asked is None:
+    wanted = target(one.address)
+    if wanted is None:
         return News(one, is_gone=True)
     if one.version >= now:
         return News(one, 0)
     session = db.session()
-    if asked.screening is not None:
-        listing = replace(asked.listing, since=one.version)
-        return News(one, ScreeningMatches(session, asked.screening, listing, skill_aliases()).count())
+    if wanted.screening is not None:
+        listing = replace(wanted.listing, since=one.version)
+        return News(one, ScreeningMatches(session, wanted.screening, listing, skill_aliases()).count())
     side = semantic() if semantic().state == "ready" else WITHOUT_MEANING
-    if asked.query.mode == "semantic" and side is WITHOUT_MEANING:
+    if wanted.query.mode == "semantic" and side is WITHOUT_MEANING:
         return News(one, None)
-    results = search(session, replace(asked.query, since=one.version, page=1, limit=1), side, 0)
+    results = search(session, replace(wanted.query, since=one.version, page=1, limit=1), side, 0)
     return News(one, results.total, results.total_is_exact)
 
 

@@ -28,9 +28,9 @@ def columns_of(one: Screening) -> list[Column]:
 
 
 def screening_address(one: Screening, listing: Listing, **changes: object) -> str:
-    asked = listing.address(**changes)
+    parameters = listing.address(**changes)
     path = url_for("screenings.screening", number=one.id)
-    return f"{path}?{asked}" if asked else path
+    return f"{path}?{parameters}" if parameters else path
 
 
 def may_delete(one: Screening) -> bool:
