@@ -168,7 +168,7 @@ def asked(app: Flask, *arguments: str) -> Result:
 
 
 def test_a_table_in_use_is_waited_for_and_then_left(cluster: CitusCluster, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("cluster_commands.PATIENCE_S", 1)
+    monkeypatch.setattr("commands.cluster.PATIENCE_S", 1)
     with cluster.whole() as url, site(url, tmp_path) as app, db.engine.connect() as other:
         other.execute(text("SELECT count(*) FROM document"))
         refused = asked(app, "distribute")

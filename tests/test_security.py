@@ -107,7 +107,7 @@ def test_an_hour_later_the_token_is_asked_for_again(site: FlaskClient, monkeypat
     sent = become_admin(site)
     assert site.get(sent.location).status_code == 200
     now = time.time()
-    monkeypatch.setattr("routes.time.time", lambda: now + 3_601)
+    monkeypatch.setattr("web.access.time.time", lambda: now + 3_601)
     assert site.get(sent.location).status_code == 404
 
 
@@ -157,7 +157,7 @@ def test_the_token_is_compared_in_constant_time(site: FlaskClient, monkeypatch: 
         return real(left, right)
 
     real = hmac.compare_digest
-    monkeypatch.setattr("routes.hmac.compare_digest", compare)
+    monkeypatch.setattr("web.access.hmac.compare_digest", compare)
     site.post("/api/documents", json={"title": "א"}, headers={"Authorization": "Bearer wrong"})
     site.post("/api/documents", json={"title": "א"}, headers=BEARER)
     tokens = [pair for pair in compared if TOKEN.encode() in pair]

@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from matching import idf as weights
-from matching import tag_names as wording
+from matching.idf import clear_idf_cache
+from matching.tag_names import clear_names_cache
 from models import db
 from operations.embedding_counts import _COUNTS
 from search.saved_searches import MOST_OF_BROWSER
@@ -62,8 +62,8 @@ def sites(
 def statements(client: FlaskClient, visit: Visit) -> list[str]:
     """Return what a visit executes, nothing kept from an earlier one, embeddings in memory apart."""
     with client.application.app_context():
-        for kept in (weights, wording):
-            kept.forget()
+        clear_idf_cache()
+        clear_names_cache()
         _COUNTS.clear()
         with executed() as said:
             answer = visit.made(client)
@@ -83,3 +83,16 @@ def test_no_address_makes_more_statements_for_much_than_for_little(sites: Sites,
 def test_every_address_is_visited(sites: Sites) -> None:
     known = {*READS, *WRITES, *APART}
     assert {rule.endpoint for rule in sites[0].application.url_map.iter_rules()} == known
+
+
+def test_a_hybrid_page_takes_at_most_twelve_statements(sites: Sites) -> None:
+    """Whatever is found: words, tags that the query names, documents near in meaning. A phrase takes one more."""
+    for client in sites:
+        for path in (
+            "/?q=common",
+            "/?q=common&tag=skill+1+of+many",
+            "/?q=skill+1+of+many",
+            "/api/search?q=common+words",
+        ):
+            made = statements(client, Visit(path)) and statements(client, Visit(path))
+            assert len(made) <= 12, (path, len(made), made)
