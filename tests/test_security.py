@@ -160,8 +160,9 @@ def test_the_token_is_compared_in_constant_time(site: FlaskClient, monkeypatch: 
     monkeypatch.setattr("web.access.hmac.compare_digest", compare)
     site.post("/api/documents", json={"title": "א"}, headers={"Authorization": "Bearer wrong"})
     site.post("/api/documents", json={"title": "א"}, headers=BEARER)
-    tokens = [pair for pair in compared if TOKEN.encode() in pair]
-    assert tokens == [(b"wrong", TOKEN.encode()), (TOKEN.encode(), TOKEN.encode())]
+    assert list(dict.fromkeys(pair for pair in compared if TOKEN.encode() in pair)) == [
+        (b"wrong", TOKEN.encode()), (TOKEN.encode(), TOKEN.encode())
+    ]  # fmt: skip
     become_admin(site, "wrong too")
     assert (b"wrong too", TOKEN.encode()) in compared
 
