@@ -69,8 +69,8 @@ def configuration(form: str) -> dict[str, object]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["private"]}},
         "root": {"level": "INFO", "handlers": ["console"]},
         "loggers": {
-            # gunicorn gives each of its loggers handlers of its own unless they are named here.
             # gunicorn adds handlers to its loggers unless they are configured here.
+            "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
             # The app logs each request itself; gunicorn's line would contain the query.
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
             "alembic.runtime.plugins": {"level": "WARNING"},

@@ -82,7 +82,7 @@ def test_gunicorn_starts_another_and_every_request_is_answered(started: Started,
 
             def replaced() -> bool:
                 answers.append(server.get("/text", q="מים")[0])
-                return server.log.count("another starts") > 1
+                return server.log.count("it is replaced") > 1
 
             until(replaced, "a worker in the place of the second")
             assert set(answers) == {200}
