@@ -219,7 +219,7 @@ def test_meaning_joins_the_words_once_the_model_is_loaded(
         page.goto("/?q=cold+water+on+a+burn&lang=en")
         results = page.locator("#results")
         expect(results).to_have_attribute("data-state", "loading")
-        expect(page.locator(".note")).to_contain_text("the meaning joins in a moment")
+        expect(page.locator(".note")).to_contain_text("semantic results will be added in a moment")
         assert hits(page)
         first = page.locator(".hit h3 a").first
         title = first.inner_text()

@@ -77,7 +77,7 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures_and_words_are_fo
         assert re.search(said, server.log)
         assert re.search(said, server.get("/status", lang="en")[1])
         page = server.get("/semantic", q="מים", lang="en")[1]
-        assert "only words were searched" in page
+        assert "only keyword results are shown" in page
         assert 'href="/status"' in page
         assert not server.holds("onnxruntime")
         assert server.ask("/api/monitoring/health").json["status"] == "degraded"
@@ -95,7 +95,7 @@ def test_a_model_given_back_near_the_limit_comes_again_when_there_is_room(
             found = server.ask("/api/search", q="מים", mode="semantic")
             assert (found.status, found.json["semantic"]["state"]) == (200, "unavailable")
             assert found.json["hits"]
-            assert "For want of memory only words are searched" in server.get("/semantic", q="מים", lang="en")[1]
+            assert "Low memory: keyword search only" in server.get("/semantic", q="מים", lang="en")[1]
             assert "memory is short: " in server.get("/status", lang="en")[1]
             assert guarded(server)["guard"]["counts"]["caches_dropped"] >= 1
             assert guarded(server)["guard"]["counts"]["model_given_back"] >= 1

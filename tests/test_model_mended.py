@@ -103,7 +103,7 @@ def has_meaning(server: Server) -> bool:
 def says_what_happened(server: Server, said: str) -> None:
     for mode in ("text", "hybrid", "semantic"):
         assert server.search("מים", mode)["hits"]
-    assert "only words were searched" in server.get("/semantic", q="מים", lang="en")[1]
+    assert "only keyword results are shown" in server.get("/semantic", q="מים", lang="en")[1]
     assert re.search(said, server.log)
     assert re.search(said, server.get("/status", lang="en")[1])
     assert re.search(said, server.ask("/api/monitoring/health").json["model"]["error"])

@@ -197,7 +197,7 @@ def test_while_the_endpoint_is_away_words_are_found_and_all_say_so(
     assert said in record.getMessage()
     assert "Falling back to keyword search: " in record.getMessage()
     page = Page(client.get(f"/?q=bread+{next(ASKED)}&lang=en").get_data(as_text=True))
-    assert "not available right now; only words were searched" in page.text
+    assert "not available right now; only keyword results are shown" in page.text
     assert said in Page(client.get("/status?lang=en").get_data(as_text=True)).text
     assert client.get("/health").get_json()["model"]["state"] == "unavailable"
     assert client.get(f"/tags?tag=strange+{next(ASKED)}").status_code == 200

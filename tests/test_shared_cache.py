@@ -87,7 +87,7 @@ def test_a_page_takes_as_many_statements_shared_for_one_hit_as_for_all(session: 
         with counted(session) as statements:
             search(session, query, side, shared=shared)
         used.append(len(statements))
-    assert used == [3, 3]
+    assert used == [2, 2]
 
 
 def test_a_document_that_was_written_changed_or_deleted_is_never_served_as_it_was(
