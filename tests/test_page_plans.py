@@ -33,6 +33,7 @@ REASONS = {
     r"^SELECT model.name, model.dim": "embeddings by model, counted for an operator's page",
     r"^SELECT count\(\*\) AS count_1 \nFROM tag_embedding": "tags with an embedding, counted for an operator's page",
     r"^SELECT count\(\*\) AS count_1 \nFROM embedding JOIN document": "counted once for each version of the database",
+    r"\) counted$": "embeddings, counted once when the index is loaded into memory",
 }
 
 
