@@ -27,7 +27,7 @@ from encoders.queue import EncoderQueue, EncoderUnavailable
 from indexes.choice import VectorIndex
 from jobs.embedding import EmbedJobs, MissingEmbeddings, queue_embedding
 from jobs.imports import ImportJobs
-from jobs.runner import STOP_S, TAKE_UP_S, Runner
+from jobs.runner import STOP_S, Runner
 from matching.aliases import Aliases, aliases
 from matching.collection_state import FilledCollection
 from matching.idf import clear_idf_cache as forget_weights
@@ -132,7 +132,7 @@ class Runtime:
         self.watch.history.start()
         self.guard.start()
         for runner in (self.imports, self.screenings):
-            runner.wake(TAKE_UP_S)
+            runner.wake()
         if self.shared_cache:
             self.shared_cache.connect()
         if self.settings.model_loading == "warm":

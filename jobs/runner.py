@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from encoders.queue import EncoderUnavailable
-from jobs.claims import SILENT_S
 
 LOOK_EVERY_S = 1.0
 PAUSE_S = 10.0  # after a failure that is not the job's: the database is away, or the model has no memory
-TAKE_UP_S = 2 * SILENT_S  # after a start: by then what the former process was at counts as cut off
 STOP_S = 20.0  # gunicorn ends a worker that takes longer than 25 s
 log = logging.getLogger("matmon.jobs")
 
@@ -38,12 +35,11 @@ class Runner:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop, self._woken = threading.Event(), threading.Event()
-        self._until, self._last_error = 0.0, ""
+        self._last_error = ""
 
-    def wake(self, watch_s: float = 0.0) -> Runner:
-        """Run what waits, and look for `watch_s` seconds for what another process leaves behind; return the runner."""
+    def wake(self) -> Runner:
+        """Run what waits, and what the process that runs it now may leave behind; return the runner."""
         with self._lock:
-            self._until = max(self._until, time.monotonic() + watch_s)
             self._woken.set()
             is_needed = bool(self._kinds) and not self._stop.is_set()
             if is_needed and (self._thread is None or not self._thread.is_alive()):
@@ -76,7 +72,7 @@ class Runner:
             self._woken.clear()
             is_open = self._round()
             with self._lock:
-                if is_open is False and not self._woken.is_set() and time.monotonic() > self._until:
+                if is_open is False and not self._woken.is_set():
                     self._thread = None
                     return
             if is_open is not False and not self._stop.is_set():

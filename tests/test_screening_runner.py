@@ -263,7 +263,7 @@ def test_a_started_worker_takes_up_what_its_predecessor_left(
     monkeypatch.setattr(job_runner, "LOOK_EVERY_S", 0.01)
     engine = session.get_bind()
     screener = Runner("screenings", ScreeningJobs(lambda: Session(engine), side, Aliases))
-    screener.wake(60).join(60)
+    screener.wake().join(60)
     assert fresh(session, number).state == "done"
     another = begun(session)
     screener.wake().join(60)
