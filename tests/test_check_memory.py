@@ -151,7 +151,7 @@ def test_nobody_sees_what_nobody_may_see_and_is_told_what_lacks(server: Server, 
     assert [one["pss_mb"] for one in found["processes"]] == [None, None]
     assert all(one["rss_mb"] > 10 for one in found["processes"])
     assert any("pss, uss, anonymous" in one for one in found["unseen"])
-    assert any("was not asked" in one for one in found["unseen"])
+    assert any("its address is unknown" in one for one in found["unseen"])
 
 
 def test_nobody_finds_the_server_although_its_folder_is_closed(server: Server, tmp_path: Path) -> None:
