@@ -226,7 +226,7 @@ def test_meaning_joins_the_words_once_the_model_is_loaded(
         first.focus()
         held.let_go()
         expect(results).to_have_attribute("data-state", "settled", timeout=30_000)
-        expect(page.locator(".why").first).to_contain_text("in meaning")
+        expect(page.locator(".why").first).to_contain_text("similarity")
         expect(page.locator("#announce")).to_have_text("Semantic results have been added.")
         expect(page.locator(".note")).to_have_count(0)
         expect(page.locator(".hit h3 a", has_text=title)).to_be_focused()
