@@ -29,7 +29,7 @@ PASSAGE = "הדיירים רשאים לבקש מן הוועד פירוט של ה
 
 
 @pytest.fixture
-def turns() -> EncoderQueue:
+def queue() -> EncoderQueue:
     return EncoderQueue(deadline_s=60)
 
 
