@@ -25,7 +25,7 @@ LONGEST_RUN = 40
 OWN_SHARE, OWN_WORDS = 1 / 30, 2_000_000
 OWN_TAGS = 20_000
 LEVEL = 200
-LOOKED_AT = 10_000  # documents from which rare and common words are told
+LOOKED_AT = 10_000  # documents sampled to tell rare words from common ones
 ENDS = re.compile(r"(?<=[.!?:;])\s+|\n+")
 
 

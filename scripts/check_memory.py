@@ -218,7 +218,7 @@ def model(report: MemoryReport) -> str:
     found = report.told["model"]
     words = [f"{found.get('name')}: {found.get('state')}"]
     for name, unit, said in (
-        ("cost_mb", "MB", "added"), ("unused_s", "s", "unused for"), ("given_back_in_s", "s", "given back in"),
+        ("cost_mb", "MB", "added"), ("unused_s", "s", "unused for"), ("given_back_in_s", "s", "unloads in"),
     ):  # fmt: skip
         if found.get(name) is not None:
             words.append(f"{said} {found[name]} {unit}")

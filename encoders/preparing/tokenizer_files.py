@@ -108,7 +108,7 @@ def _words_apart(backend: Any, lower_case: bool) -> Iterator[str]:
 
 
 def _kinds(backend: Any) -> Iterator[str]:
-    """Yield for each character of what kind the tokenizer takes it to be: it goes on after one of its own kind."""
+    """Yield the kind of each character: the kind that it can follow within one token."""
     for code in range(ALL):
         character = chr(code)
         if character in (*ENDINGS, " ", "'"):
