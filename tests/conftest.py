@@ -25,11 +25,12 @@ from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
 from indexing.importing import Options, import_file
 from models import db
+from runtime import runtime_of
 from tests.citus import CitusCluster
 from tests.databases import MAKERS, Databases, NotToBeHad
 from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
 from tests.once import made_once
-from tests.waiting import imports_ended
+from tests.waiting import PATIENCE_S, background_threads, imports_ended
 
 # The files that take longest though their tests are few: 20 to 50 s of the processor each.
 LONGEST = (
@@ -48,6 +49,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST.index(name) if name in LONGEST else len(LONGEST), -tests[item.path], item.path
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Fail the last test of a file that leaves background work behind: it would disturb every later file."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        for thread in background_threads():
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive(), f"{item.path.name} leaves a thread of {thread.name}: close its apps"
 
 
 def pytest_collection_finish() -> None:
@@ -70,7 +81,8 @@ def settings_for(url: str, folder: Path, **changes: Any) -> Settings:
 
 
 def closed(app: Flask) -> None:
-    """Close every connection of an app, so that nothing is left open."""
+    """Stop an app's background work and close its connections."""
+    runtime_of(app).stop()
     with app.app_context():
         db.session.remove()
         for engine in db.engines.values():

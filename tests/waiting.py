@@ -20,9 +20,14 @@ def until(ask: Callable[[], Found | None], what: str, patience_s: float = PATIEN
     return found
 
 
+def background_threads() -> list[threading.Thread]:
+    """Return the threads of this process that run jobs."""
+    return [thread for thread in threading.enumerate() if thread.name in ("imports", "screenings")]
+
+
 def imports_ended() -> None:
     """Wait until no import runs or waits in this process, and what was written is embedded."""
-    for thread in threading.enumerate():
+    for thread in background_threads():
         if thread.name == "imports":
             thread.join(PATIENCE_S)
             assert not thread.is_alive(), thread.name
