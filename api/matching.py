@@ -8,10 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from api.requests import body_fields, text_list, text_of, too_much_error
+from matching.compare import Gap, Matrix, MatrixCell, gap, jobs_matrix, people_matrix
 from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title, jobs_by_ids
-from matching.gap import Gap, gap
 from matching.limits import JOBS, MOST_JOBS, PROFILES, TooMuch, check_column_count
-from matching.matrix import Matrix, MatrixCell, jobs_matrix, people_matrix
 from matching.readings import Reading, readings
 from matching.recommend import Fit, Recommendations, recommend
 from matching.scores import Answer, Answers

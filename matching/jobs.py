@@ -11,8 +11,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from matching.collection_state import CollectionState, own_documents
+from matching.idf import idf_weights
+from matching.matcher import KnownSkills
 from matching.skills import is_optional
-from matching.vocabulary import KnownSkills
 from models import DocumentTag, Tag
 from utils.sql import among, among_sql, by_dialect, number_list
 
@@ -39,8 +40,8 @@ HAVING_POSTGRESQL, TAGS_POSTGRESQL = _postgresql(HAVING_SQLITE, "document_id"), 
 
 
 @dataclass(frozen=True, slots=True)
-class JobTags:
-    """Jobs and all their tags, concatenated; `owners` are indexes into `numbers`."""
+class DocumentTags:
+    """Documents and all their tags, concatenated; `owners` are indexes into `numbers`."""
 
     numbers: Numbers
     owners: Numbers
@@ -104,19 +105,15 @@ def _number_lists(session: Session, statement: str, column: str, keys: Sequence[
     return {key: np.fromstring(numbers, np.int64, sep=",") for key, numbers in rows}
 
 
-def job_tags(session: Session, jobs: Sequence[int]) -> JobTags:
-    """Return all tags of jobs, without the jobs that have none; one statement."""
+def document_tags(session: Session, documents: Sequence[int]) -> DocumentTags:
+    """Return all tags of documents, without the documents that have none; one statement."""
     statement = by_dialect(session, sqlite=TAGS_SQLITE, postgresql=TAGS_POSTGRESQL)
-    lists = _number_lists(session, statement, "document_id", jobs) if jobs else {}
+    lists = _number_lists(session, statement, "document_id", documents) if documents else {}
     if not lists:
-        return JobTags(*(np.zeros(0, np.int64) for _ in range(3)))
+        return DocumentTags(*(np.zeros(0, np.int64) for _ in range(3)))
     counts = [len(each) for each in lists.values()]
     owners = np.repeat(np.arange(len(lists)), counts)
-    return JobTags(np.array(list(lists), np.int64), owners, np.concatenate(list(lists.values())))
-
-
-def tags_of_one_job(number: int, tags: Numbers) -> JobTags:
-    return JobTags(np.array([number], np.int64), np.zeros(len(tags), np.int64), tags)
+    return DocumentTags(np.array(list(lists), np.int64), owners, np.concatenate(list(lists.values())))
 
 
 def tags_in_order(session: Session, jobs: Iterable[int]) -> dict[int, list[tuple[int, str]]]:
@@ -130,6 +127,13 @@ def tags_in_order(session: Session, jobs: Iterable[int]) -> dict[int, list[tuple
     return tags
 
 
-def required_skills(tags: Sequence[tuple[int, str]], weights: Mapping[int, float]) -> list[tuple[int, RequiredSkill]]:
-    """Return a job's tags as the skills it requires."""
-    return [(tag, RequiredSkill(name, weights[tag], is_optional(name))) for tag, name in tags]
+def required_skills(
+    session: Session, state: CollectionState, tags: Mapping[int, Sequence[tuple[int, str]]]
+) -> dict[int, list[tuple[int, RequiredSkill]]]:
+    """Return {job: (tag, required skill) in the job's order} of `tags_in_order`; at most one statement."""
+    distinct = np.unique(np.array([tag for pairs in tags.values() for tag, _ in pairs], np.int64))
+    weights = dict(zip(distinct.tolist(), idf_weights(session, state, distinct).tolist(), strict=True))
+    return {
+        job: [(tag, RequiredSkill(name, weights[tag], is_optional(name))) for tag, name in pairs]
+        for job, pairs in tags.items()
+    }

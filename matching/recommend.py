@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,12 +12,12 @@ from matching.aliases import Aliases
 from matching.collection_state import CollectionState, collection_state
 from matching.free_text import TextSimilarity, combined_score, skills_weight, text_similarities
 from matching.idf import idf_weights
-from matching.jobs import candidates, job_tags, required_skills, tags_in_order
+from matching.jobs import candidates, document_tags, required_skills, tags_in_order
 from matching.limits import MOST_SKILLS, check_limits
+from matching.matcher import KnownSkills, Matcher, known_skills
 from matching.mentions import named_skills
-from matching.scores import Answers, answers, coverages, percent, scores, used_shares
+from matching.scores import Answers, answers, job_coverages, percent, scores, used_shares
 from matching.skills import Skill, skills
-from matching.vocabulary import KnownSkills, skill_vocabulary
 from models import Document
 from search.semantic import Semantic
 from utils.hebrew import is_hebrew
@@ -88,13 +87,14 @@ def recommend(
     state = collection_state(session, collection)
     mentioned = named_skills(session, collection, text, MOST_SKILLS, aliases) if text.strip() else []
     own = skills([*names, *mentioned], aliases)[:MOST_SKILLS]
-    known = skill_vocabulary(session, semantic, state, own, aliases).known(own)
+    found = Matcher(session, semantic, state, aliases).matching_tags(own)
+    known = known_skills(session, state, found, own)
     jobs = candidates(session, known, state)
     texts = text_similarities(session, semantic, text, state, jobs)
     share = 1.0 if texts is None else skills_weight(bool(known.matches and names), bool(known.matches))
     best = _best(session, state, list(dict.fromkeys((*jobs, *(texts or {})))), known, texts or {}, share)[:limit]
     fits = _fits(session, state, best, known)
-    return Recommendations(collection, state.documents, own, tuple(mentioned), fits, known.is_whole)
+    return Recommendations(collection, state.documents, own, tuple(mentioned), fits, found.is_whole)
 
 
 def _best(
@@ -106,10 +106,10 @@ def _best(
     share: float,
 ) -> list[_Scored]:
     """Return jobs with their scores, best first; `share` is the weight of the skills beside a text."""
-    jobs = job_tags(session, numbers)
-    coverage = coverages(jobs, idf_weights(session, state, jobs.tags), known)
-    by_skills = scores(coverage, used_shares(jobs, known))
-    pairs = dict(zip(jobs.numbers.tolist(), zip(by_skills.tolist(), coverage.tolist(), strict=True), strict=True))
+    jobs = document_tags(session, numbers)
+    covered = job_coverages(jobs, idf_weights(session, state, jobs.tags), known)
+    by_skills = scores(covered, used_shares(jobs, known))
+    pairs = dict(zip(jobs.numbers.tolist(), zip(by_skills.tolist(), covered.tolist(), strict=True), strict=True))
     scored = [
         _Scored(job, combined_score(skill_score, texts.get(job), share), coverage, texts.get(job))
         for job, (skill_score, coverage) in ((job, pairs.get(job, (0.0, 0.0))) for job in numbers)
@@ -121,13 +121,11 @@ def _fits(session: Session, state: CollectionState, best: Sequence[_Scored], kno
     jobs = [item.job for item in best]
     rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, jobs))
     titles = {job: (own_id, title) for job, own_id, title in session.execute(rows)}
-    tags = tags_in_order(session, jobs)
-    every = np.unique(np.array([tag for pairs in tags.values() for tag, _ in pairs], np.int64))
-    weights = dict(zip(every.tolist(), idf_weights(session, state, every).tolist(), strict=True))
+    required = required_skills(session, state, tags_in_order(session, jobs))
     return tuple(
         Fit(
             *titles[item.job], item.score, item.coverage, similarity.semantic if similarity else None,
-            answers(required_skills(tags.get(item.job, []), weights), known.matches),
+            answers(required.get(item.job, []), known.matches),
             similarity.text if similarity else None,
         )
         for item, similarity in ((item, item.text_similarity) for item in best)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.jobs import JobTags, RequiredSkill
+from matching.jobs import DocumentTags, Numbers, RequiredSkill
+from matching.matcher import KnownSkills, SkillMatch
 from matching.skills import Skill, parsed_skill
-from matching.vocabulary import KnownSkills, SkillMatch
 
 Shares = NDArray[np.float64]
 
@@ -47,39 +47,59 @@ class Answers:
     missing_optional: tuple[str, ...]
 
 
-def coverages(jobs: JobTags, weights: Shares, known: KnownSkills) -> Shares:
-    """Return each job's coverage, 0 to 1: the weighted share of its tags that match, by the worth of the matches.
+def coverages(owners: Numbers, weights: Shares, worths: Shares, count: int) -> Shares:
+    """Return each job's coverage, 0 to 1: the weighted share of its required skills that is matched.
 
-    `weights` are the weights of `jobs.tags`.
+    `owners` are the indexes of the jobs that require the skills, `worths` those of the matches, 0 for a missing skill.
     """
-    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in known.matches.items()})
-    totals = np.bincount(jobs.owners, weights, len(jobs.numbers))
-    matched_weights = np.bincount(jobs.owners, weights * worths, len(jobs.numbers))
-    return matched_weights / np.where(totals > 0, totals, 1.0)
+    totals = np.bincount(owners, weights, count)
+    matched = np.bincount(owners, weights * worths, count)
+    return matched / np.where(totals > 0, totals, 1.0)
 
 
-def used_shares(jobs: JobTags, known: KnownSkills) -> Shares:
+def coverage(required: Sequence[tuple[int, RequiredSkill]], matches: Mapping[int, SkillMatch]) -> float:
+    """Return the coverage of one job; `matches` are by the keys of the required skills."""
+    weights = np.array([item.weight for _, item in required])
+    worths = np.array([matches[key].worth if key in matches else 0.0 for key, _ in required])
+    return float(coverages(np.zeros(len(required), np.int64), weights, worths, 1)[0])
+
+
+def best_worths(documents: DocumentTags, worths: Mapping[int, Sequence[tuple[int, float]]], columns: int) -> Shares:
+    """Return, for each document and column, the greatest worth among its tags; `worths` are {tag: (column, worth)}."""
+    rows = sorted((tag, column, worth) for tag, pairs in worths.items() for column, worth in pairs)
+    best = np.zeros((len(documents.numbers), columns))
+    tags = np.array([tag for tag, _, _ in rows], np.int64)
+    first, end = (np.searchsorted(tags, documents.tags, side) for side in ("left", "right"))
+    counts = end - first
+    # The rows of each tag of each document, one after another.
+    chosen = np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+    targets = np.repeat(documents.owners, counts), np.array([column for _, column, _ in rows], np.int64)[chosen]
+    np.maximum.at(best, targets, np.array([worth for _, _, worth in rows])[chosen])
+    return best
+
+
+def shares_matched(best: Shares, weights: Shares) -> Shares:
+    """Return the weighted share of the columns that is matched, of each row of `best_worths`."""
+    count, columns = best.shape
+    return coverages(np.repeat(np.arange(count), columns), np.tile(weights, count), best.ravel(), count)
+
+
+def job_coverages(jobs: DocumentTags, weights: Shares, known: KnownSkills) -> Shares:
+    """Return the coverage of jobs by a person; `weights` are those of `jobs.tags`."""
+    known_tags = np.array(sorted(known.matches), np.int64)
+    known_worths = np.array([known.matches[tag].worth for tag in known_tags.tolist()])
+    worths = np.zeros(len(jobs.tags))
+    is_known = np.isin(jobs.tags, known_tags)
+    worths[is_known] = known_worths[np.searchsorted(known_tags, jobs.tags[is_known])]
+    return coverages(jobs.owners, weights, worths, len(jobs.numbers))
+
+
+def used_shares(jobs: DocumentTags, known: KnownSkills) -> Shares:
     """Return the share of a person's skills that each job requires, 0 to 1; the best match of a skill counts."""
     own = own_weights(known)
-    places = {key: place for place, key in enumerate(own)}
-    best = np.zeros((len(jobs.numbers), len(own)))
-    worths = _of_tags(jobs.tags, {tag: match.worth for tag, match in known.matches.items()})
-    owned = _of_tags(jobs.tags, {tag: places[match.skill.key] + 1 for tag, match in known.matches.items()})
-    rows = np.flatnonzero(owned)
-    np.maximum.at(best, (jobs.owners[rows], owned[rows].astype(np.int64) - 1), worths[rows])
-    weights = np.array(list(own.values()))
-    shares: Shares = best @ weights / (weights.sum() or 1.0)
-    return shares
-
-
-def _of_tags(tags: NDArray[np.int64], values: Mapping[int, float]) -> Shares:
-    """Return the value of each tag, 0 if it has none."""
-    if not values:
-        return np.zeros(len(tags))
-    order = np.array(sorted(values), np.int64)
-    given = np.array([values[tag] for tag in order.tolist()], np.float64)
-    places = np.minimum(np.searchsorted(order, tags), len(order) - 1)
-    return np.where(order[places] == tags, given[places], 0.0)
+    columns = {key: column for column, key in enumerate(own)}
+    worths = {tag: ((columns[match.skill.key], match.worth),) for tag, match in known.matches.items()}
+    return shares_matched(best_worths(jobs, worths, len(own)), np.array(list(own.values())))
 
 
 def scores(coverage: Shares, shares_used: Shares) -> Shares:

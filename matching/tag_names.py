@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -73,11 +73,3 @@ def _read_names(session: Session, state: CollectionState) -> dict[int, str]:
 
 def _skill_names(names: dict[int, str]) -> Iterable[tuple[int, str]]:
     return ((tag, skill_name(name)) for tag, name in names.items())
-
-
-def tags_in_other_words(session: Session, state: CollectionState, skills: Sequence[str]) -> list[dict[int, float]]:
-    """Return for each skill {tag: similarity} of the collection's tags with a similar name."""
-    if not skills:
-        return []
-    index = indexed_names(session, state).name_index
-    return [index.similar(name, MIN_NAME_SIMILARITY) for name in skills]

@@ -27,7 +27,7 @@ from matching.jobs import RequiredSkill
 from models import Document, Screening, ScreeningResult, number
 from screening.columns import columns
 from screening.store import MOST_PROFILES, required_skills_of
-from screening.vocabulary import ScreeningVocabulary, score_of, screening_vocabulary, tags_by_profile
+from screening.vocabulary import ScreeningVocabulary, profile_scores, screening_vocabulary
 from search.semantic import Semantic
 from utils.sql import among, upsert
 
@@ -190,14 +190,14 @@ class Run:
         # Versions are read first, so that a document written in between is ranked again.
         rows = session.execute(select(Document.id, Document.version).where(among(Document.id, numbers)))
         versions = {row.id: row.version for row in rows}
-        matches = {document: words.matches(tags) for document, tags in tags_by_profile(session, list(versions)).items()}
+        scores = profile_scores(session, list(versions), required, words)
         none = {"screening_id": self._screening, "status": "new", "note": ""}
         ranked = [
             {
                 **none,
                 "document_id": document,
                 "version": version,
-                "score": score_of(required, matches.get(document, {})),
+                "score": scores.get(document, 0.0),
             }
             for document, version in versions.items()
         ]

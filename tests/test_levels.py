@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from api.matching import gap_json, recommendations_json
 from indexing.documents import NewDocument
 from matching.aliases import Aliases, aliases
+from matching.compare import gap
 from matching.documents import job_by_id
-from matching.gap import gap
 from matching.recommend import recommend
 from matching.skills import BELOW_SHARE, is_below, rank, skill
 from tests.collections import fill, off_side

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, write_documents
 from matching.aliases import aliases
+from matching.compare import Gap, gap
 from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title
-from matching.gap import Gap, gap
 from matching.limits import TooMuch
+from matching.mentions import named_skills
 from matching.recommend import Recommendations, recommend
-from matching.vocabulary import named_skills
 from models import db
 from search.semantic import Semantic
 from tests.collections import fill, off_side

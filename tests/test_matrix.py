@@ -8,10 +8,9 @@ from sqlalchemy.orm import Session
 from api.matching import matrix_json
 from indexing.documents import NewDocument
 from matching.aliases import aliases
+from matching.compare import Matrix, gap, jobs_matrix, people_matrix
 from matching.documents import NoSuchJob, jobs_by_ids
-from matching.gap import gap
 from matching.limits import MOST_COLUMNS, TooMuch
-from matching.matrix import Matrix, jobs_matrix, people_matrix
 from search.semantic import Semantic
 from tests.collections import fill, off_side
 from tests.test_matching import JOBS, counted

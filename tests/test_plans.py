@@ -13,9 +13,8 @@ from indexing.documents import NewDocument
 from matching import idf as weights_
 from matching import tag_names as wording
 from matching.aliases import aliases
+from matching.compare import gap, jobs_matrix, people_matrix
 from matching.documents import job_by_id, job_by_title, jobs_by_ids
-from matching.gap import gap
-from matching.matrix import jobs_matrix, people_matrix
 from matching.mentions import named_skills
 from matching.readings import readings
 from matching.recommend import recommend

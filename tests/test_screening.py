@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, delete_documents, write_documents
 from matching.aliases import Aliases
+from matching.compare import gap, jobs_matrix
 from matching.documents import NoSuchJob, job_by_id
-from matching.gap import gap
+from matching.recommend import recommend
 from models import Screening, ScreeningResult, document_number
 from screening import store as screenings
 from screening.columns import MOST_COLUMNS, MOST_VALUES, of_values
@@ -33,7 +34,7 @@ from tests.screened import PEOPLE, begun, filled, found, fresh, ids, ranked, run
 NO_ALIASES = Aliases()
 
 
-def test_each_profile_has_the_percentage_of_its_skill_gap_and_the_same_answers(session: Session) -> None:
+def test_screening_skill_gap_recommendation_and_comparison_agree_on_each_profile(session: Session) -> None:
     side = filled(session)
     one = ranked(session, side)
     assert (one.state, one.done, one.total, one.message) == ("done", 5, 5, "")
@@ -42,7 +43,12 @@ def test_each_profile_has_the_percentage_of_its_skill_gap_and_the_same_answers(s
     results = found(session, one)
     assert len(results) == 5
     for result in results:
-        alone = gap(session, side, "jobs", job, people[result.id].tags, NO_ALIASES)
+        skills = people[result.id].tags
+        alone = gap(session, side, "jobs", job, skills, NO_ALIASES)
+        fits = recommend(session, side, "jobs", skills, "", 100, NO_ALIASES).fits
+        column = jobs_matrix(session, side, "jobs", [job], skills, NO_ALIASES).columns[0]
+        coverages = [fit.coverage for fit in fits if fit.id == "dev"] or [0.0]
+        assert [*coverages, column.coverage] == pytest.approx([alone.coverage] * 2), result.id
         assert (result.match_percent, result.score) == (alone.match_percent, pytest.approx(alone.coverage)), result.id
         assert set(result.answers.missing) == set(alone.answers.missing)
         assert {a.required for a in result.answers.matched} == {a.required for a in alone.answers.matched}

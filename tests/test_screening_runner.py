@@ -182,17 +182,17 @@ def test_an_import_without_end_does_not_keep_a_run_from_ending(
 def test_a_profile_deleted_between_reading_and_writing_is_left_out(
     session: Session, side: Semantic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number, usual, done = begun(session), screening_runner.tags_by_profile, list[int]()
+    number, usual, done = begun(session), screening_runner.profile_scores, list[int]()
 
-    def tags(own: Session, documents: Any) -> Any:
+    def scores(own: Session, documents: Any, *job: Any) -> Any:
         if not done:
             done.append(delete_documents(session, [document_number("people", "dan")]))
-        return usual(own, documents)
+        return usual(own, documents, *job)
 
     order = sorted(document_number("people", name) for name in ("noa", "dan", "lia", "avi", "nobody"))
     place = order.index(document_number("people", "dan"))
     monkeypatch.setattr(screening_runner, "BATCH", place + 1)
-    monkeypatch.setattr(screening_runner, "tags_by_profile", tags)
+    monkeypatch.setattr(screening_runner, "profile_scores", scores)
     run(session, side)
     one = fresh(session, number)
     assert one.state == "done"
