@@ -14,8 +14,8 @@ from indexing.importing import parsed_document as as_document
 from indexing.reading import FileUnusable
 from models import db
 from search.documents import DocumentPage, document_page, similar
-from search.json import hit_json
 from search.query import clean_text
+from search.results import hit_json
 from web.body_limits import DOCUMENT_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import ApiError

@@ -9,8 +9,8 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from api.requests import check_number, choice_arg
 from models import db
-from search.json import results_json
 from search.query import LAST_PAGE, LAST_VERSION, MODES, MOST_LIMIT, SORTS, Query
+from search.results import results_json
 from search.suggestions import suggestions
 from search.tag_index import tag_page
 from web.current import search_results

@@ -23,10 +23,8 @@ from benchmarks.vectors import ROWS, made
 from encoders.manifest import Manifest
 from indexes.choice import VectorIndex, Wanted
 from indexes.filters import Filter
-from indexes.pgvector import table_state
-from indexes.pgvector_build import build_index, building, make_extension
-from indexes.pgvector_search import FOR_THIS, NARROW, SEARCHED
-from indexes.pgvector_table import HalfvecTable
+from indexes.pgvector import FOR_THIS, NARROW, SEARCHED, table_state
+from indexes.pgvector_build import HalfvecTable, build_index, building, make_extension
 from search.embeddings import THEN, EmbeddingIndex
 from search.query import Query
 from tests.conftest import migrate

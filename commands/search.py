@@ -32,7 +32,7 @@ def search_command(text: str, mode: str, collection: str, tag: tuple[str, ...], 
 
 
 def json_answer(results: ResultsPage) -> str:
-    from search.json import results_json
+    from search.results import results_json
 
     return json.dumps(results_json(results), ensure_ascii=False, indent=2)
 

@@ -14,8 +14,7 @@ from commands.models import prepared_model
 from encoders.manifest import Manifest
 from indexes.choice import IndexChoice, Serving, version_of
 from indexes.pgvector import table_state
-from indexes.pgvector_build import CannotBuild, build_index, building, make_extension
-from indexes.pgvector_table import HalfvecTable, drop_halfvec_table
+from indexes.pgvector_build import CannotBuild, HalfvecTable, build_index, building, drop_halfvec_table, make_extension
 from indexing.stored_models import stored_models
 from models import db, half_table
 from utils.memory import MB

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
 from encoders.manifest import Manifest, load_means
-from indexes.pgvector_table import HalfvecTable
+from indexes.pgvector_build import HalfvecTable
 from indexes.version import bump
 from models import Change, Document, DocumentTag, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
 from utils.hebrew import stripped

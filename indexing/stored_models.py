@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
-from indexes.pgvector_table import drop_halfvec_table
+from indexes.pgvector_build import drop_halfvec_table
 from indexes.version import bump
 from indexing.embedding import register_model, waiting_documents, waiting_tags
 from models import Embedding, Model, State, TagEmbedding

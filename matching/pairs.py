@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from encoders.base import Encoder
 from encoders.manifest import load_means
 from encoders.skill_pairs import SkillPair
-from indexes.tag_similarity import TagSimilarity
+from indexes.similarity import TagSimilarity
 from matching.tag_names import MIN_NAME_SIMILARITY
 from utils.language_means import LanguageMeans
 from utils.name_similarity import NameIndex

@@ -15,9 +15,9 @@ from matching.idf import idf_weights
 from matching.jobs import candidates, document_tags, required_skills, tags_in_order
 from matching.limits import MOST_SKILLS, check_limits
 from matching.matcher import KnownSkills, Matcher, known_skills
-from matching.mentions import named_skills
 from matching.scores import Answers, answers, job_coverages, percent, scores, used_shares
 from matching.skills import Skill, skills
+from matching.tag_names import named_skills
 from models import Document
 from search.semantic import Semantic
 from utils.hebrew import is_hebrew

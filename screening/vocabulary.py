@@ -17,9 +17,9 @@ from matching.idf import tag_idf
 from matching.jobs import RequiredSkill, document_tags, required_skills, tags_in_order
 from matching.limits import MOST_SKILLS, check_limits
 from matching.matcher import EXACT, Matcher, SkillMatch, best_matches, skill_match
-from matching.mentions import named_skills
 from matching.scores import Answers, answers, best_worths, shares_matched
 from matching.skills import parsed_skill, skill
+from matching.tag_names import named_skills
 from models import TagCount, number, tag_number
 from search.semantic import Semantic
 from utils.sql import among

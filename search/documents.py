@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, document_number
-from search.facets import tags_of
 from search.query import Query
 from search.results import Hit, Ranked
 from search.search import hits
 from search.semantic import Semantic
+from search.tags import tags_of
 from utils.hebrew import is_hebrew
 from utils.sql import among
 

@@ -17,11 +17,9 @@ from sqlalchemy.orm import Session
 from encoders.manifest import Manifest, load_means
 from indexes.choice import IndexChoice, VectorIndex, version_of
 from indexes.filters import Filter
-from indexes.halfvec import halfvec_means
 from indexes.memory_index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
-from indexes.pgvector_search import HalfvecIndex
-from indexes.similarity import DocumentSimilarity, QueryVector, best_similarities
-from indexes.tag_similarity import TagSimilarity
+from indexes.pgvector import HalfvecIndex, halfvec_means
+from indexes.similarity import DocumentSimilarity, QueryVector, TagSimilarity, best_similarities
 from models import Embedding, TagEmbedding, model_number
 from utils.int8 import Floats, centred
 from utils.language_means import LanguageMeans

@@ -9,8 +9,7 @@ from indexes.version import Snapshot
 from search.query import Query
 from search.results import Ranked, Ranking
 from search.semantic import Semantic
-from search.tag_bonus import NamedTags, having, named_documents, named_in, tag_scores
-from search.tags import listing
+from search.tags import NamedTags, having, listing, named_documents, named_in, tag_scores
 from search.text import TextQuery
 
 TEXT_SHARE = 0.65  # weight of the keyword score; flat from .6 to .7 on questions over Hebrew passages

@@ -15,14 +15,13 @@ from encoders.lazy import LazyEncoder
 from encoders.queue import EncoderBusy, EncoderUnavailable
 from indexes.version import Snapshot, read_snapshot
 from models import Collection, Document, tag_key
-from search.facets import MOST_COUNTED, facets
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
 from search.results import Hit, MatchReasons, Ranked, RankedPage, Ranking, ResultsPage, TagScore
 from search.semantic import Semantic
 from search.shared_cache import SharedResults
 from search.snippets import QueryMatcher, marked_segments, matching_words, snippet
-from search.tags import listing, similar_tags, tag_ranking
+from search.tags import MOST_COUNTED, facets, listing, similar_tags, tag_ranking
 from utils.hebrew import is_hebrew
 from utils.sql import among, among_sql, by_dialect, number_list
 

@@ -30,7 +30,7 @@ from tests.citus import CitusCluster
 from tests.databases import MAKERS, Databases, NotToBeHad
 from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
 from tests.once import made_once
-from tests.waiting import PATIENCE_S, background_threads, imports_ended
+from tests.waiting import PATIENCE_S, background_threads
 
 # The files that take longest though their tests are few: 20 to 50 s of the processor each.
 LONGEST = (
@@ -196,12 +196,11 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def site_of_one(app: Flask) -> Iterator[FlaskClient]:
+def site_of_one(app: Flask) -> FlaskClient:
     """A client of a site with one document."""
     with app.app_context():
         write_documents(db.session(), "house", [NewDocument("1", "אבן", "אבן על אבן.", ("אבנים",))])
-    yield app.test_client()
-    imports_ended()
+    return app.test_client()
 
 
 @pytest.fixture(scope="session")

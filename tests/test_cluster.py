@@ -24,8 +24,7 @@ from config import ROOT
 from encoders.base import Encoder
 from indexes.choice import VectorIndex
 from indexes.filters import Filter
-from indexes.pgvector_build import build_index, building
-from indexes.pgvector_table import HalfvecTable
+from indexes.pgvector_build import HalfvecTable, build_index, building
 from indexing.archive import Archive
 from indexing.backup import backup, snapshot
 from indexing.cluster import plan, spread

@@ -13,7 +13,7 @@ from indexing import documents as writing
 from indexing.documents import DocumentKeyCollision
 from indexing.embedding import embed
 from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, Words, db, tag_key, tag_number
-from search import facets, query
+from search import query, tags
 from tests.documents import document, found, in_full_text, remove, stands_right, write
 from tests.fakes import HashedWords
 from utils.sql import dialect
@@ -112,7 +112,7 @@ def test_tags_meet_in_every_spelling_and_keep_their_order(session: Session) -> N
 
 @pytest.mark.parametrize("name", [*TAGS, "  רווחה  ", "C++", "", "a  b", "\ufb2aלום", "1,000"])
 def test_reading_and_writing_know_a_tag_by_the_same_key(name: str) -> None:
-    assert facets.tag_key(name) == tag_key(name)
+    assert tags.tag_key(name) == tag_key(name)
     assert query.tag_number(name) == tag_number(name)
 
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from indexes.halfvec import PLACE, halfvec_literals, halfvec_means, halfvec_rows, halfvec_target, halfvec_width
+from indexes.pgvector import PLACE, halfvec_literals, halfvec_means, halfvec_rows, halfvec_target, halfvec_width
 from utils.language_means import LanguageMeans
 
 

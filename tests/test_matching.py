@@ -15,8 +15,8 @@ from matching.aliases import aliases
 from matching.compare import Gap, gap
 from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title
 from matching.limits import TooMuch
-from matching.mentions import named_skills
 from matching.recommend import Recommendations, recommend
+from matching.tag_names import named_skills
 from models import db
 from search.semantic import Semantic
 from tests.collections import fill, off_side

@@ -28,7 +28,6 @@ from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import DOCUMENT, OPERATIONS, check, faults, resolved
 from tests.screening_calls import SCREENING_CALLS, WITHOUT_SCREENINGS, kept_screenings
 from tests.semantic_side import use_semantic
-from tests.waiting import imports_ended
 
 DESCRIBED = [(one.id, int(status)) for one in OPERATIONS.values() for status in one.responses]
 GOOD = {"id": "tea", "title": "תה", "tags": ["שתייה"]}
@@ -52,8 +51,6 @@ def api(database: str, tmp_path: Path) -> Iterator[Flask]:
         db.session.commit()
         kept_screenings(db.session(), runtime_of(app).semantic)
     yield app
-    imports_ended()
-    runtime_of(app).screenings.wake().join()
     closed(app)
 
 

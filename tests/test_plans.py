@@ -15,9 +15,9 @@ from matching import tag_names as wording
 from matching.aliases import aliases
 from matching.compare import gap, jobs_matrix, people_matrix
 from matching.documents import job_by_id, job_by_title, jobs_by_ids
-from matching.mentions import named_skills
 from matching.readings import readings
 from matching.recommend import recommend
+from matching.tag_names import named_skills
 from screening.store import saved_screenings
 from search.query import Query
 from search.saved_searches import current_version, mark_viewed, save_search, saved_searches

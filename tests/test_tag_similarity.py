@@ -10,7 +10,7 @@ import pytest
 
 from encoders.manifest import load_means, read_manifest
 from encoders.onnx_encoder import OnnxEncoder
-from indexes.tag_similarity import TagSimilarity
+from indexes.similarity import TagSimilarity
 from tests.fakes import HashedWords
 from utils.language_means import LanguageMeans
 

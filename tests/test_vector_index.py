@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 from encoders.manifest import Manifest
 from indexes.choice import VectorIndex, Wanted
 from indexes.filters import Filter
-from indexes.pgvector_build import build_index, building, make_extension
-from indexes.pgvector_table import HalfvecTable
+from indexes.pgvector_build import HalfvecTable, build_index, building, make_extension
 from search.embeddings import EmbeddingIndex
 from search.query import Query
 from tests.conftest import Started
@@ -60,7 +59,7 @@ def built(started: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_the_nearest_are_found_whatever_the_filter_lets_pass(
     built: Built, wanted: Wanted, tag: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexes.pgvector_search.NARROW", 1_000)  # so that 10 % and 100 % ask the graph
+    monkeypatch.setattr("indexes.pgvector.NARROW", 1_000)  # so that 10 % and 100 % ask the graph
     monkeypatch.setattr("search.embeddings.NARROW", 1_000)
     stored = built.stored(wanted)
     assert built.vectors.recall(built.session, stored, tag) >= 0.97

@@ -16,8 +16,7 @@ from config import ROOT
 from encoders.lazy import LazyEncoder
 from indexes.choice import VectorIndex
 from indexes.pgvector import halfvec_index_name, table_state
-from indexes.pgvector_build import CannotBuild, build_index, building, make_extension
-from indexes.pgvector_table import HalfvecTable, drop_halfvec_table
+from indexes.pgvector_build import CannotBuild, HalfvecTable, build_index, building, drop_halfvec_table, make_extension
 from indexing.backup import plain_tables
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
@@ -122,7 +121,7 @@ def test_between_two_looks_the_changed_documents_are_looked_at(house: Session, m
     assert searched(house, "telescope stars", semantic)[0] == "sky"
     assert served(semantic) == ("pgvector", "set")
     monkeypatch.setattr(
-        "indexes.pgvector_table.HalfvecTable.exists", lambda *_: False
+        "indexes.pgvector_build.HalfvecTable.exists", lambda *_: False
     )  # as a version that knows no halves
     write_documents(house, "house", [NewDocument("sea", "Lighthouse", "Waves under a lighthouse.")])
     embed(house, HASHED)
