@@ -19,7 +19,7 @@ log = logging.getLogger("matmon.matching")
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """Maps aliases to skills and skills to aliases, by key; `prefix_hashes` are those of the aliases."""
+    """Maps aliases to skills and skills to aliases, by key; `prefix_hashes` are those of both."""
 
     names: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ def _read_files(files: Sequence[tuple[Path, int]]) -> Aliases:
     for alias, name in names.items():
         if alias != name:
             groups[name] = (*groups.get(name, ()), alias)
-    return Aliases(names, groups, prefix_hashes(names))
+    return Aliases(names, groups, prefix_hashes((*names, *groups)))
 
 
 def _end(alias: str, given: Mapping[str, str]) -> str:

@@ -143,13 +143,17 @@ def people_matrix(
     check_column_count(len(people))
     state = collection_state(session, collection)
     tags = tags_in_order(session, [job.number, *(person.number for person in people)])
-    theirs = [skills((name for _, name in tags.get(person.number, ())), aliases)[:MOST_SKILLS] for person in people]
+    people_skills = [
+        skills((name for _, name in tags.get(person.number, ())), aliases)[:MOST_SKILLS] for person in people
+    ]
     job_tags = tags.get(job.number, [])
-    together = {item.key: item for own in theirs for item in own}.values()
-    found = Matcher(session, semantic, state, aliases).matching_tags(together, [tag for tag, _ in job_tags])
+    together = {item.key: item for own in people_skills for item in own}.values()
+    matching = Matcher(session, semantic, state, aliases).matching_tags(together, [tag for tag, _ in job_tags])
     required = required_skills(session, state, {job.number: job_tags})[job.number]
-    pairs = [_Pair(person, own, required, found.matches(own)) for person, own in zip(people, theirs, strict=True)]
-    return _matrix(pairs, found.is_whole, aliases)
+    pairs = [
+        _Pair(person, own, required, matching.matches(own)) for person, own in zip(people, people_skills, strict=True)
+    ]
+    return _matrix(pairs, matching.is_whole, aliases)
 
 
 def _with_jobs(
@@ -166,9 +170,9 @@ def _with_jobs(
     state = collection_state(session, collection)
     required = required_skills(session, state, tags_in_order(session, [job.number for job in jobs]))
     tags = sorted({tag for pairs in required.values() for tag, _ in pairs})
-    found = Matcher(session, semantic, state, aliases).matching_tags(own, tags)
-    matches = found.matches(own)
-    return [_Pair(job, own, required.get(job.number, []), matches) for job in jobs], found.is_whole
+    matching = Matcher(session, semantic, state, aliases).matching_tags(own, tags)
+    matches = matching.matches(own)
+    return [_Pair(job, own, required.get(job.number, []), matches) for job in jobs], matching.is_whole
 
 
 def _matrix(pairs: Sequence[_Pair], is_whole: bool, aliases: Aliases) -> Matrix:

@@ -122,11 +122,15 @@ class KnownSkills:
     counts: Mapping[int, int]
 
 
-def known_skills(session: Session, state: CollectionState, found: MatchingTags, skills: Iterable[Skill]) -> KnownSkills:
+def known_skills(
+    session: Session, state: CollectionState, matching: MatchingTags, skills: Iterable[Skill]
+) -> KnownSkills:
     """Return the matches of one person's skills with the weights of their tags; at most one statement."""
-    matches = found.matches(skills)
+    matches = matching.matches(skills)
     weights = idf_weights(session, state, np.array(list(matches), np.int64)).tolist()
-    return KnownSkills(matches, dict(zip(matches, weights, strict=True)), {tag: found.tags[tag][1] for tag in matches})
+    return KnownSkills(
+        matches, dict(zip(matches, weights, strict=True)), {tag: matching.tags[tag][1] for tag in matches}
+    )
 
 
 _Tags = dict[int, tuple[str, int]]

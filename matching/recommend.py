@@ -15,9 +15,9 @@ from matching.idf import idf_weights
 from matching.jobs import candidates, document_tags, required_skills, tags_in_order
 from matching.limits import MOST_SKILLS, check_limits
 from matching.matcher import KnownSkills, Matcher, known_skills
+from matching.mentions import mentions
 from matching.scores import Answers, answers, job_coverages, percent, scores, used_shares
 from matching.skills import Skill, skills
-from matching.tag_names import named_skills
 from models import Document
 from search.semantic import Semantic
 from utils.hebrew import is_hebrew
@@ -85,16 +85,16 @@ def recommend(
     """
     check_limits(names, text)
     state = collection_state(session, collection)
-    mentioned = named_skills(session, collection, text, MOST_SKILLS, aliases) if text.strip() else []
+    mentioned = [mention.skill for mention in mentions(session, collection, text, MOST_SKILLS, aliases)]
     own = skills([*names, *mentioned], aliases)[:MOST_SKILLS]
-    found = Matcher(session, semantic, state, aliases).matching_tags(own)
-    known = known_skills(session, state, found, own)
+    matching = Matcher(session, semantic, state, aliases).matching_tags(own)
+    known = known_skills(session, state, matching, own)
     jobs = candidates(session, known, state)
     texts = text_similarities(session, semantic, text, state, jobs)
     share = 1.0 if texts is None else skills_weight(bool(known.matches and names), bool(known.matches))
     best = _best(session, state, list(dict.fromkeys((*jobs, *(texts or {})))), known, texts or {}, share)[:limit]
     fits = _fits(session, state, best, known)
-    return Recommendations(collection, state.documents, own, tuple(mentioned), fits, found.is_whole)
+    return Recommendations(collection, state.documents, own, tuple(mentioned), fits, matching.is_whole)
 
 
 def _best(

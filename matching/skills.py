@@ -9,13 +9,19 @@ from functools import lru_cache
 
 from matching.aliases import Aliases
 from models import tag_key
+from utils.hebrew import is_hebrew
 
 NICE_WEIGHT = 0.5  # weight of a skill that is nice to have; a required one has 1
 LONGEST_ABOUT = 100  # characters of a remark on level or years
 _YEARS = re.compile(
-    r"(?P<count>\d{1,2}(?:\.\d)?)\s*(?:\+|(?:-|–|to|עד)\s*\d{1,2})?\s*(?:years?|yrs?|שנים|שנות|שנה)(?!\w)\+?|(?P<two>שנתיים)",
+    r"(?P<count>\d{1,2}(?:\.\d)?|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|שלוש|ארבע|חמש|שש|שבע|שמונה|תשע|עשר))\s*(?:\+|(?:-|–|to|עד)\s*\d{1,2})?\s*(?:years?|yrs?|שנים|שנות|שנה)(?!\w)\+?|(?P<two>שנתיים)",
     re.IGNORECASE,
 )
+_NUMBERS = {
+    word: number
+    for words in ("one two three four five six seven eight nine ten", "_ _ שלוש ארבע חמש שש שבע שמונה תשע עשר")
+    for number, word in enumerate(words.split(), 1)
+}
 _NICE = re.compile(
     r"\b(?:nice[ -]to[ -]have|an? advantage|advantage|an? plus|plus|optional|preferred|bonus"
     r"|desirable|יתרון|רצוי|רשות)\b",
@@ -32,7 +38,7 @@ _LEVEL = re.compile(
 )
 # Words around a level or years that mean nothing by themselves.
 _FILLER = re.compile(
-    r"\b(?:of|in|with|at least|minimum|min|over|level|experience|knowledge|command|big|and|the"
+    r"\b(?:of|in|with|for|using|at least|minimum|min|over|level|experience|knowledge|command|big|and|the"
     r"|ניסיון|נסיון|של|לפחות|מעל|רמה|ברמה|שליטה"
     r"|ידע|גדול|משמעותי)\b|[\s,;:/+.\-–—]",
     re.IGNORECASE,
@@ -158,7 +164,10 @@ def _years(about: str) -> float:
     match = _YEARS.search(about)
     if not match:
         return 0.0
-    return 2.0 if match["two"] else float(match["count"])
+    if match["two"]:
+        return 2.0
+    count = match["count"].lower()
+    return float(_NUMBERS.get(count, count))
 
 
 # Worth of a skill below the level or years that the job requires.
@@ -197,3 +206,23 @@ def is_below(required: Skill, had: Skill) -> bool:
     if required.years and had.years and not had.level:
         return False
     return 0 < rank(had) < rank(required)
+
+
+_MOST_REMARK_WORDS = 8
+_AFTER = re.compile(r"\s*[-–—,(]?\s*(.{1,40}?)(?=[,.;)\n]|$|\s(?:and|or)\s|\sו)")
+_STATED_LEVELS = RANKS.keys() - {"full", "high", "מלאה", "גבוהה"}  # which are said of other things too
+
+
+def remark(before: str, after: str) -> str:
+    """Return the years and level that a text states directly before or after a skill, such as `5 years, senior`."""
+    beside = re.split(r"[,;]", before)[-1].split()[-_MOST_REMARK_WORDS:]
+    stated = [about for start in range(len(beside)) if _is_about(about := " ".join(beside[start:]))][:1]
+    if (following := _AFTER.match(after)) and _is_about(following.group(1)):
+        stated.append(following.group(1))
+    about = " ; ".join(stated)
+    years, level = _years(about), _LEVEL.search(about)
+    unit = "שנים" if is_hebrew(about) else "years"
+    parts = [f"{years:g} {unit}"] if years else []
+    if level and level.group(0).lower() in _STATED_LEVELS:
+        parts.append(level.group(0).lower())
+    return ", ".join(parts)

@@ -13,10 +13,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from matching.compare import Gap, Matrix, gap, jobs_matrix, people_matrix
 from matching.documents import JobDocument, NoSuchJob, job_by_id, jobs_by_ids
 from matching.limits import JOBS, LONGEST_SKILL, MOST_COLUMNS, MOST_SKILLS, MOST_TEXT, PROFILES, TooMuch
+from matching.mentions import mentions
 from matching.readings import Reading, readings
 from matching.recommend import Recommendations, recommend
 from matching.skills import split_skills
-from matching.tag_names import named_skills
 from models import db
 from search.documents import collections
 from search.query import Query, clean_text
@@ -87,7 +87,8 @@ def matched(collection: str, own_id: str, names: list[str], said: str) -> Recomm
     except NoSuchJob:
         abort(404)
     if said.strip():
-        names = [*names, *named_skills(db.session(), collection, said[:MOST_TEXT], MOST_SKILLS, skill_aliases())]
+        named = mentions(db.session(), collection, said[:MOST_TEXT], MOST_SKILLS, skill_aliases())
+        names = [*names, *(mention.skill for mention in named)]
     return gap(db.session(), semantic(), collection, job, names[:MOST_SKILLS], skill_aliases())
 
 

@@ -17,9 +17,9 @@ from matching.idf import tag_idf
 from matching.jobs import RequiredSkill, document_tags, required_skills, tags_in_order
 from matching.limits import MOST_SKILLS, check_limits
 from matching.matcher import EXACT, Matcher, SkillMatch, best_matches, skill_match
+from matching.mentions import mentions
 from matching.scores import Answers, answers, best_worths, shares_matched
 from matching.skills import parsed_skill, skill
-from matching.tag_names import named_skills
 from models import TagCount, number, tag_number
 from search.semantic import Semantic
 from utils.sql import among
@@ -116,8 +116,8 @@ def screened_job(session: Session, collection: str, own_id: str) -> ScreenedJob:
 def screened_text(session: Session, jobs: str, profiles: str, text: str, aliases: Aliases) -> ScreenedJob:
     """Return the skills of a pasted job that either collection knows; raises TooMuch and Unscreenable."""
     check_limits((), text)
-    known = [named_skills(session, name, text, MOST_SKILLS, aliases) for name in dict.fromkeys((jobs, profiles))]
-    different = {skill(name, aliases).key: name for names in reversed(known) for name in reversed(names)}
+    known = [mentions(session, name, text, MOST_SKILLS, aliases) for name in dict.fromkeys((jobs, profiles))]
+    different = {skill(item.name, aliases).key: item.name for items in reversed(known) for item in reversed(items)}
     mentioned = list(reversed(different.values()))[:MOST_SKILLS]
     if not mentioned:
         raise Unscreenable("no_skills", "The text names no skill that the collections know: name the skills in it.")

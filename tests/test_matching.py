@@ -15,8 +15,8 @@ from matching.aliases import aliases
 from matching.compare import Gap, gap
 from matching.documents import NoSuchJob, SeveralJobs, job_by_id, job_by_title
 from matching.limits import TooMuch
+from matching.mentions import mentions
 from matching.recommend import Recommendations, recommend
-from matching.tag_names import named_skills
 from models import db
 from search.semantic import Semantic
 from tests.collections import fill, off_side
@@ -158,8 +158,8 @@ def test_skills_are_found_in_a_text_longest_first_with_hebrew_prefixes_and_alias
         "jobs",
     )
     said = "Seven years of SQL and food safety rules. Node.js, C++! יש לי ניסיון בניהול צוות וגם Excel"
-    found = named_skills(session, "jobs", said, 200, KNOWN)
-    assert [name for name in found if name != "Excel"] == ["SQL", "food safety rules", "Node.js", "C++", "ניהול צוות"]
+    found = [mention.skill for mention in mentions(session, "jobs", said, 200, KNOWN)]
+    assert found == ["SQL (7 years)", "food safety rules", "Node.js", "C++", "ניהול צוות", "Excel"]
 
 
 def test_a_pasted_text_is_matched_by_the_skills_it_names(session: Session) -> None:
@@ -188,7 +188,7 @@ def test_without_a_model_the_words_of_a_text_find_jobs(session: Session) -> None
 
 def test_no_name_goes_across_lines_or_commas(session: Session) -> None:
     fill(session, JOBS, "jobs")
-    assert named_skills(session, "jobs", "food, safety rules. Food\nsafety rules", 200, KNOWN) == []
+    assert mentions(session, "jobs", "food, safety rules. Food\nsafety rules", 200, KNOWN) == []
 
 
 @pytest.mark.parametrize("said", ["", "x", "\ud800", "a " * 20_000, "🙂" * 1_000, "'\"%_;--", "\0"])

@@ -15,9 +15,9 @@ from matching import tag_names as wording
 from matching.aliases import aliases
 from matching.compare import gap, jobs_matrix, people_matrix
 from matching.documents import job_by_id, job_by_title, jobs_by_ids
+from matching.mentions import mentions
 from matching.readings import readings
 from matching.recommend import recommend
-from matching.tag_names import named_skills
 from screening.store import saved_screenings
 from search.query import Query
 from search.saved_searches import current_version, mark_viewed, save_search, saved_searches
@@ -76,7 +76,7 @@ def found_by_title(session: Session, _side: Semantic) -> None:
 
 
 def found_in_text(session: Session, _side: Semantic) -> None:
-    assert named_skills(session, "jobs", "knows skill 4 of many.", 10, KNOWN)
+    assert mentions(session, "jobs", "knows skill 4 of many.", 10, KNOWN)
 
 
 def jobs_beside(session: Session, side: Semantic) -> None:
