@@ -29,6 +29,7 @@ from utils.sql import among
 LONGEST_MENTION = 6  # words of the longest tag that is recognized in a text
 _BREAK = re.compile(r"[\n\r,;!?|•]|\.\s")  # a tag does not span these
 _SYMBOLS = ".#"  # that may begin a name, as in .NET
+_GERSHAYIM = re.compile('(?<=[א-ת])["״“”](?=[א-ת])')
 _SHORT = re.compile(r"[A-Za-z]{1,2}")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n\r•*]|^\s*[-–—])\s*$")
 _LIST_START = re.compile(r"(?:^|[,;:/|•*(\n\r–—]|-\s|\s(?:and|or|ו))\s*$")
@@ -194,6 +195,8 @@ class _Reader:
             if " " not in key and len(run.key) <= len(key):
                 return None  # one word in the plural may name a tag in the singular, but a sale is not `sales`
         surface = self._text[slice(*self._span((run.start, run.end)))]
+        if key == run.key and _GERSHAYIM.search(name) and not _GERSHAYIM.search(surface):
+            return None  # מש״א is human resources, משא a burden
         return (
             key != run.key, is_hebrew(name) != is_hebrew(surface), run.is_bare, stored != name, -count,
         )  # fmt: skip

@@ -43,6 +43,7 @@ def named(session: Session, tags: tuple[str, ...], text: str) -> list[str]:
         ("מנהל פרויקטים", "שני מנהלי פרויקטים", "מנהל פרויקטים"),
         ("מכירה", "עסק במכירות", "מכירה"),
         ("פייתון", "כתבתי בפייתון", "פייתון"),
+        ("מש״א", 'רכזת במש"א', "מש״א"),
     ],
 )
 def test_a_skill_is_named(session: Session, tag: str, text: str, skill: str) -> None:
@@ -65,6 +66,7 @@ def test_a_skill_is_named(session: Session, tag: str, text: str, skill: str) -> 
         ("C#", "plan C was better"),
         ("Sales", "a house for sale"),
         ("שירה", "נתתי שירות"),
+        ("מש״א", "ניהל משא ומתן"),
         ("Python", "I have no experience with Python"),
         ("Java", "No knowledge of Python, SQL or Java."),
         ("Python", "I don't know Python yet"),
