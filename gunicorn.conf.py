@@ -18,7 +18,7 @@ with exit_on_bad_setting():
 bind = f"{settings.host}:{settings.port}"
 workers = settings.gunicorn_workers
 threads = settings.gunicorn_threads
-worker_class = "gthread"
+worker_class = "web.buffered_worker.BufferedThreadWorker"  # slow clients hold no thread
 # A single worker shares little with a master that loaded the code: by its reference counts it soon copies every page
 # (measured under load: 229 MB with, 190 without). Several workers do share what they do not touch.
 preload_app = workers > 1
@@ -66,14 +66,9 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
 def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
     """Start what runs beside the requests; with MODEL_LOADING=warm also load the model."""
-    from gunicorn.workers import gthread  # type: ignore[import-untyped]
-
     from app import app
     from runtime import runtime_of
 
-    # A connection that sends nothing holds a thread this long, then it waits aside. With gunicorn's own five seconds
-    # four such connections are all four threads, and 500 stopped the site.
-    gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.01
     runtime = runtime_of(app)
     runtime.start()
     runtime.recycling.is_on = True
