@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from matching.aliases import Aliases
 from matching.collection_state import collection_state
-from matching.skills import remark, skill_name
+from matching.skills import qualifier, skill_name
 from matching.tag_names import indexed_names
 from models import Tag, TagCount, tag_key, tag_number
 from utils.hebrew import Word, is_hebrew, stem, words
@@ -54,11 +54,11 @@ class Mention:
     """A skill that a text names: its name, and how the text qualifies it, such as `5 years` or `senior`."""
 
     name: str
-    remark: str = ""
+    qualifier: str = ""
 
     @property
     def skill(self) -> str:
-        return f"{self.name} ({self.remark})" if self.remark else self.name
+        return f"{self.name} ({self.qualifier})" if self.qualifier else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def mentions(session: Session, collection: str, text: str, most: int, aliases: A
     for place, name in _longest(places):
         mention = reader.mention(place, name)
         earlier = found.get(name)
-        if earlier is None or (mention.remark and not earlier.remark):
+        if earlier is None or (mention.qualifier and not earlier.qualifier):
             found[name] = mention
     return list(found.values())[:most]
 
@@ -143,7 +143,7 @@ class _Reader:
         start, end = self._span(place)
         before = _CLAUSE.split(self._text[max(start - LONGEST_REMARK, 0) : start])[-1]
         after = _CLAUSE.split(self._text[end : end + LONGEST_REMARK])[0]
-        return Mention(name, remark(before, after))
+        return Mention(name, qualifier(before, after))
 
     def _runs(self, prefixes: PrefixHashes | None) -> Iterator[_Run]:
         """Yield the runs of words that may name something, those that lack it excepted."""

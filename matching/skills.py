@@ -213,7 +213,7 @@ _AFTER = re.compile(r"\s*[-–—,(]?\s*(.{1,40}?)(?=[,.;)\n]|$|\s(?:and|or)\s|\
 _STATED_LEVELS = RANKS.keys() - {"full", "high", "מלאה", "גבוהה"}  # which are said of other things too
 
 
-def remark(before: str, after: str) -> str:
+def qualifier(before: str, after: str) -> str:
     """Return the years and level that a text states directly before or after a skill, such as `5 years, senior`."""
     beside = re.split(r"[,;]", before)[-1].split()[-_MOST_REMARK_WORDS:]
     stated = [about for start in range(len(beside)) if _is_about(about := " ".join(beside[start:]))][:1]
