@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +23,19 @@ from matching.collection_state import collection_state
 from matching.skills import qualifier, skill_name
 from matching.tag_names import indexed_names
 from models import Tag, TagCount, tag_key, tag_number
-from utils.hebrew import Word, is_hebrew, stem, words
+from utils.hebrew import Word, is_hebrew, words
 from utils.prefix_hashes import PrefixHashes, loose_name, name_hash, prefix_hash
 from utils.sql import among
 
 LONGEST_MENTION = 6  # words of the longest tag that is recognized in a text
+LEAST_BARE, LONGEST_PREFIX = 3, 4  # letters of a Hebrew word behind its prefix, and of the prefix
+_PREFIXES = re.compile("ו?(?:לכש|מש|כש|ש)?[הבלמכ]?ה?")
 _BREAK = re.compile(r"[\n\r,;!?|•]|\.\s")  # a tag does not span these
 _SYMBOLS = ".#"  # that may begin a name, as in .NET
 _GERSHAYIM = re.compile('(?<=[א-ת])["״“”](?=[א-ת])')
 _SHORT = re.compile(r"[A-Za-z]{1,2}")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n\r•*]|^\s*[-–—])\s*$")
-_LIST_START = re.compile(r"(?:^|[,;:/|•*(\n\r–—]|-\s|\s(?:and|or|ו))\s*$")
+_LIST_START = re.compile(r"(?:^|[.!?]\s|[,;:/|•*(\n\r–—]|-\s|\s(?:and|or|ו))\s*$")
 _LIST_END = re.compile(r"\s*(?:$|[,;/|•*)\n\r–—]|\.(?:\s|$)|-\s|(?:and|or)\s|ו-?[A-Za-z])")
 _EVIDENCE = re.compile(
     r"languages?|program\w*|cod(?:e|ing)|script\w*|develop\w*|שפ(?:ה|ת|ות)|תכנות|מפתחת?|מתכנתת?", re.IGNORECASE
@@ -168,9 +171,9 @@ class _Reader:
             yield _Run(start, end, key)
         plain = tag_key(self._text[first.start : high])
         yield _Run(start, end, plain)
-        bare = _bare(first.form)
-        if bare != first.form and plain.startswith(first.form):
-            yield _Run(start, end, bare + plain[len(first.form) :], is_bare=True)
+        if plain.startswith(first.form):
+            rest = plain[len(first.form) :]
+            yield from (_Run(start, end, bare + rest, is_bare=True) for bare in bare_forms(first.form))
 
     def _synonyms(self, key: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys((key, *self._aliases.keys(self._aliases.key(key)))))
@@ -251,17 +254,25 @@ def _starts(
 
 
 def _is_known(begun: Sequence[tuple[str, ...]], prefixes: PrefixHashes) -> NDArray[np.bool_]:
-    """Return which word prefixes are known, with or without the Hebrew prefix letters of the first word."""
-    whole = [prefix_hash(*words) for words in begun]
-    bare = [
-        prefix_hash(stripped, *words[1:]) if (stripped := _bare(words[0])) != words[0] else hashed
-        for words, hashed in zip(begun, whole, strict=True)
+    """Return which word prefixes are known, with or without Hebrew prefix letters of the first word."""
+    hashes = [
+        (place, prefix_hash(form, *words[1:]))
+        for place, words in enumerate(begun)
+        for form in (words[0], *bare_forms(words[0]))
     ]
-    return np.isin(np.array(whole, np.uint32), prefixes) | np.isin(np.array(bare, np.uint32), prefixes)
+    places, values = np.array(hashes, np.int64).reshape(-1, 2).T
+    known = np.zeros(len(begun), np.bool_)
+    known[places[np.isin(values, prefixes)]] = True
+    return known
 
 
-def _bare(form: str) -> str:
-    return stem(form) if "א" <= form[0] <= "ת" else form
+@lru_cache(maxsize=8_192)
+def bare_forms(form: str) -> tuple[str, ...]:
+    """Return what is left of a folded Hebrew word behind each run of letters that may be prefixes."""
+    if not "א" <= form[0] <= "ת":
+        return ()
+    ends = range(1, min(len(form) - LEAST_BARE, LONGEST_PREFIX) + 1)
+    return tuple(form[end:] for end in ends if _PREFIXES.fullmatch(form, 0, end))
 
 
 def _longest(places: Mapping[tuple[int, int], str]) -> Iterator[tuple[tuple[int, int], str]]:

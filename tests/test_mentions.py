@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from sqlalchemy.orm import Session
 
+from config import ROOT
 from indexing.documents import NewDocument, write_documents
 from matching.aliases import aliases
 from matching.mentions import mentions
+from matching.skills import skill, skill_name
 
 KNOWN = aliases()
 
@@ -130,3 +135,31 @@ def test_the_tag_in_the_text_s_own_language_comes_before_an_alias_in_another(ses
 
 def test_a_skill_is_named_once_with_what_is_said_of_it(session: Session) -> None:
     assert named(session, ("Python",), "Python. And ten years of Python") == ["Python (10 years)"]
+
+
+@pytest.mark.parametrize("is_held_out", [False, True])
+def test_short_cvs_name_their_skills_and_hardly_any_other(session: Session, is_held_out: bool) -> None:
+    """Every third text was kept apart while the rules were made."""
+    sample = json.loads((ROOT / "data" / "skill-mentions.json").read_text(encoding="utf-8"))
+    write_documents(session, "jobs", [NewDocument(str(n), "job", "", (tag,)) for n, tag in enumerate(sample["tags"])])
+    right = named = wanted = 0
+    for place, row in enumerate(sample["texts"]):
+        if (place % 3 == 2) == is_held_out:
+            truth = {skill(name, KNOWN).key for name in row["skills"]}
+            found = {skill(mention.skill, KNOWN).key for mention in mentions(session, "jobs", row["text"], 50, KNOWN)}
+            right, named, wanted = right + len(truth & found), named + len(found), wanted + len(truth)
+    assert right / named >= 0.95
+    assert right / wanted >= 0.90
+
+
+def rows_of(*names: str) -> list[dict[str, Any]]:
+    files = (ROOT / "data" / f"sample-{name}.jsonl" for name in names)
+    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_prose_that_is_no_cv_names_hardly_any_skill(session: Session) -> None:
+    languages = {"English", "Hebrew", "Arabic", "אנגלית", "עברית", "ערבית"}  # of which the texts do speak
+    tags = {tag for row in rows_of("jobs", "profiles") for tag in row["skills"] if skill_name(tag) not in languages}
+    write_documents(session, "jobs", [NewDocument(str(n), "job", "", (tag,)) for n, tag in enumerate(sorted(tags))])
+    texts = [f"{row['title']}\n{row['body']}" for row in rows_of("he", "en")]
+    assert sum(len(mentions(session, "jobs", text, 50, KNOWN)) for text in texts) <= 0.1 * len(texts)
