@@ -26,19 +26,39 @@ from utils.sql import among
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A job and its scores, 0 to 1; `coverage` is the weighted share of the required skills that the person has."""
+    """A job and its scores, 0 to 1: `score` orders the jobs, and follows from `coverage`, `used` and the text.
+
+    `coverage` is the weighted share of the required skills that the person has, `used` the share of the person's skills
+    that the job requires.
+    """
 
     id: str
     title: str
     score: float
     coverage: float
-    semantic: float | None
+    used: float
     answers: Answers
-    text: float | None = None
+    similarity: TextSimilarity | None = None
 
     @property
     def match_percent(self) -> int:
         return percent(self.coverage)
+
+    @property
+    def fit_percent(self) -> int:
+        return percent(self.score)
+
+    @property
+    def used_percent(self) -> int:
+        return percent(self.used)
+
+    @property
+    def semantic(self) -> float | None:
+        return self.similarity.semantic if self.similarity else None
+
+    @property
+    def text(self) -> float | None:
+        return self.similarity.text if self.similarity else None
 
     @property
     def direction(self) -> str:
@@ -67,7 +87,8 @@ class _Scored:
     job: int
     score: float
     coverage: float
-    text_similarity: TextSimilarity | None
+    used: float
+    similarity: TextSimilarity | None
 
 
 def recommend(
@@ -108,11 +129,13 @@ def _best(
     """Return jobs with their scores, best first; `share` is the weight of the skills beside a text."""
     jobs = document_tags(session, numbers)
     covered = job_coverages(jobs, idf_weights(session, state, jobs.tags), known)
-    by_skills = scores(covered, used_shares(jobs, known))
-    pairs = dict(zip(jobs.numbers.tolist(), zip(by_skills.tolist(), covered.tolist(), strict=True), strict=True))
+    used = used_shares(jobs, known)
+    by_skills = scores(covered, used)
+    rows = zip(by_skills.tolist(), covered.tolist(), used.tolist(), strict=True)
+    by_job = dict(zip(jobs.numbers.tolist(), rows, strict=True))
     scored = [
-        _Scored(job, combined_score(skill_score, texts.get(job), share), coverage, texts.get(job))
-        for job, (skill_score, coverage) in ((job, pairs.get(job, (0.0, 0.0))) for job in numbers)
+        _Scored(job, combined_score(skill_score, texts.get(job), share), coverage, job_used, texts.get(job))
+        for job, (skill_score, coverage, job_used) in ((job, by_job.get(job, (0.0, 0.0, 0.0))) for job in numbers)
     ]
     return sorted(scored, key=lambda item: (-item.score, item.job))
 
@@ -124,10 +147,9 @@ def _fits(session: Session, state: CollectionState, best: Sequence[_Scored], kno
     required = required_skills(session, state, tags_in_order(session, jobs))
     return tuple(
         Fit(
-            *titles[item.job], item.score, item.coverage, similarity.semantic if similarity else None,
-            answers(required.get(item.job, []), known.matches),
-            similarity.text if similarity else None,
+            *titles[item.job], item.score, item.coverage, item.used,
+            answers(required.get(item.job, []), known.matches), item.similarity,
         )
-        for item, similarity in ((item, item.text_similarity) for item in best)
+        for item in best
         if item.job in titles
     )  # fmt: skip
