@@ -1,4 +1,4 @@
-"""Reading an API request: parameters, JSON bodies and the admin token, each refused with a clear error."""
+"""Reads API requests: parameters, JSON bodies and the admin token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import request
 
-from matching.limits import TooMuch
 from web.access import is_bearer
 from web.errors import ApiError
 
@@ -58,7 +57,3 @@ def body_fields() -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ApiError(400, "bad_json", "The body is not a JSON object of text and finite numbers.")
     return fields
-
-
-def too_much_error(error: TooMuch) -> ApiError:
-    return ApiError(413 if error.code == "text" else 422, "too_much", str(error))

@@ -31,6 +31,7 @@ from models import (
     tag_number,
 )
 from utils.hebrew import is_hebrew
+from utils.messages import Refused
 from utils.sql import among, upsert
 
 TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
@@ -65,7 +66,7 @@ class Written:
         self.unchanged += other.unchanged
 
 
-class DocumentKeyCollision(ValueError):
+class DocumentKeyCollision(Refused):
     """Two own ids of a collection hash to the same key: one must be renamed."""
 
 
@@ -137,9 +138,7 @@ def _is_fresh(new: Analysed, old: Any, written: Written) -> bool:
         written.new += 1
         return True
     if (old.own_id, old.collection_id) != (new.row["own_id"], new.row["collection_id"]):
-        raise DocumentKeyCollision(
-            f"ids {old.own_id!r} and {new.row['own_id']!r} have the same key: rename one of them"
-        )
+        raise DocumentKeyCollision("keys_meet", first=old.own_id, second=new.row["own_id"])
     if old.row_hash == new.row["row_hash"]:
         written.unchanged += 1
         return False
@@ -154,9 +153,7 @@ def unlike_stored(session: Session, collection: str, documents: Sequence[NewDocu
     for document in documents:
         other = keys.setdefault(document_number(collection, document.own_id), document)
         if other.own_id != document.own_id:
-            raise DocumentKeyCollision(
-                f"ids {other.own_id!r} and {document.own_id!r} have the same key: rename one of them"
-            )
+            raise DocumentKeyCollision("keys_meet", first=other.own_id, second=document.own_id)
     stored = _stored(session, list(keys))
     session.rollback()  # the rows are read again under the writers' lock
     fresh = [

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, Written, digest
 from indexing.pipeline import write_documents_ahead
-from indexing.reading import FileUnusable, Row, readable, rows
+from indexing.reading import FileUnusable, Row, RowRefused, readable, rows
 from models import document_number
 
 BATCH = 1_000
@@ -24,6 +24,7 @@ BATCH = 1_000
 BATCH_CHARACTERS = 700_000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
+REPORTED_REJECTS = 100  # rows in a report; the file beside the import has all of them
 ALIASES = {
     "id": ("id",),
     "title": ("title",),
@@ -34,10 +35,6 @@ ALIASES = {
     "url": ("url",),
     "licence": ("licence", "license"),
 }
-
-
-class RowRefused(ValueError):
-    """A row that cannot become a document, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,7 @@ class ImportReport:
     refused: int = 0
     duplicates: int = 0
     rejects: Path | None = None
+    first_rejects: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -88,9 +86,9 @@ def meanings(columns: list[str], options: Options) -> dict[str, str]:
     }
     for meaning, column in options.mapping.items():
         if meaning not in ALIASES:
-            raise FileUnusable("map", f"--map {meaning}=…: a field is one of {', '.join(ALIASES)}")
+            raise FileUnusable("map.field", field=meaning, fields=", ".join(ALIASES))
         if column not in columns:
-            raise FileUnusable("map", f"--map {meaning}={column}: the columns are {', '.join(columns)}")
+            raise FileUnusable("map.column", column=column, columns=", ".join(columns))
         mapping[meaning] = column
     return mapping
 
@@ -101,9 +99,9 @@ def mapping_of(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, mark, column = pair.partition("=")
         if not mark:
-            raise FileUnusable("map", "--map takes FIELD=COLUMN, such as --map title=name")
+            raise FileUnusable("map.pair", pair=pair)
         if name in mapping:
-            raise FileUnusable("map", f"{name} is mapped twice, to {mapping[name]} and to {column}: choose one column")
+            raise FileUnusable("map.twice", field=name, first=mapping[name], second=column)
         mapping[name] = column
     return mapping
 
@@ -112,14 +110,10 @@ def check_file_columns(path: Path, options: Options) -> None:
     """Raise FileUnusable if no row could have a title or a body."""
     first = next((row for row in rows(path) if row.fields), None)
     if first is None or first.fields is None:
-        raise FileUnusable("nothing", f"{path.name}: no row of it can be read")
+        raise FileUnusable("nothing")
     columns = list(first.fields)
     if path.suffix.lower() in (".csv", ".tsv", ".txt") and not {"title", "body"} & set(meanings(columns, options)):
-        raise FileUnusable(
-            "header",
-            f"{path.name}: no column is a title or a body; the columns are {', '.join(columns)};"
-            " say which is which with --map title=COLUMN",
-        )
+        raise FileUnusable("header", columns=", ".join(columns))
 
 
 def parsed_document(fields: Mapping[str, Any], options: Options) -> NewDocument:
@@ -130,12 +124,12 @@ def parsed_document(fields: Mapping[str, Any], options: Options) -> NewDocument:
     values = {meaning: fields.get(column) for meaning, column in columns.items()}
     title, body = field_text(values.get("title")), field_text(values.get("body"))
     if not title and not body:
-        raise RowRefused("neither a title nor a body")
+        raise RowRefused("bad_document.empty")
     if len(title) + len(body) > MOST_TEXT_BYTES // 4 and len((title + body).encode()) > MOST_TEXT_BYTES:
-        raise RowRefused("over 1 MB of text: split it into several documents")
+        raise RowRefused("bad_document.text")
     own_id = field_text(values.get("id")) or digest(title + "\x1f" + body).hex()[:16]
     if len(own_id) > LONGEST_ID:
-        raise RowRefused(f"an id of {len(own_id)} characters: at most {LONGEST_ID}")
+        raise RowRefused("bad_document.id", most=LONGEST_ID)
     used = set(columns.values()) | options.drop
     return NewDocument(
         own_id=own_id,
@@ -167,9 +161,9 @@ def field_tags(value: object, separator: str | None) -> tuple[str, ...]:
     named = [" ".join(field_text(part).split()) for part in parts]
     kept = tuple(dict.fromkeys(name for name in named if name))
     if len(kept) > MOST_TAGS:
-        raise RowRefused(f"{len(kept)} tags: at most {MOST_TAGS}")
+        raise RowRefused("bad_document.tags", most=MOST_TAGS)
     if any(len(name) > LONGEST_TAG for name in kept):
-        raise RowRefused(f"a tag of over {LONGEST_TAG} characters")
+        raise RowRefused("bad_document.tag", most=LONGEST_TAG)
     return kept
 
 
@@ -192,14 +186,14 @@ def preview(path: Path, options: Options, most: int = 5) -> Preview:
         try:
             documents.append(_accepted(row, options))
         except RowRefused as error:
-            refused.append(Row(row.line, None, str(error), row.raw))
+            refused.append(Row(row.line, None, error, row.raw))
     return Preview(columns, documents[:most], refused)
 
 
 def _accepted(row: Row, options: Options) -> NewDocument:
-    if row.fields is None:
-        raise RowRefused(row.reason)
-    return parsed_document(row.fields, options)
+    if row.refusal:
+        raise row.refusal
+    return parsed_document(row.fields or {}, options)
 
 
 def import_file(
@@ -292,7 +286,7 @@ def _documents(
         try:
             yield _accepted(row, options)
         except RowRefused as error:
-            rejects.add(row, str(error))
+            rejects.add(row, error)
 
 
 class Rejects:
@@ -309,11 +303,15 @@ class Rejects:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def add(self, row: Row, reason: str) -> None:
+    def add(self, row: Row, refusal: RowRefused) -> None:
         if self._writer is None:
             file = self._open.enter_context(self._path.open("w", encoding="utf-8-sig", newline=""))
             self._writer = csv.writer(file)
             self._writer.writerow(("line", "reason", "row"))
             self._report.rejects = self._path
+        raw = row.raw or readable(row.fields)
         self._report.refused += 1
-        self._writer.writerow((row.line, reason, row.raw or readable(row.fields)))
+        self._writer.writerow((row.line, refusal, raw))
+        if self._report.refused <= REPORTED_REJECTS:
+            shown = {"line": str(row.line), "row": raw, "reason": str(refusal)}
+            self._report.first_rejects.append(shown | {"code": refusal.key, "values": refusal.values})

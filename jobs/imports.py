@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import json
 import logging
 import secrets
 import threading
@@ -119,14 +117,14 @@ class ImportJobs:
             log.info("An import stopped: %s", stopped)
             claim.requeue("queued")
         except FileUnusable as error:
-            self._fail(claim, str(error), error.code)
+            self._fail(claim, message=str(error), code=error.key, values=error.values)
         except (SQLAlchemyError, ValueError, ArithmeticError, LookupError, OSError, RuntimeError) as error:
             log.exception("An import failed")
-            self._fail(claim, f"{type(error).__name__}: {error}"[:500], "broken")
+            self._fail(claim, message=f"{type(error).__name__}: {error}"[:500], code="broken")
 
-    def _fail(self, claim: Claim, message: str, code: str) -> None:
+    def _fail(self, claim: Claim, **report: Any) -> None:
         try:
-            claim.report(state="failed", report={"message": message, "code": code})
+            claim.report(state="failed", report=report)
         except (Stopped, SQLAlchemyError):
             log.warning("The failure of an import could not be stored; the import is taken up again")
 
@@ -191,14 +189,8 @@ def figures(report: ImportReport) -> dict[str, Any]:
         "unchanged": written.unchanged,
         "refused": report.refused,
         "duplicates": report.duplicates,
-        "rejects": rejected_rows(report.rejects) if report.rejects else [],
+        "rejects": report.first_rejects,
     }
-
-
-def rejected_rows(path: Path, most: int = 100) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        return [json.loads(json.dumps(row)) for row, _ in zip(rows, range(most), strict=False)]
 
 
 def file_name(given: str) -> str:
@@ -225,7 +217,7 @@ def accept(session: Session, folder: Path, given: str, save: Callable[[Path], ob
         session.delete(job)
         session.commit()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise FileUnusable("disk_full", "the disk is full: free some space, or send a smaller file") from error
+            raise FileUnusable("disk_full") from error
         raise
     return job
 

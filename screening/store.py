@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from matching.jobs import RequiredSkill
 from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
 from screening.vocabulary import ScreenedJob, Unscreenable
+from utils.messages import Refused
 
 KEPT_SCREENINGS = 50
 KEPT_S = 180 * 86_400  # a screening not opened for this long may be deleted, with or without decisions
@@ -23,7 +24,7 @@ OPEN = ("waiting", "running")
 SEEN_EVERY_S = 3_600
 
 
-class NoteTooLong(ValueError):
+class NoteTooLong(Refused):
     """A note longer than LONGEST_NOTE characters."""
 
 
@@ -48,12 +49,11 @@ def _profiles(session: Session, name: str) -> int:
     rows = select(Collection.documents).where(Collection.id == number("collection", name))
     count = session.execute(rows).scalar()
     if count is None:
-        raise Unscreenable("no_collection", f"There is no collection {name[:64]!r}.")
+        raise Unscreenable("no_collection", collection=name[:64])
     if not count:
-        raise Unscreenable("no_profiles", f"The collection {name[:64]!r} is empty: import profiles first.")
+        raise Unscreenable("no_profiles", collection=name[:64])
     if count > MOST_PROFILES:
-        much = f"The collection {name[:64]!r} has {count} profiles, more than the {MOST_PROFILES} of one screening"
-        raise Unscreenable("too_many", f"{much}: import the profiles to screen as a collection of their own.")
+        raise Unscreenable("too_many", most=f"{MOST_PROFILES:,}")
     return int(count)
 
 
@@ -67,8 +67,7 @@ def _make_room(session: Session, total: int) -> None:
     left = [row for row in stored if row not in expired]
     while len(left) >= KEPT_SCREENINGS or sum(row.total for row in left) + total > MOST_RESULTS:
         if not free:
-            full = f"The limit is reached: {len(stored)} screenings are running or have decisions"
-            raise Unscreenable("no_room", f"{full}. Delete one that is no longer needed.")
+            raise Unscreenable("no_room", most=KEPT_SCREENINGS)
         expired.append(free.pop(0))
         left.remove(expired[-1])
     for row in expired:
@@ -129,7 +128,7 @@ def decide(session: Session, screening: Screening, own_id: str, status: str, not
     Raises NoteTooLong; a status is one of STATUSES.
     """
     if len(note) > LONGEST_NOTE:
-        raise NoteTooLong(f"A note of {len(note)} characters is too long: write at most {LONGEST_NOTE}.")
+        raise NoteTooLong("too_much.note", most=f"{LONGEST_NOTE:,}")
     conditions = (
         ScreeningResult.screening_id == screening.id,
         ScreeningResult.document_id == document_number(screening.profiles, own_id),

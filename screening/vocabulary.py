@@ -25,6 +25,7 @@ from matching.tag_names import MIN_NAME_SIMILARITY, indexed_names
 from matching.vocabulary import MOST_UNKNOWN, SkillMatch, spellings
 from models import Tag, TagCount, number, tag_number
 from search.semantic import Semantic
+from utils.messages import Refused
 from utils.sql import among
 
 MOST_TAGS = 100_000  # of the profiles, the most used ones, that are compared by embedding
@@ -34,12 +35,8 @@ LONGEST_TITLE = 80
 Matches = Mapping[int, SkillMatch]
 
 
-class Unscreenable(ValueError):
-    """A screening that cannot start: `code` names the reason, and the message says what to do."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+class Unscreenable(Refused):
+    """A screening that cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ def screened_job(session: Session, collection: str, own_id: str) -> ScreenedJob:
     job = job_by_id(session, collection, own_id)
     tags = tags_in_order(session, [job.number]).get(job.number, [])
     if not tags:
-        raise Unscreenable("no_skills", "This job names no skill, so nobody can be ranked by it: add its skills first.")
+        raise Unscreenable("no_skills")
     numbers = np.array([tag for tag, _ in tags], np.int64)
     weights = dict(
         zip(
@@ -146,7 +143,7 @@ def screened_text(session: Session, jobs: str, profiles: str, text: str, aliases
     different = {skill(name, aliases).key: name for names in reversed(known) for name in reversed(names)}
     mentioned = list(reversed(different.values()))[:MOST_SKILLS]
     if not mentioned:
-        raise Unscreenable("no_skills", "The text names no skill that the collections know: name the skills in it.")
+        raise Unscreenable("no_skills")
     base = jobs if collection_size(session, jobs) else profiles
     documents, counts = collection_size(session, base), _document_counts(session, base, mentioned)
     required = tuple(RequiredSkill(name, tag_idf(counts.get(tag_number(name), 0), documents)) for name in mentioned)
