@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -232,9 +232,9 @@ def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:
 
 def repeats(path: Path, options: Options) -> Counter[int]:
     """Return the keys shared by several valid rows, with their counts; 8 bytes of memory per row."""
-    if not _several(_named_keys(path, options)):
+    if not _several(_keys(path, options, valid_only=False)):
         return Counter()  # the usual case, decided by the ids alone
-    return _several(_good_keys(path, options))
+    return _several(_keys(path, options, valid_only=True))
 
 
 def _several(keys: Iterator[int]) -> Counter[int]:
@@ -243,28 +243,14 @@ def _several(keys: Iterator[int]) -> Counter[int]:
     return Counter(dict(zip(distinct[several].tolist(), counts[several].tolist(), strict=True)))
 
 
-def _named_keys(path: Path, options: Options) -> Iterator[int]:
-    """Yield the keys of rows with an id, valid or not, and of valid rows without one."""
+def _keys(path: Path, options: Options, valid_only: bool) -> Iterator[int]:
+    """Yield the keys of the valid rows, or, faster, of all rows that have an id and the valid ones without."""
     for row in rows(path):
         fields = row.fields or {}
         column = options.mapping.get("id") or next((name for name in fields if name.strip().lower() == "id"), "")
-        if own_id := field_text(fields.get(column)):
-            yield document_number(options.collection, own_id)
-        elif key := _good_key(row, options):
-            yield key
-
-
-def _good_keys(path: Path, options: Options) -> Iterator[int]:
-    for row in rows(path):
-        if key := _good_key(row, options):
-            yield key
-
-
-def _good_key(row: Row, options: Options) -> int:
-    try:
-        return document_number(options.collection, _accepted(row, options).own_id)
-    except RowRefused:
-        return 0  # reported when the row is imported
+        own_id = "" if valid_only else field_text(fields.get(column))
+        with suppress(RowRefused):  # reported when the row is imported
+            yield document_number(options.collection, own_id or _accepted(row, options).own_id)
 
 
 def _last_of_each(
