@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from babel.units import format_unit
 from flask import Flask
-from flask_babel import format_date, format_percent, format_timedelta, gettext
+from flask_babel import format_date, format_percent, format_timedelta, get_locale, gettext
 
 from utils.messages import MESSAGES
 from web.errors import translated
@@ -17,7 +18,7 @@ ONE_S = timedelta(seconds=1)
 
 
 def register(app: Flask) -> None:
-    for template_filter in (day, ago, ago_s, ahead, lasting, share, translated, stored_message):
+    for template_filter in (day, ago, ago_s, ahead, lasting, duration, share, translated, stored_message):
         app.add_template_filter(template_filter)
 
 
@@ -42,6 +43,13 @@ def ahead(seconds: float) -> str:
 
 def lasting(seconds: float) -> str:
     return str(format_timedelta(max(timedelta(seconds=round(seconds)), ONE_S)))
+
+
+def duration(seconds: float) -> str:
+    """Return a measured time: below a second in milliseconds."""
+    if seconds < 1:
+        return str(format_unit(round(1000 * seconds), "duration-millisecond", locale=get_locale()))
+    return str(format_unit(round(seconds, 2), "duration-second", locale=get_locale()))
 
 
 def share(part: float) -> str:
