@@ -31,7 +31,7 @@ from models import (
     tag_number,
 )
 from utils.hebrew import is_hebrew
-from utils.messages import Refused
+from utils.messages import Refusal
 from utils.sql import among, upsert
 
 TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
@@ -66,7 +66,7 @@ class Written:
         self.unchanged += other.unchanged
 
 
-class DocumentKeyCollision(Refused):
+class DocumentKeyCollision(Refusal):
     """Two own ids of a collection hash to the same key: one must be renamed."""
 
 

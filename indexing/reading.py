@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from utils.messages import Refused
+from utils.messages import Refusal
 
 MOST_ROW_BYTES = 4_194_304
 SAMPLE_BYTES = 4_194_304
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class FileUnusable(Refused):
+class FileUnusable(Refusal):
     """A file that cannot be imported."""
 
 
-class RowRefused(Refused):
+class RowRefused(Refusal):
     """A row that cannot become a document."""
 
 

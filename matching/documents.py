@@ -13,18 +13,18 @@ from models import Document, document_number, tag_key
 from search.query import Query
 from search.text import TextQuery
 from utils.hebrew import is_hebrew
-from utils.messages import Refused
+from utils.messages import Refusal
 from utils.sql import among
 
 MOST_SAME_TITLE = 20
 MOST_TITLES = 500  # documents with the words of a title whose titles are compared
 
 
-class NoSuchJob(Refused):
+class NoSuchJob(Refusal):
     """No document of the collection has this id or title."""
 
 
-class SeveralJobs(Refused):
+class SeveralJobs(Refusal):
     """Several jobs have the title; `choices` are their (id, title)."""
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:

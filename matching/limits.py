@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from utils.messages import Refused
+from utils.messages import Refusal
 
 MOST_SKILLS, LONGEST_SKILL, MOST_TEXT, MOST_JOBS = 200, 200, 100_000, 100
 MOST_COLUMNS = 10  # jobs or people compared side by side
 
 
-class TooMuch(Refused):
+class TooMuch(Refusal):
     """A limit is exceeded."""
 
 

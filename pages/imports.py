@@ -12,7 +12,7 @@ from jobs.claims import is_cut_off
 from jobs.imports import accept, cancel_import, options_of, start_import, upload_path
 from models import Job, db
 from search.query import Query, clean_text
-from utils.messages import Refused
+from utils.messages import Refusal
 from web.access import is_admin, sign_in
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
@@ -38,7 +38,7 @@ def import_form() -> str:
 @body_limit(UPLOAD_BYTES)
 def import_upload() -> AnyResponse | tuple[str, int]:
     """Store an uploaded file and show a preview; nothing is imported yet."""
-    options = form_options()
+    options = chosen_options()
     if not is_admin() and not sign_in(request.form.get("token", "")):
         return import_page_with(options, gettext("The admin token is not right.")), 401
     upload = request.files.get("file")
@@ -48,12 +48,12 @@ def import_upload() -> AnyResponse | tuple[str, int]:
         return import_page_with(options, gettext("Choose a file first.")), 422
     try:
         job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, options)
-    except Refused as error:
+    except Refusal as error:
         return import_page_with(options, translated(error)), 422
     return redirect(url_for("imports.import_page", number=job.id))
 
 
-def form_options() -> Options:
+def chosen_options() -> Options:
     form = request.form
     columns = {name: form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")}
     return Options(

@@ -30,7 +30,7 @@ from screening.store import (
 from screening.vocabulary import ScreenedJob, screened_job, screened_text
 from search.documents import collections
 from search.query import Query, clean_text
-from utils.messages import Refused
+from utils.messages import Refusal
 from web.access import is_admin
 from web.current import skill_aliases
 from web.errors import http_status, translated
@@ -78,14 +78,14 @@ def screenings_begin() -> AnyResponse | tuple[str, int]:
     try:
         job = chosen_job(form)
         screening = create_screening(db.session(), browser_or_new(), job, chosen_collections(form)[1])
-    except Refused as error:
+    except Refusal as error:
         return screenings_page(form, translated(error), getattr(error, "choices", ())), http_status(error)
     wake()
     return redirect(url_for("screenings.screening", number=screening.id), 303)
 
 
 def chosen_job(form: Mapping[str, str]) -> ScreenedJob:
-    """Return the job of a form, by id, by title or as a pasted text; raises Refused."""
+    """Return the job of a form, by id, by title or as a pasted text; raises Refusal."""
     jobs, profiles = chosen_collections(form)
     job, job_text, session = form.get("job", "").strip(), form.get("text", ""), db.session()
     if not job and job_text.strip():

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from matching.jobs import RequiredSkill
 from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
 from screening.vocabulary import ScreenedJob, Unscreenable
-from utils.messages import Refused
+from utils.messages import Refusal
 
 KEPT_SCREENINGS = 50
 KEPT_S = 180 * 86_400  # a screening not opened for this long may be deleted, with or without decisions
@@ -24,7 +24,7 @@ OPEN = ("waiting", "running")
 SEEN_EVERY_S = 3_600
 
 
-class NoteTooLong(Refused):
+class NoteTooLong(Refusal):
     """A note longer than LONGEST_NOTE characters."""
 
 

@@ -25,7 +25,7 @@ from matching.tag_names import MIN_NAME_SIMILARITY, indexed_names
 from matching.vocabulary import MOST_UNKNOWN, SkillMatch, spellings
 from models import Tag, TagCount, number, tag_number
 from search.semantic import Semantic
-from utils.messages import Refused
+from utils.messages import Refusal
 from utils.sql import among
 
 MOST_TAGS = 100_000  # of the profiles, the most used ones, that are compared by embedding
@@ -35,7 +35,7 @@ LONGEST_TITLE = 80
 Matches = Mapping[int, SkillMatch]
 
 
-class Unscreenable(Refused):
+class Unscreenable(Refusal):
     """A screening that cannot start."""
 
 

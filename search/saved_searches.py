@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from models import SavedSearch, State
-from utils.messages import Refused
+from utils.messages import Refusal
 
 MOST_OF_BROWSER = 50
 MAX_SAVED = 20_000  # of all browsers together: about 5 MB
@@ -19,7 +19,7 @@ DELETED_AT_ONCE = 500
 LONGEST_NAME, LONGEST_ADDRESS = 100, 3_000
 
 
-class CannotSave(Refused):
+class CannotSave(Refusal):
     """A search cannot be saved."""
 
 

@@ -95,9 +95,9 @@ def test_refused_rows_are_kept_beside_the_file_and_the_good_ones_are_stored(sess
     assert [(row["line"], row["reason"]) for row in refused(path)] == [
         ("2", "neither a title nor a body"),
         ("3", "over 1 MB of text: split it into several documents"),
-        ("4", "201 tags: at most 200"),
-        ("5", "a tag of over 200 characters"),
-        ("6", "an id of 256 characters: at most 255"),
+        ("4", "more than 200 tags"),
+        ("5", "a tag is longer than 200 characters"),
+        ("6", "the id is longer than 255 characters"),
     ]
     assert json.loads(refused(path)[0]["row"]) == {"id": 2}
 

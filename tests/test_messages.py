@@ -12,18 +12,18 @@ import pytest
 from config import ROOT
 from tests.test_layout import modules, tree
 from tests.test_translations import hebrew
-from utils.messages import MESSAGES, Refused
+from utils.messages import MESSAGES, Refusal
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
 def subclasses(path: Path) -> Iterator[str]:
     for node in tree(path).body:
-        if isinstance(node, ast.ClassDef) and "Refused" in map(ast.unparse, node.bases):
+        if isinstance(node, ast.ClassDef) and "Refusal" in map(ast.unparse, node.bases):
             yield node.name
 
 
-CLASSES = {"Refused", "super().__init__"} | {name for path in modules() for name in subclasses(path)}
+CLASSES = {"Refusal", "super().__init__"} | {name for path in modules() for name in subclasses(path)}
 
 
 def raised() -> Iterator[tuple[str, set[str]]]:
@@ -53,7 +53,7 @@ def test_every_message_is_in_both_languages(key: str) -> None:
 
 
 def test_a_refusal_has_a_code_its_values_and_its_english_message() -> None:
-    error = Refused("too_much.skills", most=200)
+    error = Refusal("too_much.skills", most=200)
     assert (error.key, error.code, error.values) == ("too_much.skills", "too_much", {"most": 200})
     assert str(error) == "More than 200 skills: keep the most important ones."
 

@@ -58,7 +58,7 @@ MESSAGES = {
 }  # fmt: skip
 
 
-class Refused(ValueError):
+class Refusal(ValueError):
     """A request that cannot be met: a key of MESSAGES and the values of its placeholders."""
 
     def __init__(self, key: str, **values: object) -> None:

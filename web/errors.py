@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable, default_exceptions
 
 from search.query import Query
-from utils.messages import MESSAGES, Refused
+from utils.messages import MESSAGES, Refusal
 
 RETRY_S = 5
 JSON_PATHS = ("/health", "/livez", "/metrics")
@@ -36,7 +36,7 @@ class ApiError(Exception):
 
 def register(app: Flask) -> None:
     app.register_error_handler(ApiError, api_error)
-    app.register_error_handler(Refused, refused)
+    app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, http_error)
     for error in (OperationalError, InterfaceError, NoConnectionFree):
         app.register_error_handler(error, database_error)
@@ -47,16 +47,16 @@ def api_error(error: ApiError) -> Response:
     return error_json(error.status, error.code, error.message, headers)
 
 
-def http_status(error: Refused) -> int:
+def http_status(error: Refusal) -> int:
     return STATUS.get(error.key) or STATUS.get(error.code, 422)
 
 
-def translated(error: Refused) -> str:
+def translated(error: Refusal) -> str:
     """Return the message of a refusal in the language of the interface."""
     return str(gettext(MESSAGES[error.key], **error.values))
 
 
-def refused(error: Refused) -> Answer:
+def refused(error: Refusal) -> Answer:
     """Return a refusal that no view handled."""
     status = http_status(error)
     if not request.path.startswith("/api/"):
