@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from jobs.claims import set_state
 from matching.jobs import RequiredSkill
 from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
 from screening.vocabulary import ScreenedJob, Unscreenable
@@ -100,19 +100,12 @@ def required_skills_of(screening: Screening) -> tuple[RequiredSkill, ...]:
 
 def run_again(session: Session, screening: int) -> bool:
     """Resume a screening or rank what changed; False if it is already running or waiting. Commits."""
-    return _set_state(session, screening, "waiting", Screening.state.not_in(OPEN))
+    return set_state(session, Screening, screening, "waiting", Screening.state.not_in(OPEN), message="")
 
 
 def cancel(session: Session, screening: int) -> bool:
     """Stop a screening, keeping its results; False if it is neither running nor waiting. Commits."""
-    return _set_state(session, screening, "cancelled", Screening.state.in_(OPEN))
-
-
-def _set_state(session: Session, screening: int, state: str, condition: ColumnElement[bool]) -> bool:
-    values: dict[str, Any] = {"state": state, "claim": 0, "message": "", "updated_at": int(time.time())}
-    changed = session.execute(update(Screening).where(Screening.id == screening, condition).values(**values))
-    session.commit()
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return set_state(session, Screening, screening, "cancelled", Screening.state.in_(OPEN), message="")
 
 
 def delete_screening(session: Session, screening: int) -> None:
