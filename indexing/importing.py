@@ -210,9 +210,8 @@ def import_file(
     check_file_columns(path, options)
     report = ImportReport()
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
-        repeated = repeats(path, options)
-        accepted = _last_of_each(_documents(path, options, rejects, on_bytes), repeated, options, report)
-        write_documents_ahead(session, options.collection, batches(accepted), report.written.add, own_process)
+        documents = _documents(path, options, repeats(path, options), rejects, on_bytes)
+        write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process)
     return report
 
 
@@ -253,33 +252,29 @@ def _keys(path: Path, options: Options, valid_only: bool) -> Iterator[int]:
             yield document_number(options.collection, own_id or _accepted(row, options).own_id)
 
 
-def _last_of_each(
-    documents: Iterator[NewDocument], repeated: Counter[int], options: Options, report: ImportReport
+def _documents(
+    path: Path, options: Options, repeated: Counter[int], rejects: Rejects, on_bytes: Callable[[int], None]
 ) -> Iterator[NewDocument]:
-    for document in documents:
+    """Yield the documents of valid rows; of rows with the same id only the last one."""
+    for row in rows(path, on_bytes):
+        try:
+            document = _accepted(row, options)
+        except RowRefused as error:
+            rejects.add(row, error)
+            continue
         key = document_number(options.collection, document.own_id) if repeated else 0
         if repeated.get(key, 0) > 1:
             repeated[key] -= 1
-            report.duplicates += 1
+            rejects.report.duplicates += 1
         else:
             yield document
-
-
-def _documents(
-    path: Path, options: Options, rejects: Rejects, on_bytes: Callable[[int], None]
-) -> Iterator[NewDocument]:
-    for row in rows(path, on_bytes):
-        try:
-            yield _accepted(row, options)
-        except RowRefused as error:
-            rejects.add(row, error)
 
 
 class Rejects:
     """The file of rejected rows: created by the first one; a leftover is removed if there are none."""
 
     def __init__(self, path: Path, report: ImportReport) -> None:
-        self._path, self._report, self._open = path, report, ExitStack()
+        self._path, self.report, self._open = path, report, ExitStack()
         self._writer: Any = None
 
     def __enter__(self) -> Self:
@@ -294,10 +289,10 @@ class Rejects:
             file = self._open.enter_context(self._path.open("w", encoding="utf-8-sig", newline=""))
             self._writer = csv.writer(file)
             self._writer.writerow(("line", "reason", "row"))
-            self._report.rejects = self._path
+            self.report.rejects = self._path
         raw = row.raw or readable(row.fields)
-        self._report.refused += 1
+        self.report.refused += 1
         self._writer.writerow((row.line, refusal, raw))
-        if self._report.refused <= REPORTED_REJECTS:
+        if self.report.refused <= REPORTED_REJECTS:
             shown = {"line": str(row.line), "row": raw, "reason": str(refusal)}
-            self._report.first_rejects.append(shown | {"code": refusal.key, "values": refusal.values})
+            self.report.first_rejects.append(shown | {"code": refusal.key, "values": refusal.values})

@@ -128,7 +128,8 @@ def readable(value: object) -> str:
 
 def _csv_rows(text: TextIO) -> Iterator[Row]:
     csv.field_size_limit(MOST_ROW_BYTES)
-    reader = csv.reader(_without_nuls(text), dialect=_dialect(text))
+    dialect = _dialect(text)  # before the first line is read
+    reader = csv.reader((line.replace("\0", "") for line in text), dialect=dialect)
     header: list[str] | None = None
     while True:
         line = reader.line_num + 1
@@ -154,11 +155,6 @@ def check_names(header: list[str]) -> None:
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise FileUnusable("twice", names=", ".join(twice))
-
-
-def _without_nuls(text: TextIO) -> Iterator[str]:
-    for line in text:
-        yield line.replace("\0", "")
 
 
 def _dialect(text: TextIO) -> type[csv.Dialect]:
@@ -208,8 +204,10 @@ def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]
     import ijson
 
     number = 0
+    if file.read(3) != codecs.BOM_UTF8:  # ijson cannot read past it
+        file.seek(0)
     try:
-        for number, fields in enumerate(ijson.items(_PastBom(file), "item", use_float=True), 1):
+        for number, fields in enumerate(ijson.items(file, "item", use_float=True), 1):
             on_bytes(file.tell())
             if isinstance(fields, dict):
                 yield Row(number, fields)
@@ -217,15 +215,3 @@ def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]
                 yield Row(number, None, RowRefused("bad_document.object"), readable(fields))
     except (ijson.JSONError, UnicodeDecodeError) as error:
         yield Row(number + 1, None, RowRefused("bad_document.json_rest", reason=str(error)[:200]))
-
-
-class _PastBom:
-    """A file without its byte order mark, which the JSON reader cannot handle."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        if file.read(3) != codecs.BOM_UTF8:
-            file.seek(0)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)

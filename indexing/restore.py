@@ -103,6 +103,7 @@ def write_plain(session: Session, archive: Archive, table: Table, on_rows: Calla
 def write_all_documents(
     session: Session, archive: Archive, analysis: Executor | None, on_rows: Callable[[int], None]
 ) -> int:
+    """Write the documents with their terms and tags, and return their number."""
     names = {row["id"]: row["name"] for row in archive.rows(Collection.__tablename__)}
     count = 0
     for news in analysed_ahead(in_parts(archive.rows("document"), DOCUMENTS_AT_ONCE), analysis):
@@ -114,7 +115,7 @@ def write_all_documents(
 
 
 def analysed_ahead(parts: Iterator[list[Row]], analysis: Executor | None) -> Iterator[list[Analysed]]:
-    """Yield documents with their terms, analysed by the other process while the previous part is written."""
+    """Yield documents with their terms, analysed in the other process while the previous part is written."""
     waiting: Future[list[Analysed]] | None = None
     for part in parts:
         if analysis is None:
@@ -139,7 +140,7 @@ def analysed_rows(rows: Sequence[Row]) -> list[Analysed]:
 
 
 def write_state(session: Session, archive: Archive, version: int) -> None:
-    """Set a version far ahead of every running process, so that each reloads everything."""
+    """Set a version far ahead of that of every running process, so that each reloads everything."""
     later = max(version, int(archive.manifest.database["version"])) + KEPT_CHANGES + 1
     state = {"version": later, "versioned": later, "model_id": archive.manifest.database["model_id"]}
     session.execute(update(State).values(state))
