@@ -1,13 +1,16 @@
-"""The pages: request in, template out."""
+"""The search pages: search, tags, documents, status."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from config import TEXT, VERBATIM, WEB_URL, Settings, declared
 from models import db
 from operations.chart import chart
 from operations.health import document_count, stats, stored_counts
@@ -28,7 +31,7 @@ TAGS_A_PAGE = 120
 
 @search_pages.app_context_processor
 def meaning_state() -> dict[str, Any]:
-    """Tell every template whether meaning can be searched: the search box says so where it cannot."""
+    """Give every template the state of semantic search: the search box says when it is not available."""
     guard = watch().guard
     return {"meaning_state": semantic().state, "text_only_left_s": guard.text_only_left_s() if guard else 0.0}
 
@@ -69,7 +72,7 @@ def tags() -> AnyResponse | str:
 def search_page(mode: str) -> AnyResponse | str:
     query = replace(Query.from_args(request.args), mode=mode)
     if request.args.get("format") == "csv":
-        return csv_answer(search_results(query))
+        return csv_response(search_results(query))
     if query.is_empty() and not (query.collection or query.language or query.since) and mode != "tags":
         return home(query)
     results = search_results(query)
@@ -79,27 +82,21 @@ def search_page(mode: str) -> AnyResponse | str:
 
 
 def home(query: Query) -> str:
-    common = common_tags(db.session(), 24)
     names = collections(db.session())
     return render_template(
-        "home.html", query=query, tags=common, collections=names, figures=site_figures(), samples=sample_queries(names)
-    )
+        "home.html", query=query, tags=common_tags(db.session(), 24), collections=names, samples=sample_queries(names),
+        figures={"documents": document_count(db.session()), "semantic": semantic().state},
+    )  # fmt: skip
 
 
-def site_figures() -> dict[str, Any]:
-    return {"documents": document_count(db.session()), "semantic": semantic().state}
-
-
-def csv_answer(results: ResultsPage) -> Response:
-    """Return a page of hits as CSV, with the mark by which a spreadsheet knows that it is UTF-8."""
-    lines = [
-        MARK,
-        csv_line(("rank", "id", "collection", "title", "score", "text", "semantic", "tags", "url", "snippet")),
-    ]
+def csv_response(results: ResultsPage) -> Response:
+    """Return a page of hits as CSV, with the mark by which a spreadsheet recognizes UTF-8."""
+    header = ("rank", "id", "collection", "title", "score", "text", "semantic", "tags", "url", "snippet")
+    lines = [MARK, csv_line(header)]
     for rank, hit in enumerate(results.hits, results.first):
-        why = (hit.why.text, hit.why.semantic)
-        cells = (hit.id, hit.collection, hit.plain_title, hit.score, *why, "; ".join(hit.tags), hit.url)
-        lines.append(csv_line((rank, *cells, hit.plain_snippet)))
+        scores = (hit.score, hit.why.text, hit.why.semantic)
+        cells = (rank, hit.id, hit.collection, hit.plain_title, *scores, "; ".join(hit.tags), hit.url)
+        lines.append(csv_line((*cells, hit.plain_snippet)))
     headers = {"Content-Disposition": 'attachment; filename="matmon.csv"'}
     return Response("".join(lines), mimetype="text/csv", headers=headers)
 
@@ -111,42 +108,47 @@ def document(own_id: str) -> str:
     if page is None:
         abort(404)
     query = of_mapping({"q": request.args.get("q", "")})
-    # Reading documents, as every crawler does, loads no model: it is used where it is there, or asked for.
+    # Reading a document, as every crawler does, must not load the model: only stored embeddings are compared.
     near = similar(db.session(), page.number, semantic(), 6)
     return render_template("document.html", document=page, similar=near, query=query)
 
 
 @search_pages.get("/status")
 def status() -> str:
-    figures = watch().figures()  # before the first statement: this page's own connection is not the site's
+    figures = watch().figures()  # before the first statement, so that this page's own connection is not counted
     samples = watch().samples()
     totals = stats(db.session(), semantic()) if stored_counts(db.session(), semantic()) else None
     return render_template(
         "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=totals,
-        settings=settings(), query=Query(),
+        settings=settings(), setting_rows=setting_rows(settings()), query=Query(),
     )  # fmt: skip
+
+
+def setting_rows(settings: Settings) -> dict[str, object]:
+    """Return the settings that everyone may see, by name: no secrets, addresses or folders."""
+    rows: dict[str, object] = {}
+    for attribute, declaration in declared().items():
+        value = getattr(settings, attribute)
+        if attribute in ("database_url", "redis_url"):
+            rows[declaration.name] = re.sub(r"[:+].*", "://…", value) or "–"
+        elif declaration.name.endswith("_PERCENT"):
+            rows[declaration.name] = round(100 * value)
+        elif not declaration.is_secret and declaration.parser not in (TEXT, VERBATIM, WEB_URL):
+            rows[declaration.name] = "–" if value in (None, "") else int(value) if isinstance(value, bool) else value
+    return {name: value for name, value in rows.items() if not isinstance(value, Path)}
 
 
 @search_pages.get("/robots.txt")
 def robots() -> Response:
-    """Ask crawlers to leave searches alone: they would try every tag, and keep the model loaded."""
-    lines = (
-        "User-agent: *",
-        "Disallow: /text",
-        "Disallow: /semantic",
-        "Disallow: /tags",
-        "Disallow: /match",
-        "Disallow: /screenings",
-        "Disallow: /searches",
-        "Disallow: /*?",
-        "",
-    )
+    """Keep crawlers out of searches: they would try every tag and keep the model loaded."""
+    paths = ("/text", "/semantic", "/tags", "/match", "/screenings", "/searches", "/*?")
+    lines = ("User-agent: *", *(f"Disallow: {path}" for path in paths), "")
     return Response("\n".join(lines), mimetype="text/plain")
 
 
 @search_pages.get("/go")
 def go() -> AnyResponse:
-    """Take a search form's choice of mode to the page of that mode: the form works without JavaScript."""
+    """Redirect a search form to the page of its mode, so that the form works without JavaScript."""
     mode = request.args.get("mode", "hybrid")
     query = replace(Query.from_args(request.args), mode=mode if mode in MODES else "hybrid", page=1)
     return redirect(f"{mode_path(query.mode)}?{query.address()}")

@@ -1,29 +1,27 @@
-"""The API that writes documents and imports files; it asks for the admin token."""
+"""The documents API: read, write and delete one document; writing needs the admin token."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, request
 
 from api.requests import body_fields, check_number, need_admin
-from indexing.documents import DocumentKeyCollision, delete_documents, write_documents
-from indexing.importing import Options, RowRefused
-from indexing.importing import parsed_document as as_document
-from indexing.reading import FileUnusable
+from indexing.documents import delete_documents, write_documents
+from indexing.importing import Options, parsed_document
 from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
 from search.results import hit_json
 from web.body_limits import DOCUMENT_BYTES, body_limit
-from web.current import runtime, semantic
+from web.current import runtime, semantic, semantic_json
 from web.errors import ApiError
 from web.rate_limits import rate_limit
 
 document_api = Blueprint("api_documents", __name__)
 
-OURS = frozenset({"added_at", "changed_at"})  # in a document's answer: the answer can be sent back as it is
+ADDED_FIELDS = frozenset({"added_at", "changed_at"})  # in a response, which can be sent back as it is
 
 
 @document_api.post("/api/documents")
@@ -41,43 +39,37 @@ def api_replace(own_id: str) -> tuple[Response, int]:
 
 
 def write(fields: dict[str, Any]) -> tuple[Response, int]:
+    """Store a document and return it; raises RowRefused and DocumentKeyCollision."""
     named = fields.pop("collection", None)
     name = clean_text(request.args.get("collection") or str(named or ""))[:64] or "documents"
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
-    try:
-        document = as_document(fields, Options(name, drop=OURS))
-        document = replace(document, extra=extra | document.extra)
-        written = write_documents(db.session(), name, [document])
-        if written.new or written.changed:
-            runtime().embed_soon(db.session())
-    except (RowRefused, FileUnusable) as error:
-        raise ApiError(413 if "over 1 MB" in str(error) else 422, "bad_document", str(error)) from None
-    except DocumentKeyCollision as error:
-        raise ApiError(409, "keys_meet", str(error)) from None
-    document_page_ = document_page(db.session(), document.own_id, name)
-    assert document_page_ is not None  # noqa: S101 - it was written a line ago
-    return jsonify(page_json(document_page_)), 201 if written.new else 200
+    document = parsed_document(fields, Options(name, drop=ADDED_FIELDS))
+    document = replace(document, extra=extra | document.extra)
+    written = write_documents(db.session(), name, [document])
+    if written.new or written.changed:
+        runtime().embed_soon(db.session())
+    stored = document_page(db.session(), document.own_id, name)
+    assert stored is not None  # noqa: S101 - it has just been written
+    return jsonify(page_json(stored)), 201 if written.new else 200
 
 
 @document_api.delete("/api/documents/<path:own_id>")
 def api_delete(own_id: str) -> tuple[str, int]:
     need_admin()
-    delete_documents(db.session(), [stored(own_id).number])
+    delete_documents(db.session(), [document_or_404(own_id).number])
     return "", 204
 
 
 @document_api.get("/api/documents/<path:own_id>")
 def api_document(own_id: str) -> Response:
-    return jsonify(page_json(stored(own_id)))
+    return jsonify(page_json(document_or_404(own_id)))
 
 
-def stored(own_id: str) -> DocumentPage:
+def document_or_404(own_id: str) -> DocumentPage:
     page = document_page(db.session(), own_id, request.args.get("collection", ""))
-    if page is None:
-        raise ApiError(404, "not_found", f"There is no document {own_id[:100]!r}.")
-    return page
+    return page or abort(404, f"There is no document {own_id[:100]!r}.")
 
 
 def page_json(page: DocumentPage) -> dict[str, Any]:
@@ -90,6 +82,5 @@ def page_json(page: DocumentPage) -> dict[str, Any]:
 @rate_limit("search")
 def api_similar(own_id: str) -> Response:
     limit = check_number("limit", 20, 10)
-    hits = similar(db.session(), stored(own_id).number, semantic(), limit)
-    state = {"state": "ready" if semantic().compares_stored else semantic().state, "model": semantic().lazy.model}
-    return jsonify({"hits": [hit_json(hit) for hit in hits], "semantic": state})
+    hits = similar(db.session(), document_or_404(own_id).number, semantic(), limit)
+    return jsonify({"hits": [hit_json(hit) for hit in hits], "semantic": semantic_json(semantic())})

@@ -1,4 +1,4 @@
-"""The JSON API for imports: upload a file, follow the import."""
+"""The imports API: upload a file, follow the import, cancel it; all of it needs the admin token."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from api.requests import need_admin
 from indexing.importing import Options, mapping_of
-from indexing.reading import FileUnusable
 from jobs.claims import is_cut_off
-from jobs.imports import accept, cancel_import, import_job, start_import
+from jobs.imports import accept, cancel_import, start_import
 from models import Job, db
 from search.query import clean_text
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
-from web.imports import upload_folder
+from web.imports import import_or_404
 from web.screenings import NUMBER
 
 import_api = Blueprint("api_imports", __name__)
@@ -25,15 +24,12 @@ import_api = Blueprint("api_imports", __name__)
 @import_api.post("/api/import")
 @body_limit(UPLOAD_BYTES)
 def api_import() -> tuple[Response, int]:
-    """Take a file of documents and import it behind the answer."""
+    """Accept a file of documents, which is imported in the background."""
     need_admin()
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
-    try:
-        job = accept(db.session(), upload_folder(), upload.filename, upload.save, form_options())
-    except FileUnusable as error:
-        raise ApiError(422, error.code, str(error)) from None
+    job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, form_options())
     start_import(db.session(), job)
     runtime().imports.wake()
     address = url_for("api_imports.api_import_state", number=job.id)
@@ -50,13 +46,6 @@ def form_options() -> Options:
     )
 
 
-def import_or_404(number: int) -> Job:
-    job = import_job(db.session(), number)
-    if job is None:
-        raise ApiError(404, "not_found", "There is no such import.")
-    return job
-
-
 @import_api.get(f"/api/import/{NUMBER}")
 def api_import_state(number: int) -> Response:
     need_admin()
@@ -65,11 +54,11 @@ def api_import_state(number: int) -> Response:
 
 @import_api.post(f"/api/import/{NUMBER}/cancel")
 def api_import_cancel(number: int) -> Response:
-    """Cancel an import: what was stored stays."""
+    """Cancel an import; what was stored stays."""
     need_admin()
     job = import_or_404(number)
     if not cancel_import(db.session(), job):
-        raise ApiError(409, "ended", "The import does not run: there is nothing to cancel.")
+        raise ApiError(409, "ended", "The import is not running: there is nothing to cancel.")
     return jsonify(import_json(job))
 
 

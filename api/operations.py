@@ -47,7 +47,7 @@ def api_monitoring_health() -> tuple[Response, int]:
 
 @operations_api.get("/api/monitoring/memory")
 def api_monitoring_memory() -> Response:
-    """Answer without the database, so that memory can be looked at while that is gone."""
+    """Return memory figures without the database, which may be what is down."""
     samples = check_number("samples", KEPT) if request.args.get("samples") else 0
     return jsonify(memory_json(watch().figures(), watch().history, samples))
 
@@ -70,14 +70,13 @@ def api_openapi() -> Response:
 
 
 def memory_json(figures: Figures, history: History, most_samples: int = 0) -> dict[str, Any]:
-    """Return where the memory is, part by part; of what was asked and found nothing."""
-    used = figures.memory
+    """Return where the memory is, part by part, without anything about what was searched for."""
     return {
-        **asdict(used),
-        "level": used.level,
+        **asdict(figures.memory),
+        "level": figures.memory.level,
         "advice": figures.advice,
         "group": group_json(),
-        "processes": [asdict(one) for one in figures.processes],
+        "processes": [asdict(process) for process in figures.processes],
         "worker": figures.worker,
         "parts": figures.parts,
         "model": asdict(figures.model),
@@ -91,57 +90,53 @@ def memory_json(figures: Figures, history: History, most_samples: int = 0) -> di
 
 
 def group_json() -> dict[str, float | None] | None:
-    """Return the control group's own figures in MB; None on a system without them."""
+    """Return the control group's own figures in MB; None on a system without control groups."""
     group = group_memory()
     if group is None:
         return None
-    limit = round(group.limit / MB, 1) if group.limit else None
     return {
         "used_mb": round(group.used / MB, 1),
-        "limit_mb": limit,
+        "limit_mb": round(group.limit / MB, 1) if group.limit else None,
         "anonymous_mb": round(group.anonymous / MB, 1),
     }
 
 
 def history_json(samples: Sequence[MemorySample], most: int) -> dict[str, Any]:
-    """Return the hour in short, and the newest `most` samples, oldest first."""
+    """Return a summary of the last hour, and the newest `most` samples, oldest first."""
     return {
         "every_s": EVERY_S,
         "kept": len(samples),
-        "peak_mb": round(max((one.used_mb for one in samples), default=0.0), 1),
-        "samples": [sample_json(one) for one in samples[len(samples) - min(most, len(samples)) :]],
+        "peak_mb": round(max((sample.used_mb for sample in samples), default=0.0), 1),
+        "samples": [
+            {name: round(value, 1) for name, value in asdict(sample).items()}
+            for sample in samples[max(len(samples) - most, 0) :]
+        ],
     }
 
 
-def sample_json(sample: MemorySample) -> dict[str, float]:
-    return {name: round(value, 1) for name, value in asdict(sample).items()}
-
-
-def health_json(figures: Figures, found: StoredCounts | None) -> dict[str, Any]:
-    """Return how each part does; `status` is `error` without the database, `degraded` where something is amiss."""
-    used, model, guard = figures.memory, figures.model, figures.guard
-    shared = figures.shared
-    amiss = used.level != "fine" or model.state == "unavailable" or guard.text_only_left_s > 0
-    amiss = amiss or (shared is not None and (shared.state == "away" or bool(shared.fault)))
-    amiss = amiss or figures.vector_index.is_refused
+def health_json(figures: Figures, counts: StoredCounts | None) -> dict[str, Any]:
+    """Return the health of each part; `status` is `error` without the database, `degraded` if any part is not well."""
+    used, model, guard, redis = figures.memory, figures.model, figures.guard, figures.shared
+    is_degraded = (
+        used.level != "fine"
+        or model.state == "unavailable"
+        or guard.text_only_left_s > 0
+        or (redis is not None and (redis.state == "away" or bool(redis.fault)))
+        or figures.vector_index.is_refused
+    )
     return {
-        "status": "error" if found is None else "degraded" if amiss else "ok",
+        "status": "error" if counts is None else "degraded" if is_degraded else "ok",
         "up_s": figures.up_s,
         "worker": figures.worker,
-        "database": {"answers": found is not None, "pool": asdict(figures.pool)},
-        "documents": asdict(found) if found else None,
+        "database": {"answers": counts is not None, "pool": asdict(figures.pool)},
+        "documents": asdict(counts) if counts else None,
         "memory": asdict(used) | {"level": used.level},
         "model": asdict(model),
         "vector_index": figures.vector_index.figures(),
         "text_only_left_s": guard.text_only_left_s,
-        "redis": asdict(shared) if shared else None,
-        "searches": searches_json(figures),
-    }
-
-
-def searches_json(figures: Figures) -> dict[str, dict[str, float]]:
-    """Return by mode how many searches there were since the start, and how long one took on average."""
-    return {
-        mode: {"count": count, "mean_ms": round(figures.search_seconds.get(mode, 0.0) * 1000 / count, 1)}
-        for mode, count in figures.searches.items()
+        "redis": asdict(redis) if redis else None,
+        "searches": {  # by mode, since the start
+            mode: {"count": count, "mean_ms": round(figures.search_seconds.get(mode, 0.0) * 1000 / count, 1)}
+            for mode, count in figures.searches.items()
+        },
     }

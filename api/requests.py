@@ -1,4 +1,4 @@
-"""Reading an API request: parameters, JSON bodies and the admin token, each refused with a clear error."""
+"""Reads API requests: parameters, JSON bodies and the admin token."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ from typing import Any
 
 from flask import request
 
-from matching.limits import TooMuch
 from web.access import is_bearer
 from web.errors import ApiError
 
 
 def choice_arg(name: str, allowed: tuple[str, ...], default: str) -> str:
-    given = request.args.get(name) or default
-    if given not in allowed:
-        raise ApiError(422, "bad_parameter", f"{name}={given[:50]!r}: it must be one of {', '.join(allowed)}")
-    return given
+    value = request.args.get(name) or default
+    if value not in allowed:
+        raise ApiError(422, "bad_parameter", f"{name}={value[:50]!r}: it must be one of {', '.join(allowed)}")
+    return value
 
 
 def check_number(name: str, most: int, default: int = 1, least: int = 1) -> int:
-    given = request.args.get(name) or str(default)
-    if not (given.isascii() and given.isdigit() and least <= int(given[:19]) <= most):
-        raise ApiError(422, "bad_parameter", f"{name}={given[:50]!r}: it must be a whole number from {least} to {most}")
-    return int(given)
+    text = request.args.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and least <= int(text[:19]) <= most):
+        raise ApiError(422, "bad_parameter", f"{name}={text[:50]!r}: it must be a whole number from {least} to {most}")
+    return int(text)
 
 
 def text_of(fields: Mapping[str, Any], name: str, default: str = "") -> str:
-    given = fields.get(name)
-    if given is not None and not isinstance(given, str):
-        raise ApiError(422, "bad_parameter", f"{name} must be a text")
-    return given or default
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ApiError(422, "bad_parameter", f"{name} must be a string")
+    return value or default
 
 
 def text_list(fields: Mapping[str, Any], name: str) -> list[str]:
-    given = fields.get(name) or []
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise ApiError(422, "bad_parameter", f"{name} must be a list of texts")
-    return given
+    values = fields.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ApiError(422, "bad_parameter", f"{name} must be a list of strings")
+    return values
 
 
 def need_admin() -> None:
@@ -51,14 +50,10 @@ def body_fields() -> dict[str, Any]:
         raise ApiError(415, "unsupported_media_type", "Send JSON, as application/json.")
     try:
         fields = request.get_json(silent=True)
-        # What Python reads and no database stores: NaN, infinities, half a surrogate pair.
+        # Python reads NaN, infinities and half a surrogate pair, and no database stores them.
         json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise ApiError(400, "bad_json", "The body is not a JSON object of text and finite numbers.")
+        raise ApiError(400, "bad_json", "The body must be a JSON object of text and finite numbers.")
     return fields
-
-
-def too_much_error(error: TooMuch) -> ApiError:
-    return ApiError(413 if error.code == "text" else 422, "too_much", str(error))

@@ -1,4 +1,4 @@
-"""The API of kept searches: those of the browser whose cookie is sent."""
+"""The saved searches API, for the browser whose cookie is sent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from flask import Blueprint, Response, jsonify, url_for
 from api.requests import body_fields, text_of
 from models import SavedSearch, db
 from search.query import clean_text
-from search.saved_searches import CannotSave, delete_search, mark_viewed, save_search, saved_search, saved_searches
+from search.saved_searches import delete_search, mark_viewed, save_search, saved_searches
 from web.errors import ApiError
 from web.rate_limits import rate_limit
-from web.saved_searches import News, all_news, target
+from web.saved_searches import News, all_news, search_or_404, target
 from web.screenings import NUMBER
 from web.sessions import browser, browser_or_new
 
@@ -23,52 +23,42 @@ saved_search_api = Blueprint("api_saved_searches", __name__)
 @rate_limit("search")
 def api_searches() -> Response:
     own = saved_searches(db.session(), browser())
-    return jsonify({"searches": [news_json(one) for one in all_news(own)]})
+    return jsonify({"searches": [news_json(news) for news in all_news(own)]})
 
 
-def news_json(one: News) -> dict[str, Any]:
-    return search_json(one.kept) | {"new": one.count, "new_is_exact": one.is_exact, "gone": one.is_gone}
+def news_json(news: News) -> dict[str, Any]:
+    return search_json(news.kept) | {"new": news.count, "new_is_exact": news.is_exact, "gone": news.is_gone}
 
 
-def search_json(one: SavedSearch) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in ("id", "name", "address", "made_at", "used_at")}
+def search_json(saved: SavedSearch) -> dict[str, Any]:
+    return {name: getattr(saved, name) for name in ("id", "name", "address", "made_at", "used_at")}
 
 
 @saved_search_api.post("/api/searches")
 @rate_limit("search")
 def api_search_keep() -> tuple[Response, int, dict[str, str]]:
     fields = body_fields()
-    wanted, name = target(text_of(fields, "address")), clean_text(text_of(fields, "name"))
-    if wanted is None:
+    to_save, name = target(text_of(fields, "address")), clean_text(text_of(fields, "name"))
+    if to_save is None:
         raise ApiError(422, "bad_parameter", "address must be that of a search or a screening here: /text?q=rent")
-    try:
-        saved = save_search(db.session(), browser_or_new(), name or wanted.name(), wanted.address())
-    except CannotSave as error:
-        raise ApiError(409 if error.code == "full" else 422, error.code, str(error)) from None
+    saved = save_search(db.session(), browser_or_new(), name or to_save.name(), to_save.address())
     return jsonify(search_json(saved)), 201, {"Location": url_for("api_saved_searches.api_searches")}
-
-
-def saved_search_or_404(number: int) -> SavedSearch:
-    saved = saved_search(db.session(), browser(), number)
-    if saved is None:
-        raise ApiError(404, "not_found", "This browser keeps no such search.")
-    return saved
 
 
 @saved_search_api.delete(f"/api/searches/{NUMBER}")
 def api_search_drop(number: int) -> tuple[str, int]:
-    delete_search(db.session(), saved_search_or_404(number))
+    delete_search(db.session(), search_or_404(number))
     return "", 204
 
 
 @saved_search_api.post(f"/api/searches/{NUMBER}/run")
 @rate_limit("search")
 def api_search_run(number: int) -> Response:
-    """Remember that a search was looked at, and return its addresses: whole, and of what was new."""
-    body_fields()  # only JSON: no other site's form can send it
-    saved = saved_search_or_404(number)
+    """Mark a search as viewed, and return its address and that of its new matches."""
+    body_fields()  # JSON only, which no form of another site can send
+    saved = search_or_404(number)
     wanted = target(saved.address)
     if wanted is None:
-        raise ApiError(404, "gone", "What this search asks for is no longer there: delete it.")
+        raise ApiError(404, "gone", "What this search is about no longer exists: delete it.")
     before = mark_viewed(db.session(), saved)
     return jsonify({"address": wanted.address(), "new_address": wanted.address(before)})

@@ -1,4 +1,4 @@
-"""The JSON API: the same calls as the pages, described at /api/openapi.json."""
+"""The search API: the same calls as the pages, described at /api/openapi.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from web.rate_limits import rate_limit
 
 search_api = Blueprint("api_search", __name__)
 
-BUSY_S = 5  # when to ask again, where the model has too many in its queue
+BUSY_S = 5  # Retry-After while the queue of the model is full
 
 
 @search_api.get("/api/search")
@@ -38,7 +38,7 @@ def api_search() -> Response:
 @search_api.get("/api/suggest")
 @rate_limit("search")
 def api_suggest() -> Response:
-    return jsonify({"suggestions": [asdict(one) for one in suggestions(db.session(), request.args.get("q", ""))]})
+    return jsonify({"suggestions": [asdict(tag) for tag in suggestions(db.session(), request.args.get("q", ""))]})
 
 
 @search_api.get("/api/tags")

@@ -1,10 +1,13 @@
-"""flask check settings | database | redis | model: what a set-up has, what is wrong with it, and what to do."""
+"""flask check settings | database | redis | model: what is configured, what is wrong with it, and how to fix it."""
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,94 +16,104 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from commands.console import semantic_side
-from commands.findings import Finding, ok, remark, settings_findings, show, wrong
-from commands.vectors import WHY, serving_now, tables_told
-from config import ROOT, Settings
+from commands.vectors import WHY, serving_now, table_lines
+from config import ROOT, Settings, declared, renamed_in_use
 from encoders.footprint import loading_mb, rss_bytes
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.queue import EncoderUnavailable
-from indexes.choice import Serving
 from models import Base, db
 from operations.guard import MemoryShort
 from operations.memory import memory
 from search.semantic import Semantic
 from utils.memory import MB
+from web.current import runtime
 
 if TYPE_CHECKING:
     from redis import Redis
 
+Finding = tuple[str, str]  # the state and a sentence
 NEARLY_FULL = 0.95
 PROBE_KEY = "matmon:check"
-TRY_S = 2.0  # an operator waits longer than a reader
+REDIS_TIMEOUT_S = 2.0  # an operator can wait longer than a visitor
 FAULTS = {
-    "unreachable": "check the host and the port in REDIS_URL, and that this machine may reach them",
-    "slow": "it takes connections and does not answer: is it overloaded, or is another kind of server at that port?",
-    "closed": "it hangs up at once: does it want TLS (rediss://), or has it no connections left?",
-    "password": "check the name and the password in REDIS_URL",
-    "tls": "where the host signs its own certificate, as Heroku does, set REDIS_TLS_VERIFY=0; else look at it",
-    "garbage": "what answers there is no Redis: check the port in REDIS_URL",
-    "refused": "check the number of the database in REDIS_URL",
+    "unreachable": "check the host and port in REDIS_URL, and that this machine may connect to them",
+    "slow": "it accepts connections but does not answer: is it overloaded, or is another kind of server at that port?",
+    "closed": "it closes the connection at once: does it need TLS (rediss://), or is it out of connections?",
+    "password": "check the user name and password in REDIS_URL",
+    "tls": "if the host signs its own certificate, as Heroku does, set REDIS_TLS_VERIFY=0; else check the certificate",
+    "garbage": "the server there is not a Redis: check the port in REDIS_URL",
+    "refused": "check the database number in REDIS_URL",
     "full": "give it more memory, or set its maxmemory-policy to allkeys-lru",
-    "read_only": "it is a copy that takes no writes: REDIS_URL must name the primary",
+    "read_only": "it is a read-only replica: REDIS_URL must name the primary",
     "forbidden": "its user needs GETRANGE, SET, INCRBY, PTTL, EXPIRE and DEL on keys that begin with matmon:",
 }
+
+
+def ok(message: str) -> Finding:
+    return "ok", message
+
+
+def remark(message: str) -> Finding:
+    """Return what is not wrong but could be better, or need not be there."""
+    return "remark", message
+
+
+def wrong(message: str, fix: str) -> Finding:
+    return "WRONG", f"{message}: {fix}" if fix else message
+
+
+def show(parts: Iterable[str]) -> None:
+    """Print the findings of the parts as they are made; exit with 1 if something is wrong."""
+    is_wrong = False
+    for name in parts:
+        for state, message in PARTS[name](runtime().settings):
+            click.echo(f"{state:<7} {name}: {message}")
+            is_wrong = is_wrong or state == "WRONG"
+    sys.exit(1 if is_wrong else 0)
 
 
 @click.group("check", invoke_without_command=True)
 @click.pass_context
 def check_command(context: click.Context) -> None:
-    """Check the settings, the database, the Redis and the model; exit with 1 if something is wrong."""
+    """Check the settings, the database, Redis and the model; exit with 1 if something is wrong."""
     if context.invoked_subcommand is None:
-        show(PARTS.items())
+        show(PARTS)
 
 
-@check_command.command("settings")
-def settings_command() -> None:
-    """List the settings that are set, and the old names among them."""
-    show((("settings", settings_findings),))
-
-
-@check_command.command("database")
-def database_command() -> None:
-    """Whether the database answers, has the tables of this version, and can be written to."""
-    show((("database", database_findings),))
-
-
-@check_command.command("redis")
-def redis_command() -> None:
-    """Whether the Redis is reached, answers in time, takes what it is given, and has room."""
-    show((("redis", redis_findings),))
-
-
-@check_command.command("model")
-def model_command() -> None:
-    """Whether the model is whole, fits into the memory, and says something."""
-    show((("model", model_findings),))
+def settings_findings(_settings: Settings) -> Iterator[Finding]:
+    """List the settings in the environment, without the values of secrets, and the old names among them."""
+    names_set = [setting for setting in declared().values() if setting.name in os.environ]
+    for setting in names_set:
+        yield ok(f"{setting.name} is set" if setting.is_secret else f"{setting.name}={os.environ[setting.name]}")
+    for sentence in renamed_in_use(os.environ):
+        yield remark(sentence)
+    if not names_set:
+        yield remark("every setting has its default")
 
 
 def database_findings(settings: Settings) -> Iterator[Finding]:
+    """Check that the database answers, is writable and has the tables of this version."""
     try:
         with db.engine.connect() as connection:
             yield from (postgresql if settings.is_postgresql else sqlite)(connection)
-            found = list(tables(connection))
-        yield from found
-        if all(one.state == "ok" for one in found):
+            table_findings = list(tables(connection))
+        yield from table_findings
+        if all(state == "ok" for state, _ in table_findings):
             yield from index_findings()
     except DBAPIError as error:
         message = " ".join(str(error.orig).split())
-        yield wrong(f"it does not answer ({message})", "check DATABASE_URL, and that the server lets this machine in")
+        yield wrong(f"it does not answer ({message})", "check DATABASE_URL, and that the server accepts this machine")
 
 
 def postgresql(connection: Connection) -> Iterator[Finding]:
     began = time.monotonic()
     version = connection.execute(text("SHOW server_version")).scalar_one()
-    yield ok(f"PostgreSQL {version} answers, in {(time.monotonic() - began) * 1000:.1f} ms")
+    yield ok(f"PostgreSQL {version} answers in {(time.monotonic() - began) * 1000:.1f} ms")
     if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
         yield wrong("it is read-only", "DATABASE_URL must name the primary, and its user must be allowed to write")
-    vector = text("SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'")
-    found = connection.execute(vector).scalar()
-    said = f"pgvector {found} is installed" if found else "pgvector is not installed"
-    yield remark(f"{said}; search needs none")
+    extension = text("SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'")
+    vector = connection.execute(extension).scalar()
+    yield remark(f"pgvector {f'{vector} is' if vector else 'is not'} installed; search does not need it")
 
 
 def sqlite(connection: Connection) -> Iterator[Finding]:
@@ -109,9 +122,9 @@ def sqlite(connection: Connection) -> Iterator[Finding]:
     try:
         connection.execute(text("BEGIN IMMEDIATE"))
         connection.execute(text("CREATE TABLE check_of_writing (number INTEGER)"))
-        yield ok("it can be written to")
+        yield ok("it is writable")
     except DBAPIError as error:
-        yield wrong(f"it cannot be written to ({error.orig})", "check who owns the file and its folder, and the disk")
+        yield wrong(f"it is not writable ({error.orig})", "check the owner of the file and its folder, and the disk")
     finally:
         connection.rollback()
 
@@ -120,56 +133,73 @@ def tables(connection: Connection) -> Iterator[Finding]:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells what it is about to do; here it does nothing
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces a migration, and none follows
     script = ScriptDirectory(str(ROOT / "migrations"))
-    heads = set(script.get_heads())
     present = set(MigrationContext.configure(connection).get_current_heads())
     upgrade = "run: flask --app app db upgrade"
+    versions = ", ".join(present)
+    missing = set(Base.metadata.tables) - set(inspect(connection).get_table_names())
     if not present:
         yield wrong("there are no tables yet", upgrade)
-        return
-    if unknown := present - {one.revision for one in script.walk_revisions()}:
-        yield wrong(
-            f"its tables are of a later version ({', '.join(unknown)})", "deploy that version, or restore a backup"
-        )
-        return
-    if present != heads:
-        yield wrong(f"its tables are of an earlier version ({', '.join(present)})", upgrade)
-        return
-    missing = set(Base.metadata.tables) - set(inspect(connection).get_table_names())
-    if missing:
+    elif present - {revision.revision for revision in script.walk_revisions()}:
+        yield wrong(f"its tables are of a later version ({versions})", "deploy that version, or restore a backup")
+    elif present != set(script.get_heads()):
+        yield wrong(f"its tables are of an earlier version ({versions})", upgrade)
+    elif missing:
         yield wrong(f"tables are missing ({', '.join(sorted(missing))})", "restore a backup into an empty database")
+    else:
+        yield ok(f"its tables are those of this version ({versions})")
+
+
+def index_findings() -> Iterator[Finding]:
+    """Check which index of embeddings is in use; wrong if VECTOR_INDEX demands another."""
+    if semantic_side().is_off:
         return
-    yield ok(f"its tables are those of this version ({', '.join(present)})")
+    serving = serving_now()
+    if serving.serves is None:
+        yield remark("there is no model, so no index of embeddings is in use")
+        return
+    where = "in memory" if serving.serves == "memory" else "with pgvector"
+    rows = "" if serving.rows is None else f" ({serving.rows:,} rows)"
+    size = "" if serving.nbytes is None else f", {serving.nbytes / MB:.0f} MB in the database"
+    message = f"embeddings are searched {where}{rows}{size}, since {WHY[serving.why]} (VECTOR_INDEX={serving.wanted})"
+    if serving.is_refused:
+        yield wrong(message, "they are searched in memory until that is fixed, or set VECTOR_INDEX=auto")
+    else:  # a remark if `auto` would use pgvector and cannot: the collection has outgrown memory
+        is_hindered = serving.why in ("no_extension", "old_extension", "not_built", "incomplete")
+        yield remark(message) if is_hindered else ok(message)
+    for line in table_lines(db.session()):
+        yield (ok if line.endswith(", indexed") else remark)(f"embeddings for pgvector: {line.strip()}")
 
 
 def redis_findings(settings: Settings) -> Iterator[Finding]:
+    """Check that Redis can be reached, answers in time, stores what it is given, and has room."""
     if not settings.redis_url:
-        yield remark("REDIS_URL is not set; each process caches and counts for itself, and a single one needs no Redis")
+        yield remark("REDIS_URL is not set: each process caches and counts for itself; a single one needs no Redis")
         return
     from utils.redis_cache import REDIS_ERRORS, error_text, fault_of, redis_client
 
-    client = redis_client(settings.redis_url, settings.redis_tls_verify, TRY_S)
+    client = redis_client(settings.redis_url, settings.redis_tls_verify, REDIS_TIMEOUT_S)
     try:
-        yield from reached(client, settings)
-        yield from room(client)
+        yield from redis_operations(client, settings)
+        yield from redis_memory(client)
     except REDIS_ERRORS as error:
         yield wrong(f"it cannot be used ({error_text(error, client)})", FAULTS[fault_of(error)])
     finally:
         client.close()
 
 
-def reached(client: Redis, settings: Settings) -> Iterator[Finding]:
+def redis_operations(client: Redis, settings: Settings) -> Iterator[Finding]:
     """Write, read and count as the site does."""
     from utils.redis_cache import OPERATION_S
 
     client.ping()
     if not settings.redis_url.startswith("rediss:"):
-        yield ok("it is reached, without TLS")
+        yield ok("it is connected, without TLS")
     elif settings.redis_tls_verify:
-        yield ok("it is reached with TLS, and its certificate is trusted")
+        yield ok("it is connected with TLS, and its certificate is trusted")
     else:
-        yield remark("it is reached with TLS, and its certificate is not verified (REDIS_TLS_VERIFY=0)")
+        yield remark("it is connected with TLS, and its certificate is not verified (REDIS_TLS_VERIFY=0)")
     began, value = time.monotonic(), b"x" * 1_000
     pipeline: Any = client.pipeline(transaction=False)
     pipeline.set(PROBE_KEY, value, ex=60).getrange(PROBE_KEY, 0, 2_000).delete(PROBE_KEY)
@@ -177,16 +207,16 @@ def reached(client: Redis, settings: Settings) -> Iterator[Finding]:
     answers = pipeline.execute()
     took_s = time.monotonic() - began
     if answers[1] != value:
-        yield wrong("it did not return what was written", "a cluster that spreads keys over servers cannot be used")
+        yield wrong("it did not return what was written", "a cluster that spreads keys over servers is not supported")
     elif took_s > OPERATION_S:
         slow = f"it answers in {took_s * 1000:.0f} ms, and requests wait {OPERATION_S * 1000:.0f}"
         yield wrong(slow, "run it in the same region as the site")
     else:
-        yield ok(f"it is written, read and counted with, in {took_s * 1000:.1f} ms")
+        yield ok(f"writing, reading and counting take {took_s * 1000:.1f} ms")
 
 
-def room(client: Redis) -> Iterator[Finding]:
-    """Look at its version, and what it does when it is full; some hosts do not allow INFO."""
+def redis_memory(client: Redis) -> Iterator[Finding]:
+    """Check the version and what happens when memory is full; some hosts do not allow INFO."""
     from redis.exceptions import ResponseError
 
     try:
@@ -198,61 +228,62 @@ def room(client: Redis) -> Iterator[Finding]:
     policy = info.get("maxmemory_policy", "noeviction")
     yield ok(f"version {info.get('redis_version', 'unknown')}, {used / MB:.1f} MB used")
     if not most:
-        yield remark("its memory has no bound; set its maxmemory, and maxmemory-policy allkeys-lru")
+        yield remark("its memory has no limit: set its maxmemory, and maxmemory-policy to allkeys-lru")
     elif policy != "noeviction":
-        yield ok(f"at {most / MB:.0f} MB it lets go of what it can ({policy})")
+        yield ok(f"at {most / MB:.0f} MB it evicts keys ({policy})")
     elif used >= NEARLY_FULL * most:
-        yield wrong(f"it is full ({most / MB:.0f} MB), and keeps what it has", FAULTS["full"])
+        yield wrong(f"it is full ({most / MB:.0f} MB) and evicts nothing", FAULTS["full"])
     else:
-        yield remark(f"at {most / MB:.0f} MB it takes nothing new; better set its maxmemory-policy to allkeys-lru")
+        yield remark(f"at {most / MB:.0f} MB it stores nothing new; better set its maxmemory-policy to allkeys-lru")
 
 
 def model_findings(settings: Settings) -> Iterator[Finding]:
+    """Check that the model is complete, fits into memory, and encodes a text."""
     side = semantic_side()
     if side.is_off:
-        yield remark("SEMANTIC_MODEL=none; only words and tags are searched")
+        yield remark("SEMANTIC_MODEL=none: only keywords and tags are searched")
         return
     try:
         side.follow(db.session())
     except DBAPIError:
-        yield remark("the database does not answer, so that nobody knows whether it names another model")
+        yield remark("the database does not answer, and it may name another model")
     if side.lazy.state == "unavailable":
         yield wrong(str(side.lazy.error), "")
         return
     folder = settings.models_dir / side.lazy.model
     if folder.is_dir():
         try:
-            known = read_manifest(folder, checksums=True)
+            manifest = read_manifest(folder, checksums=True)
         except ModelUnusable as error:
             yield wrong(str(error), "")
             return
-        yield ok(f"{folder} is whole: {len(known.files)} files, each with its checksum")
+        yield ok(f"{folder} is complete: {len(manifest.files)} files with the right checksums")
         limit_mb = memory(settings.memory_limit_mb).limit_mb
-        needed_mb = loading_mb(known) + rss_bytes() / MB
-        told = f"with the model a process takes about {needed_mb:.0f} MB, of {limit_mb:.0f}"
+        needed_mb = loading_mb(manifest) + rss_bytes() / MB
+        message = f"with the model a process takes about {needed_mb:.0f} MB of {limit_mb:.0f}"
         if needed_mb > limit_mb * settings.memory_unload_share:
-            yield wrong(told, "choose a smaller model, a larger host, or SEMANTIC_MODEL=remote")
+            yield wrong(message, "choose a smaller model, a larger host, or SEMANTIC_MODEL=remote")
             return
-        yield ok(told)
-    yield said_by(side, settings)
+        yield ok(message)
+    yield encoding_finding(side, settings)
 
 
-def said_by(side: Semantic, settings: Settings) -> Finding:
-    """Return what comes of encoding a text, as for a search."""
-    where = f"the host at {settings.embeddings_url}" if side.lazy.model == "remote" else f"the model {side.lazy.model}"
+def encoding_finding(side: Semantic, settings: Settings) -> Finding:
+    """Encode a text, as for a search."""
+    name = side.lazy.model
+    where = f"the host at {settings.embeddings_url}" if name == "remote" else f"the model {name}"
     try:
-        find = side.find
-        assert find is not None  # noqa: S101 - semantics.semantic_side gives one to every model
-        encoder = find(side.lazy.model).load()
+        assert side.find is not None  # noqa: S101 - only a site without a model has none
+        encoder = side.find(name).load()
         began = time.monotonic()
         vector = encoder.encode_queries(["שלום"])[0]
         took_ms = (time.monotonic() - began) * 1000
-        encoder.close("it was only tried")
+        encoder.close("it was only checked")
     except (ModelUnusable, EncoderUnavailable, MemoryShort, ImportError) as error:
         return wrong(f"{where} cannot be used ({error})", "")
     if not np.isfinite(vector).all():
-        return wrong(f"{where} gives embeddings that are no numbers", "prepare the model anew")
-    return ok(f"{where} gives embeddings, {len(vector)} wide, the first in {took_ms:.0f} ms")
+        return wrong(f"{where} returns embeddings that are not finite numbers", "prepare the model again")
+    return ok(f"{where} returns embeddings of {len(vector)} dimensions, the first in {took_ms:.0f} ms")
 
 
 PARTS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
@@ -261,30 +292,5 @@ PARTS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "redis": redis_findings,
     "model": model_findings,
 }
-
-# Where `auto` would have pgvector and cannot: searches go on in memory, which the collection has outgrown.
-HINDERED = frozenset({"no_extension", "old_extension", "not_built", "incomplete"})
-
-
-def index_findings() -> Iterator[Finding]:
-    if semantic_side().is_off:
-        return
-    serving = serving_now()
-    if serving.serves is None:
-        yield remark("no model is there, so that no index of embeddings serves")
-        return
-    yield found(serving)
-    for line in tables_told(db.session()):
-        unfinished = not line.endswith(", indexed")
-        yield (remark if unfinished else ok)(f"embeddings for pgvector: {line.strip()}")
-
-
-def found(serving: Serving) -> Finding:
-    """Return which index serves; wrong where another was demanded."""
-    where = "in memory" if serving.serves == "memory" else "by pgvector"
-    rows = "" if serving.rows is None else f" ({serving.rows:,} rows)"
-    size = "" if serving.nbytes is None else f", {serving.nbytes / MB:.0f} MB in the database"
-    said = f"embeddings are searched {where}{rows}{size}, since {WHY[serving.why]} (VECTOR_INDEX={serving.wanted})"
-    if serving.is_refused:
-        return wrong(said, "searches are served from memory until that is mended, or set VECTOR_INDEX=auto")
-    return remark(said) if serving.why in HINDERED else ok(said)
+for part, findings in PARTS.items():
+    check_command.add_command(click.Command(part, callback=partial(show, (part,)), help=findings.__doc__))

@@ -1,4 +1,4 @@
-"""What every command needs: the site's parts, a bar that shows progress, and a clear end where it cannot go on."""
+"""What the commands share: the model, a progress bar, and a clear exit if something is missing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,9 @@ LOADING_S = 120
 
 
 def refuse(message: str) -> NoReturn:
-    """Say what is wrong and end with 2: nothing was done."""
+    """Print an error and exit with 2: nothing was done."""
     click.echo(message, err=True)
     sys.exit(2)
-
-
-def semantic_side() -> Semantic:
-    found: Semantic = runtime().semantic
-    return found
 
 
 def need_tables() -> None:
@@ -34,7 +29,7 @@ def need_tables() -> None:
     except OperationalError as error:
         refuse(f"The database does not answer: {str(error.orig).strip()}")
     if not has_tables:
-        refuse("The database has no tables yet; make them with: flask --app app db upgrade")
+        refuse("The database has no tables yet: create them with flask --app app db upgrade")
 
 
 def progress_bar(**options: Any) -> Any:
@@ -43,10 +38,15 @@ def progress_bar(**options: Any) -> Any:
     return tqdm(disable=not sys.stderr.isatty(), **options)
 
 
-def loaded_encoder() -> Encoder:
-    side = semantic_side()
-    if side.is_off:
+def semantic_side(needs_model: bool = False) -> Semantic:
+    side = runtime().semantic
+    if needs_model and side.is_off:
         refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
+    return side
+
+
+def loaded_encoder() -> Encoder:
+    side = semantic_side(needs_model=True)
     if not side.ready(LOADING_S) or side.lazy.encoder is None:
         refuse(f"The model {side.lazy.model} cannot be loaded: {side.lazy.error}")
     return side.lazy.encoder

@@ -1,9 +1,8 @@
-"""flask embed | models | serve-embeddings: embeddings made, the model that serves chosen, a model served to others."""
+"""flask embed | models | serve-embeddings: embed documents, choose the model, and serve it to other hosts."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic_side
-from config import TORCH_SUFFIX, Settings
+from config import TORCH_SUFFIX
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.queue import EncoderUnavailable
 from indexing.embedding import Progress, embed, waiting_documents
@@ -25,35 +24,31 @@ from web.current import runtime
 
 @click.command("embed")
 @click.option("--collection", default="", help="Only this collection's documents.")
-@click.option("--model", default="", help="Another prepared model, while the current one serves.")
+@click.option("--model", default="", help="Another prepared model, while the current one stays in use.")
 def embed_command(collection: str, model: str) -> None:
-    """Encode tags and documents that have no embedding under the current model. Goes on where it was stopped."""
+    """Embed the tags and documents that have no embedding under the current model; resumes where it stopped."""
     need_tables()
     if model:
-        found = prepared_model(model)
-        semantic_side().lazy.switch(found.load, model)  # in this process alone: the site goes on with its own
+        semantic_side().lazy.switch(prepared_model(model).load, model)  # in this process only
     else:
         semantic_side().follow(db.session())
     encoder = loaded_encoder()
     with progress_bar(unit=" texts", desc=encoder.name) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.total = progress.total
+            bar.update(progress.done - bar.n)
+
         try:
-            done = embed(db.session(), encoder, collection, shown_on(bar))
-        except EncoderUnavailable as stopped:
-            click.echo(f"Stopped: {stopped}. What is done is kept; run it again to go on", err=True)
+            progress = embed(db.session(), encoder, collection, show)
+        except EncoderUnavailable as error:
+            click.echo(f"Stopped: {error}. What is done is kept; run it again to go on", err=True)
             sys.exit(1)
-    if done.done:
+    if progress.done:
         freshen_statistics(db.session())
-    click.echo(f"{done.done} embedded under {encoder.name}")
+    click.echo(f"{progress.done} embedded under {encoder.name}")
     if waiting := waiting_documents(db.session(), model_of(encoder), collection):
-        click.echo(f"{waiting} documents came meanwhile: run it again")
-
-
-def shown_on(bar: Any) -> Callable[[Progress], None]:
-    def show(progress: Progress) -> None:
-        bar.total = progress.total
-        bar.update(progress.done - bar.n)
-
-    return show
+        click.echo(f"{waiting} documents were added meanwhile: run it again")
 
 
 @click.group("models", invoke_without_command=True)
@@ -63,21 +58,18 @@ def models_command(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     need_tables()
-    side = semantic_side()
+    side, settings = semantic_side(), runtime().settings
     side.follow(db.session())
     stored = stored_models(db.session())
-    for one in stored:
-        mark = "*" if one.key == side.model_key else " "
-        click.echo(
-            f"{mark} {one.name}  {one.dim} wide  {one.embeddings} embeddings, {one.tags} of tags  ({one.checksum[:12]})"
-        )
-    settings: Settings = runtime().settings
-    named = {one.name for one in stored}
+    for model in stored:
+        mark = "*" if model.key == side.model_key else " "
+        counts = f"{model.embeddings} embeddings, {model.tags} of tags"
+        click.echo(f"{mark} {model.name}  {model.dim} dimensions  {counts}  ({model.checksum[:12]})")
+    names = {model.name for model in stored}
     for path in sorted(settings.models_dir.glob("*/manifest.json")):
-        if path.parent.name not in named:
+        if path.parent.name not in names:
             click.echo(f"  {path.parent.name}  prepared, no embeddings")
-    chosen = chosen_key(db.session())
-    how = "switched to" if chosen else f"SEMANTIC_MODEL={side.default_model}"
+    how = "switched to" if chosen_key(db.session()) else f"SEMANTIC_MODEL={side.default_model}"
     where = f" at {settings.embeddings_url}" if side.lazy.model == "remote" else ""
     click.echo(f"Current: {side.lazy.model}{where} ({how})")
 
@@ -85,76 +77,65 @@ def models_command(context: click.Context) -> None:
 @models_command.command("switch")
 @click.argument("name")
 def switch_command(name: str) -> None:
-    """Serve with the model NAME from now on, in every process at once; refused while embeddings are missing."""
+    """Use the model NAME from now on, in every process; refused while embeddings are missing."""
     need_tables()
-    found = prepared_model(name)
-    documents, tags = missing_models(db.session(), found.key or 0)
+    model = prepared_model(name)
+    documents, tags = missing_models(db.session(), model.key or 0)
     if documents or tags:
         refuse(
-            f"{documents} documents and {tags} tags have no embedding under {name} yet; make them, while the present"
-            f" model serves, with: flask --app app embed --model {name}"
+            f"{documents} documents and {tags} tags have no embedding under {name} yet; make them, while the current"
+            f" model stays in use, with: flask --app app embed --model {name}"
         )
-    switch(db.session(), found.manifest or found.load().manifest)
-    click.echo(f"{name} serves from now on")
+    switch(db.session(), model.manifest or model.load().manifest)
+    click.echo(f"{name} is used from now on")
 
 
 @models_command.command("drop")
 @click.argument("name")
 def drop_command(name: str) -> None:
-    """Delete the embeddings of the model NAME; the current one is refused. Its folder stays."""
+    """Delete the embeddings of the model NAME, unless it is the current one; its folder stays."""
     need_tables()
     side = semantic_side()
     side.follow(db.session())
-    stored = [one for one in stored_models(db.session()) if one.name == name]
-    if not stored:
-        known = {one.name for one in stored_models(db.session())}
-        refuse(f"{name} has no embeddings; there are some of: {', '.join(sorted(known)) or 'none'}")
-    dropped = [one for one in stored if one.key != side.model_key]
+    stored = stored_models(db.session())
+    named = [model for model in stored if model.name == name]
+    if not named:
+        names = sorted({model.name for model in stored})
+        refuse(f"{name} has no embeddings; there are embeddings of: {', '.join(names) or 'none'}")
+    dropped = [model for model in named if model.key != side.model_key]
     if not dropped:
         refuse(f"{name} is the current model; switch to another first with: flask --app app models switch NAME")
-    with progress_bar(total=sum(one.embeddings + one.tags for one in dropped), unit=" embeddings", desc=name) as bar:
-        for one in dropped:
-            drop_model(db.session(), one.key, bar.update)
-    count = sum(one.embeddings + one.tags for one in dropped)
+    count = sum(model.embeddings + model.tags for model in dropped)
+    with progress_bar(total=count, unit=" embeddings", desc=name) as bar:
+        for model in dropped:
+            drop_model(db.session(), model.key, bar.update)
     click.echo(f"{count} embeddings of {name} deleted")
 
 
 def prepared_model(name: str) -> AvailableModel:
-    """Return a model of which embeddings can be made and searched; what cannot be served is refused."""
-    if semantic_side().is_off:
-        refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
-    find = semantic_side().find
+    """Return a model that can be used; exits if there is something wrong with it."""
+    find = semantic_side(needs_model=True).find
     if find is None:
         refuse(f"{name} cannot be loaded here")
-    found = find(name)
-    if found.name == "remote":
-        return remote_manifest(found, name)
-    if wrong := folder_fault(name):
-        refuse(wrong)
-    return found
-
-
-def remote_manifest(found: AvailableModel, name: str) -> AvailableModel:
-    """Return the model of the other host with its manifest; one of another name is refused."""
+    model = find(name)
     try:
-        known = found.manifest or found.load().manifest
-    except ModelUnusable as error:
-        refuse(str(error))
-    if name not in ("remote", known.name):
-        refuse(f"{name} is not there, and the host at EMBEDDINGS_URL serves {known.name}")
-    return replace(found, manifest=known)
-
-
-def folder_fault(name: str) -> str:
-    """Return what is wrong with a model folder, as a sentence; nothing where it can be served."""
-    folder = name.removesuffix(TORCH_SUFFIX)
-    try:
+        if model.name == "remote":
+            return with_remote_manifest(model, name)
+        folder = name.removesuffix(TORCH_SUFFIX)
         manifest = read_manifest(runtime().settings.models_dir / folder)
     except ModelUnusable as error:
-        return str(error)
+        refuse(str(error))
     if manifest.name != folder:
-        return f"{manifest.folder} holds the model {manifest.name}: rename the folder to that"
-    return ""
+        refuse(f"{manifest.folder} holds the model {manifest.name}: rename the folder to that")
+    return model
+
+
+def with_remote_manifest(model: AvailableModel, name: str) -> AvailableModel:
+    """Return the model of the other host with its manifest; raises ModelUnusable, and exits for another name."""
+    manifest = model.manifest or model.load().manifest
+    if name not in ("remote", manifest.name):
+        refuse(f"{name} is not there, and the host at EMBEDDINGS_URL serves {manifest.name}")
+    return replace(model, manifest=manifest)
 
 
 @click.command("serve-embeddings")
@@ -162,9 +143,9 @@ def folder_fault(name: str) -> str:
 @click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
 def serve_embeddings_command(host: str, port: int, threads: int) -> None:
-    """Serve the model to other hosts, which need none then: SEMANTIC_MODEL=remote EMBEDDINGS_URL=http://HOST:PORT.
+    """Serve the model to other hosts, which then need none: SEMANTIC_MODEL=remote EMBEDDINGS_URL=http://HOST:PORT.
 
-    EMBEDDINGS_API_KEY, if it is set, is the key that they must have too.
+    If EMBEDDINGS_API_KEY is set, they need the same key.
     """
     side = semantic_side()
     if side.is_off or side.lazy.model == "remote":
@@ -177,7 +158,7 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
     if not is_this_machine(host) and not key:
         refuse(f"--host {host} lets everyone in: set EMBEDDINGS_API_KEY first")
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    # Sites keep their connections; an idle one holds no thread.
+    # Sites keep their connections open; an idle one takes no thread.
     options = {"bind": address, "workers": 1, "worker_class": "gthread", "threads": threads, "timeout": 120,
                "keepalive": 75, "control_socket_disable": True}  # fmt: skip
 
@@ -194,7 +175,7 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether only this machine can reach an address; of a name other than localhost nobody knows."""
+    """Tell whether only this machine can reach an address; of names, only localhost is known to be."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -7,10 +7,9 @@ from flask import Flask
 from commands.backup import backup_command, export_command, restore_command
 from commands.check import check_command
 from commands.cluster import cluster_command
-from commands.evaluate import evaluate_command
 from commands.imports import import_command
 from commands.models import embed_command, models_command, serve_embeddings_command
-from commands.search import search_command
+from commands.search import evaluate_command, search_command
 from commands.vectors import vectors_command
 from commands.worker import worker_command
 

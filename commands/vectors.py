@@ -1,4 +1,4 @@
-"""flask vectors: which index of embeddings serves and why; pgvector's, built and dropped."""
+"""flask vectors: which index of embeddings is in use and why; build and drop that of pgvector."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from models import db, half_table
 from utils.memory import MB
 
 WHY = {
-    "unasked": "no model is there",
+    "unasked": "there is no model",
     "not_postgresql": "the database is SQLite",
     "set": "VECTOR_INDEX is set to it",
-    "fits": "what it holds is below VECTOR_INDEX_MEMORY_MB",
-    "larger": "in memory it would be above VECTOR_INDEX_MEMORY_MB",
+    "fits": "the embeddings take less than VECTOR_INDEX_MEMORY_MB",
+    "larger": "in memory the embeddings would take more than VECTOR_INDEX_MEMORY_MB",
     "no_extension": "this PostgreSQL has no pgvector",
     "old_extension": "pgvector is older than 0.8; update it, then run in the database: ALTER EXTENSION vector UPDATE",
-    "not_built": "pgvector's is not built; build it with: flask --app app vectors build",
-    "incomplete": "pgvector's lacks embeddings; complete it with: flask --app app vectors build",
+    "not_built": "the index of pgvector is not built; build it with: flask --app app vectors build",
+    "incomplete": "the index of pgvector lacks embeddings; complete it with: flask --app app vectors build",
 }
 
 
 @click.group("vectors", invoke_without_command=True)
 @click.pass_context
 def vectors_command(context: click.Context) -> None:
-    """Tell which index of embeddings serves, and why. Ends with 1 where VECTOR_INDEX=pgvector cannot be had."""
+    """Show which index of embeddings is in use, and why; exit with 1 if VECTOR_INDEX=pgvector is not possible."""
     if context.invoked_subcommand is not None:
         return
     need_tables()
     serving = serving_now()
     click.echo(f"{semantic_side().lazy.model}: {serving.serves or 'none'}, since {WHY[serving.why]}")
-    for line in tables_told(db.session()):
+    for line in table_lines(db.session()):
         click.echo(line)
     if serving.is_refused:
-        click.echo("VECTOR_INDEX=pgvector: searches are served from memory until that is mended", err=True)
+        click.echo("VECTOR_INDEX=pgvector: embeddings are searched in memory until that is fixed", err=True)
         sys.exit(1)
 
 
 def serving_now() -> Serving:
-    """Return which index serves the model of this moment; none where there is no model."""
+    """Return which index is in use for the current model; none without a model."""
     side = semantic_side()
     side.follow(db.session())
     if side.manifest is None or side.model_key is None:
@@ -59,70 +59,67 @@ def serving_now() -> Serving:
     return choice.serving
 
 
-def tables_told(session: Session) -> list[str]:
-    """Return a line for each model that has a table of halves."""
+def table_lines(session: Session) -> list[str]:
+    """Return a line for each model that has a halfvec table."""
     lines = []
-    for one in stored_models(session):
-        if state := table_state(session, half_table(one.key)):
-            how = "indexed" if state.is_indexed else "its index is being built, or was given up half-way"
-            lines.append(f"  {one.name} ({one.checksum[:12]}): {state.nbytes / MB:.0f} MB in the database, {how}")
+    for model in stored_models(session):
+        if state := table_state(session, half_table(model.key)):
+            how = "indexed" if state.is_indexed else "its index is being built, or was interrupted"
+            lines.append(f"  {model.name} ({model.checksum[:12]}): {state.nbytes / MB:.0f} MB in the database, {how}")
     return lines
 
 
 @vectors_command.command("build")
-@click.option("--model", default="", help="Another prepared model, before the site is switched to it.")
+@click.option("--model", default="", help="Another prepared model, before switching to it.")
 @click.option("--memory", type=click.IntRange(16, 65_536), default=256, show_default=True,
-              help="Megabytes that the database may take meanwhile (maintenance_work_mem).")  # fmt: skip
+              help="Megabytes that the database may use for it (maintenance_work_mem).")  # fmt: skip
 def build_command(model: str, memory: int) -> None:
-    """Build pgvector's index, or complete it. The site goes on meanwhile; a build that was killed is gone on with."""
+    """Build the index of pgvector, or complete it, while the site runs; a build that was interrupted is resumed."""
     need_tables()
-    halves = HalfvecTable(manifest_of(model))
+    table = HalfvecTable(manifest_of(model))
     try:
         make_extension(db.session())
-        with building(db.engine, halves.model, memory) as connection:
-            halves.make(db.session())
-            filled(db.session(), halves)
+        with building(db.engine, table.model, memory) as connection:
+            table.make(db.session())
+            fill(db.session(), table)
             with progress_bar(unit=" rows", desc="index") as bar:
-                build_index(connection, db.session(), halves, lambda *seen: show_index(bar, *seen))
-            filled(db.session(), halves)  # what came meanwhile
+                build_index(connection, db.session(), table, lambda *progress: show_progress(bar, *progress))
+            fill(db.session(), table)  # embeddings that were added meanwhile
     except CannotBuild as error:
         refuse(str(error))
     except DBAPIError as error:
         db.session.rollback()
         refuse(f"The database refused: {str(error.orig).strip()}. What is done is kept; run it again to go on")
-    state = table_state(db.session(), halves.table)
-    click.echo(f"pgvector's index is built: {state.nbytes / MB if state else 0:.0f} MB in the database")
+    state = table_state(db.session(), table.table)
+    click.echo(f"The index of pgvector is built: {state.nbytes / MB if state else 0:.0f} MB in the database")
 
 
-def filled(session: Session, halves: HalfvecTable) -> None:
-    with progress_bar(total=halves.missing(session), unit=" rows", desc="embeddings") as bar:
+def fill(session: Session, table: HalfvecTable) -> None:
+    with progress_bar(total=table.missing(session), unit=" rows", desc="embeddings") as bar:
         session.rollback()
-        halves.fill(session, bar.update)
+        table.fill(session, bar.update)
 
 
-def show_index(bar: Any, phase: str, done: int, total: int) -> None:
+def show_progress(bar: Any, phase: str, done: int, total: int) -> None:
     bar.set_description(phase)
     bar.total = max(total, done)
     bar.update(done - bar.n)
 
 
 def manifest_of(model: str) -> Manifest:
-    """Return the manifest of a model by its name, or of the one that serves; refuses where there is none."""
-    side = semantic_side()
+    """Return the manifest of a model, or of the current one; exits if there is none."""
     if model:
         found = prepared_model(model)
         return found.manifest or found.load().manifest
+    side = semantic_side()
     side.follow(db.session())
-    if side.manifest is None:
-        refuse("There is no model to build for: set SEMANTIC_MODEL, or name one with --model")
-    return side.manifest
+    return side.manifest or refuse("There is no model to build for: set SEMANTIC_MODEL, or name one with --model")
 
 
 @vectors_command.command("drop")
-@click.option("--model", default="", help="Another model than the one that serves.")
+@click.option("--model", default="", help="Another model than the current one.")
 def drop_vectors_command(model: str) -> None:
-    """Drop pgvector's index with its table; searches are then served from memory."""
+    """Drop the index of pgvector with its table; embeddings are then searched in memory."""
     need_tables()
-    halves = HalfvecTable(manifest_of(model))
-    dropped = drop_halfvec_table(db.session(), halves.model)
+    dropped = drop_halfvec_table(db.session(), HalfvecTable(manifest_of(model)).model)
     click.echo("Dropped." if dropped else "There is none.")

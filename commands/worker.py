@@ -15,12 +15,12 @@ log = logging.getLogger("matmon.worker")
 
 @click.command("worker")
 def worker_command() -> None:
-    """Run screenings and embed documents until stopped; the web hosts then have BACKGROUND=worker."""
+    """Run screenings and embed documents until stopped; for web hosts with BACKGROUND=worker."""
     need_tables()
     worker = runtime().worker()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.request_stop())
     runtime().guard.start()
-    log.info("The worker looks for screenings and for what wants embeddings")
+    log.info("The worker waits for screenings and for documents to embed")
     worker.run()
     log.info("The worker stopped")

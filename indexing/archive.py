@@ -7,14 +7,14 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary
+from sqlalchemy import LargeBinary, Table
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -37,63 +37,65 @@ class Part:
 
 @dataclass(slots=True)
 class ArchiveManifest:
-    """The contents of a backup; `said` describes the database."""
+    """The contents of a backup; `database` describes the database that it was made from."""
 
-    said: dict[str, Any]
+    database: dict[str, Any]
     parts: dict[str, Part] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         return sum(part.rows for part in self.parts.values())
 
+    def as_text(self) -> str:
+        parts = {name: asdict(part) for name, part in self.parts.items()}
+        return json.dumps({"format": FORMAT, **self.database, "tables": parts}, ensure_ascii=False, indent=1)
 
-class Writing:
+    @classmethod
+    def of_text(cls, text: bytes) -> ArchiveManifest:
+        """Return the manifest of a backup; raises ArchiveUnusable for one of a later format."""
+        values = json.loads(text)
+        version = values.pop("format")
+        if version > FORMAT:
+            later = f"the backup is of a later version of Matmon (format {version}, and this one reads {FORMAT})"
+            raise ArchiveUnusable(f"{later}: upgrade first")
+        tables = values.pop("tables").items()
+        return cls(values, {name: Part(tuple(part["columns"]), part["rows"], part["sha256"]) for name, part in tables})
+
+
+class ArchiveWriter:
     """An archive being written, one table after another."""
 
-    def __init__(self, archive: zipfile.ZipFile, manifest: ArchiveManifest, on_rows: Callable[[int], None]) -> None:
-        self._archive, self._manifest, self._on_rows = archive, manifest, on_rows
+    def __init__(self, file: zipfile.ZipFile, manifest: ArchiveManifest, on_rows: Callable[[int], None]) -> None:
+        self._file, self.manifest, self._on_rows = file, manifest, on_rows
 
     def add(self, name: str, columns: Iterable[str], rows: Iterable[list[Any]]) -> None:
         digest, count = sha256(), 0
-        with self._archive.open(f"{name}.jsonl", "w", force_zip64=True) as member:
+        with self._file.open(f"{name}.jsonl", "w", force_zip64=True) as member:
             for row in rows:
                 line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
                 member.write(line + b"\n")
                 digest.update(line + b"\n")
                 count += 1
                 self._on_rows(1)
-        self._manifest.parts[name] = Part(tuple(columns), count, digest.hexdigest())
+        self.manifest.parts[name] = Part(tuple(columns), count, digest.hexdigest())
 
 
 @contextmanager
-def new_archive(path: Path, said: Mapping[str, Any], on_rows: Callable[[int], None]) -> Iterator[Writing]:
+def new_archive(path: Path, database: dict[str, Any], on_rows: Callable[[int], None]) -> Iterator[ArchiveWriter]:
     """Write an archive atomically, readable by its owner only."""
     part = path.with_name(path.name + ".part")
-    manifest = ArchiveManifest(dict(said))
     try:
-        with open(part, "wb", opener=_owner_only) as file:
+        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=QUICK) as archive:
-                yield Writing(archive, manifest, on_rows)
-                archive.writestr(MANIFEST, _manifest_text(manifest))
+                writer = ArchiveWriter(archive, ArchiveManifest(database), on_rows)
+                yield writer
+                archive.writestr(MANIFEST, writer.manifest.as_text())
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
+    finally:
         with suppress(OSError):
             part.unlink()
-        raise
-
-
-def _owner_only(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
-
-
-def _manifest_text(manifest: ArchiveManifest) -> str:
-    parts = {
-        name: {"columns": part.columns, "rows": part.rows, "sha256": part.sha256}
-        for name, part in manifest.parts.items()
-    }
-    return json.dumps({"format": FORMAT, **manifest.said, "tables": parts}, ensure_ascii=False, indent=1)
 
 
 class Archive:
@@ -103,15 +105,14 @@ class Archive:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-            self.manifest = _manifest(self._zip.read(MANIFEST))
+            self.manifest = ArchiveManifest.of_text(self._zip.read(MANIFEST))
         except FileNotFoundError as error:
             raise ArchiveUnusable(f"{path}: there is no such file") from error
+        except ArchiveUnusable:
+            raise
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            if isinstance(error, ArchiveUnusable):
-                raise
-            raise ArchiveUnusable(
-                f"{path.name} is no whole backup ({error}): it was cut off, or is another kind of file. Take another"
-            ) from error
+            incomplete = f"{path.name} is not a complete backup ({error})"
+            raise ArchiveUnusable(f"{incomplete}: it was cut off, or is another kind of file. Use another") from error
 
     def verify(self, on_rows: Callable[[int], None] = lambda _: None) -> None:
         """Read everything; raises ArchiveUnusable if a member does not match the manifest."""
@@ -139,24 +140,17 @@ class Archive:
             raise ArchiveUnusable(f"{self.path.name}: {name} cannot be read ({error}). Use an older backup") from error
 
 
-def _manifest(text: bytes) -> ArchiveManifest:
-    read = json.loads(text)
-    version = read.pop("format")
-    if version > FORMAT:
-        raise ArchiveUnusable(
-            f"the backup is of a later version of Matmon (format {version}, and this one reads {FORMAT}): upgrade first"
-        )
-    parts = {
-        name: Part(tuple(part["columns"]), part["rows"], part["sha256"]) for name, part in read.pop("tables").items()
+def json_row(table: Table, row: Iterable[Any]) -> list[Any]:
+    """Return a stored row as JSON; bytes become base64."""
+    return [
+        base64.b64encode(value).decode() if isinstance(column.type, LargeBinary) and value is not None else value
+        for column, value in zip(table.columns, row, strict=True)
+    ]
+
+
+def stored_row(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row that `json_row` encoded."""
+    return {
+        name: base64.b64decode(value) if isinstance(table.c[name].type, LargeBinary) and value is not None else value
+        for name, value in row.items()
     }
-    return ArchiveManifest(read, parts)
-
-
-def to_json_value(column: ColumnElement[Any], value: Any) -> Any:
-    """Return a stored value as JSON; bytes become base64."""
-    return base64.b64encode(value).decode() if isinstance(column.type, LargeBinary) and value is not None else value
-
-
-def from_json_value(column: ColumnElement[Any], value: Any) -> Any:
-    """Return a value that `to_json_value` encoded."""
-    return base64.b64decode(value) if isinstance(column.type, LargeBinary) and value is not None else value

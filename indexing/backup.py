@@ -9,15 +9,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, Table, func, select, text
+from sqlalchemy import Engine, Row, Table, select, text
 from sqlalchemy.orm import Session
 
-from indexing.archive import new_archive, to_json_value
+from indexing.archive import json_row, new_archive
 from models import Base, Document, DocumentTag, State, Tag, number
 from utils.citus import is_spread
 from utils.sql import among, dialect
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE, DOCUMENTS_AT_ONCE = 500, 200
+DOCUMENT: Table = Document.__table__  # type: ignore[assignment]
 # Tables that a restore rebuilds from the documents, or that only a running process needs.
 MADE_ANEW = frozenset({"document", "document_tag", "tag_count", "words", "term", "state", "change"})
 LEFT_OUT = frozenset({"job"})  # uploads waiting on this host's disk
@@ -34,40 +35,35 @@ def snapshot(engine: Engine) -> Iterator[Session]:
 
     A cluster has no common snapshot: there the lock on the state row makes writers wait.
     """
+    with engine.connect() as connection:
+        has_several_servers = is_spread(connection)
     options: dict[str, Any] = {}
-    waits = are_several(engine)
-    if engine.dialect.name == "postgresql" and not waits:
+    if engine.dialect.name == "postgresql" and not has_several_servers:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection, Session(connection) as session:
         if dialect(session) == "sqlite":
             session.execute(text("BEGIN"))  # the driver begins a transaction only on a write
-        moment = select(State.version)  # the snapshot begins with the first read
-        session.execute(moment.with_for_update() if waits else moment)
+        first_read = select(State.version)  # the snapshot begins with it
+        session.execute(first_read.with_for_update() if has_several_servers else first_read)
         try:
             yield session
         finally:
             session.rollback()
 
 
-def are_several(engine: Engine) -> bool:
-    """Whether the documents are spread over several servers."""
-    with engine.connect() as connection:
-        return is_spread(connection)
-
-
 def backup(engine: Engine, path: Path, on_rows: Callable[[int], None] = lambda _: None) -> int:
     """Write everything to a file and return the number of rows; raises OSError and leaves no file."""
-    with snapshot(engine) as session:
-        with new_archive(path, described(session), on_rows) as archive:
-            for table in plain_tables():
-                archive.add(table.name, table.columns.keys(), plain_rows(session, table))
-            columns = Document.__table__.columns
-            archive.add("document", [*columns.keys(), "tags"], document_rows(session))
-        return rows_in(session)
+    with snapshot(engine) as session, new_archive(path, description(session), on_rows) as archive:
+        for table in plain_tables():
+            rows = session.execute(select(table).order_by(*table.primary_key).execution_options(yield_per=ROWS_AT_ONCE))
+            archive.add(table.name, table.columns.keys(), (json_row(table, row) for row in rows))
+        documents = ([*json_row(DOCUMENT, row), tags] for row, tags in stored_documents(session))
+        archive.add("document", [*DOCUMENT.columns.keys(), "tags"], documents)
+    return archive.manifest.rows
 
 
-def described(session: Session) -> dict[str, Any]:
-    """Return the manifest's description of the database."""
+def description(session: Session) -> dict[str, Any]:
+    """Return what the manifest says of the database."""
     state = session.execute(select(State)).scalar_one()
     return {
         "made_at": int(time.time()),
@@ -78,36 +74,13 @@ def described(session: Session) -> dict[str, Any]:
     }
 
 
-def rows_in(session: Session) -> int:
-    """Return the number of rows in a backup."""
-    tables: list[Any] = [*plain_tables(), Document.__table__]
-    return sum(session.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
-
-
-def plain_rows(session: Session, table: Table) -> Iterator[list[Any]]:
-    rows = session.execute(select(table).order_by(*table.primary_key).execution_options(yield_per=ROWS_AT_ONCE))
-    columns = list(table.columns)
-    for row in rows:
-        yield [to_json_value(column, value) for column, value in zip(columns, row, strict=True)]
-
-
-def document_rows(session: Session) -> Iterator[list[Any]]:
-    columns = list(Document.__table__.columns)
-    for row, tags in stored_documents(session):
-        yield [*(to_json_value(column, value) for column, value in zip(columns, row, strict=True)), tags]
-
-
-DOCUMENTS_AT_ONCE = 200
-
-
 def stored_documents(session: Session, collection: str = "") -> Iterator[tuple[Row[Any], list[str]]]:
     """Yield `document` rows with their tags' names in the document's order, of one collection or all."""
-    table: Table = Document.__table__  # type: ignore[assignment]
-    statement = select(table).order_by(table.c.id).limit(DOCUMENTS_AT_ONCE)
+    statement = select(DOCUMENT).order_by(Document.id).limit(DOCUMENTS_AT_ONCE)
     if collection:
-        statement = statement.where(table.c.collection_id == number("collection", collection))
+        statement = statement.where(Document.collection_id == number("collection", collection))
     last = -1
-    while rows := session.execute(statement.where(table.c.id > last)).all():
+    while rows := session.execute(statement.where(Document.id > last)).all():
         tags = document_tag_names(session, [row.id for row in rows])
         yield from ((row, tags.get(row.id, [])) for row in rows)
         last = rows[-1].id

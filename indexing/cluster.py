@@ -63,7 +63,8 @@ class Plan:
 
 def plan(connection: Connection, shards: int | None = None) -> Plan:
     """Return the plan, with one shard per worker unless `shards` is given; raises CannotSpread."""
-    _need_cluster(connection)
+    for obstacle in _obstacles(connection):
+        raise CannotSpread(obstacle)
     workers = [node for node in citus.nodes(connection) if not node.is_coordinator]
     placed = citus.placed(connection)
     by_document = BY_DOCUMENT | dict.fromkeys(half_tables(connection), "document_id")
@@ -81,15 +82,9 @@ def half_tables(connection: Connection) -> list[str]:
     return list(connection.execute(text(HALVES), {"like": HALF_TABLES.replace("_", "\\_") + "%"}).scalars())
 
 
-def _need_cluster(connection: Connection) -> None:
-    """Raise CannotSpread for the first obstacle."""
-    for reason in _hindrances(connection):
-        raise CannotSpread(reason)
-
-
-def _hindrances(connection: Connection) -> Iterator[str]:
+def _obstacles(connection: Connection) -> Iterator[str]:
     if dialect(connection) != "postgresql":
-        yield "The database is SQLite, one file on one host. Move to PostgreSQL first, by: flask --app app backup"
+        yield "The database is SQLite, one file on one host. Move to PostgreSQL first, with: flask --app app backup"
     version = citus.citus_version(connection)
     if version is None:
         yield ("This database has no Citus. On every server: shared_preload_libraries = 'citus', and in this database"
@@ -98,32 +93,29 @@ def _hindrances(connection: Connection) -> Iterator[str]:
         yield f"Citus is {version}; it must be {LEAST_VERSION[0]} or later"
     servers = citus.nodes(connection)
     if not any(node.is_coordinator for node in servers):
-        yield "The coordinator is not named yet. Run in it: SELECT citus_set_coordinator_host('ITS HOST', ITS PORT)"
+        yield "The coordinator has no address yet. Run on it: SELECT citus_set_coordinator_host('ITS HOST', ITS PORT)"
     if not any(not node.is_coordinator for node in servers):
-        yield "There are no workers yet. Run in the coordinator, once for each: SELECT citus_add_node('HOST', PORT)"
+        yield "There are no workers yet. Run on the coordinator, once for each: SELECT citus_add_node('HOST', PORT)"
     if lost := citus.unreachable(connection):
         yield f"These servers do not answer: {', '.join(sorted(lost))}"
     prepared = citus.on_workers(connection, "SHOW max_prepared_transactions")
     if bare := [address for address, most in prepared.items() if most == "0"]:
-        yield f"max_prepared_transactions is 0 on {', '.join(bare)}: set it to 200, and start the server anew"
+        yield f"max_prepared_transactions is 0 on {', '.join(bare)}: set it to 200 and restart the server"
     if not inspect(connection).has_table("screening_result"):
-        yield "The tables are not there, or of an earlier release; first: flask --app app db upgrade"
+        yield "The tables are missing or of an earlier release. Run first: flask --app app db upgrade"
 
 
 def _spreading(connection: Connection, tables: dict[str, str], shards: int) -> Iterator[str]:
     """Yield the statements; foreign keys are dropped until all tables are distributed."""
-    keys = foreign_keys(connection, tables)
-    yield from (f"DROP INDEX {graph}" for graph in _graphs(connection, tables))
-    yield from (f"ALTER TABLE {key.table} DROP CONSTRAINT {key.name}" for key in keys)
+    names = {"tables": list(tables)}
+    keys = connection.execute(text(FOREIGN_KEYS), names).all()
+    # Graphs are built better once the rows are distributed.
+    yield from (f"DROP INDEX {graph}" for _, graph in connection.execute(text(GRAPHS), names).all())
+    yield from (f"ALTER TABLE {table} DROP CONSTRAINT {key}" for table, key, _ in keys)
     for name, column in tables.items():
         where = f"shard_count => {shards}" if name == "document" else "colocate_with => 'document'"
         yield f"SELECT create_distributed_table('{name}', '{column}', {where})"
-    yield from (f"ALTER TABLE {key.table} ADD CONSTRAINT {key.name} {key.definition}" for key in keys)
-
-
-def _graphs(connection: Connection, tables: Iterable[str]) -> list[str]:
-    """Return the indexes that build better once the rows are distributed."""
-    return [row[1] for row in connection.execute(text(GRAPHS), {"tables": list(tables)})]
+    yield from (f"ALTER TABLE {table} ADD CONSTRAINT {key} {definition}" for table, key, definition in keys)
 
 
 def _afterwards(connection: Connection, tables: list[str], now: list[str]) -> Iterator[str]:
@@ -159,19 +151,6 @@ def spread(connection: Connection, wanted: Plan) -> Iterator[str]:
         connection.commit()
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """A foreign key and the SQL that creates it."""
-
-    table: str
-    name: str
-    definition: str
-
-
-def foreign_keys(connection: Connection, tables: Iterable[str]) -> list[ForeignKey]:
-    return [ForeignKey(*row) for row in connection.execute(text(FOREIGN_KEYS), {"tables": list(tables)})]
-
-
 def rows_estimated(connection: Connection, tables: Iterable[str]) -> dict[str, int]:
     """Return the planner's estimate of the rows in tables."""
     return {row[0]: row[1] for row in connection.execute(text(ROWS), {"tables": list(tables)})}
@@ -179,13 +158,13 @@ def rows_estimated(connection: Connection, tables: Iterable[str]) -> dict[str, i
 
 def cluster_faults(connection: Connection) -> list[str]:
     """Return what is wrong with a cluster, and what to do."""
-    faults = [f"{address} does not answer: start it again, or name its stand-in with citus_update_node"
+    faults = [f"{address} does not answer: restart it, or name its replacement with citus_update_node"
              for address in sorted(citus.unreachable(connection))]  # fmt: skip
     placed = citus.placed(connection)
     wanted = [*EVERYWHERE, *BY_DOCUMENT, *half_tables(connection)]
     again = "Run: flask --app app cluster distribute"
     if missing := [name for name in wanted if name not in placed]:
-        faults.append(f"on the coordinator alone: {', '.join(missing)}. {again}")
+        faults.append(f"on the coordinator only: {', '.join(missing)}. {again}")
     elif not is_sequential(connection):
         faults.append(f"{SEQUENTIAL} is not set to sequential. {again}")
     return faults

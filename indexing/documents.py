@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
@@ -31,6 +31,7 @@ from models import (
     tag_number,
 )
 from utils.hebrew import is_hebrew
+from utils.messages import Refusal
 from utils.sql import among, upsert
 
 TEXT_FIELDS = ("own_id", "title", "body", "language", "source", "url", "licence")
@@ -65,7 +66,7 @@ class Written:
         self.unchanged += other.unchanged
 
 
-class DocumentKeyCollision(ValueError):
+class DocumentKeyCollision(Refusal):
     """Two own ids of a collection hash to the same key: one must be renamed."""
 
 
@@ -78,14 +79,11 @@ def write_documents(session: Session, collection: str, documents: Sequence[NewDo
 
 
 def analysed(collection: str, documents: Sequence[NewDocument]) -> list[Analysed]:
+    """Return documents ready to write; slow, and independent of the database."""
     collection_id = number("collection", collection)
     news = [
-        Analysed(
-            _row(collection, collection_id, document),
-            document.tags,
-            IndexedWords.of(document.title, document.body),
-        )
-        for document in documents
+        Analysed(_row(collection, collection_id, new), new.tags, IndexedWords.of(new.title, new.body))
+        for new in documents
     ]
     return sorted(news, key=lambda new: new.number)  # in table order, so that each page is written once
 
@@ -107,7 +105,10 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
     _forget(session, changed)
     remember(session, collection, news)
     hashes = {new.number: new.row["content_hash"] for new in news}
-    _drop_embeddings(session, version, [old.id for old in changed if old.content_hash != hashes[old.id]])
+    stale = [old.id for old in changed if old.content_hash != hashes[old.id]]
+    session.execute(delete(Embedding).where(among(Embedding.document_id, stale)))
+    if version % 100 == 0:
+        session.execute(delete(Change).where(Change.version < version - KEPT_CHANGES))
     _log_changes(session, version, [old.id for old in changed])
     session.commit()
     return written
@@ -123,8 +124,7 @@ class Analysed:
 
     @property
     def number(self) -> int:
-        number: int = self.row["id"]
-        return number
+        return int(self.row["id"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Unpickle quickly: see IndexedWords."""
@@ -137,9 +137,7 @@ def _is_fresh(new: Analysed, old: Any, written: Written) -> bool:
         written.new += 1
         return True
     if (old.own_id, old.collection_id) != (new.row["own_id"], new.row["collection_id"]):
-        raise DocumentKeyCollision(
-            f"ids {old.own_id!r} and {new.row['own_id']!r} have the same key: rename one of them"
-        )
+        raise DocumentKeyCollision("keys_meet", first=old.own_id, second=new.row["own_id"])
     if old.row_hash == new.row["row_hash"]:
         written.unchanged += 1
         return False
@@ -154,9 +152,7 @@ def unlike_stored(session: Session, collection: str, documents: Sequence[NewDocu
     for document in documents:
         other = keys.setdefault(document_number(collection, document.own_id), document)
         if other.own_id != document.own_id:
-            raise DocumentKeyCollision(
-                f"ids {other.own_id!r} and {document.own_id!r} have the same key: rename one of them"
-            )
+            raise DocumentKeyCollision("keys_meet", first=other.own_id, second=document.own_id)
     stored = _stored(session, list(keys))
     session.rollback()  # the rows are read again under the writers' lock
     fresh = [
@@ -260,18 +256,8 @@ def _write_tags(session: Session, tags: dict[int, tuple[str, ...]]) -> None:
     for document, names in tags.items():
         for place, name in enumerate(names):
             pairs.setdefault((document, numbers[name]), min(place, 32_767))
-    upsert(
-        session,
-        _table(DocumentTag),
-        [{"document_id": document, "tag_id": tag, "place": place} for (document, tag), place in pairs.items()],
-    )
-
-
-def _drop_embeddings(session: Session, version: int, numbers: Iterable[int]) -> None:
-    """Delete the embeddings of changed documents, and log the changes."""
-    session.execute(delete(Embedding).where(among(Embedding.document_id, list(numbers))))
-    if version % 100 == 0:
-        session.execute(delete(Change).where(Change.version < version - KEPT_CHANGES))
+    rows = [{"document_id": document, "tag_id": tag, "place": place} for (document, tag), place in pairs.items()]
+    upsert(session, _table(DocumentTag), rows)
 
 
 def _log_changes(session: Session, version: int, numbers: Sequence[int]) -> None:

@@ -94,43 +94,104 @@ def embed(
     stop: threading.Event | None = None,
 ) -> Progress:
     """Embed everything that needs it; each batch is committed, so an interrupted run resumes where it stopped."""
-    model = register_model(session, encoder.manifest)
-    mean = load_means(encoder.manifest)[:, 0]  # the overall means; language means apply at comparison
-    progress = Progress(total=waiting_tags(session, model) + waiting_documents(session, model, collection))
-    session.rollback()
-    on_progress(progress)
-    stop = stop or threading.Event()
-    _embed_tags(session, encoder, model, mean[1], progress, on_progress, stop)
-    halves = HalfvecTable(encoder.manifest)
-    _embed_documents(session, encoder, model, mean[0], halves, collection, progress, on_progress, stop)
-    if halves.exists(session):
-        halves.fill(session)  # embeddings from before the table existed
-    return progress
+    return _Run(session, encoder, collection, on_progress, stop or threading.Event()).run()
 
 
-def _embed_tags(
-    session: Session,
-    encoder: Encoder,
-    model: int,
-    mean: np.ndarray,
-    progress: Progress,
-    on_progress: Callable[[Progress], None],
-    stop: threading.Event,
-) -> None:
-    for first, last in _shuffled_ranges():
-        after = first - 1
-        while not stop.is_set() and (tags := _next_tags(session, model, after, last)):
-            session.rollback()  # no open transaction while the model runs
-            after = tags[-1].id
-            vectors = compact(encoder.encode_tags([tag.name for tag in tags]), mean)
-            rows = [
-                {"model_id": model, "tag_id": tag.id, "vector": each} for tag, each in zip(tags, vectors, strict=True)
-            ]
-            upsert(session, TagEmbedding.__table__, rows, replace=("vector",))  # type: ignore[arg-type]
-            bump(session)
-            session.commit()
-            progress.done += len(tags)
-            on_progress(progress)
+class _Run:
+    """One run of `embed`."""
+
+    def __init__(
+        self,
+        session: Session,
+        encoder: Encoder,
+        collection: str,
+        on_progress: Callable[[Progress], None],
+        stop: threading.Event,
+    ) -> None:
+        self._session, self._encoder, self._collection = session, encoder, collection
+        self._on_progress, self._stop = on_progress, stop
+        self._model = register_model(session, encoder.manifest)
+        # The overall means; those of the languages apply at comparison.
+        self._passage_mean, self._tag_mean = load_means(encoder.manifest)[:, 0]
+        self._halfvecs = HalfvecTable(encoder.manifest)
+        documents = waiting_documents(session, self._model, collection)
+        self._progress = Progress(total=waiting_tags(session, self._model) + documents)
+
+    def run(self) -> Progress:
+        self._session.rollback()
+        self._on_progress(self._progress)
+        tags = select(Tag.id, Tag.name).where(*_wanting_tags(self._model)).limit(TAG_BATCH)
+        self._in_batches(Tag.id, tags, self._embed_tags)
+        columns = select(Document.id, Document.title, Document.body, Document.content_hash)
+        documents = columns.where(*_wanting(self._model, self._collection)).limit(BATCH)
+        self._in_batches(Document.id, documents, self._embed_documents)
+        if self._halfvecs.exists(self._session):
+            self._halfvecs.fill(self._session)  # embeddings from before the table existed
+        return self._progress
+
+    def _in_batches(self, key: Any, statement: Any, embed_rows: Callable[[Sequence[Any]], None]) -> None:
+        """Embed the rows that a statement selects, in the order of their keys."""
+        for first, last in _shuffled_ranges():
+            after = first - 1
+            while not self._stop.is_set():
+                in_range = statement.where(key > after, key <= last).order_by(key)
+                rows = self._session.execute(in_range).all()
+                self._session.rollback()  # no open transaction while the model runs
+                if not rows:
+                    break
+                after = rows[-1].id
+                embed_rows(rows)
+                self._progress.done += len(rows)
+                self._on_progress(self._progress)
+
+    def _embed_tags(self, tags: Sequence[Any]) -> None:
+        vectors = compact(self._encoder.encode_tags([tag.name for tag in tags]), self._tag_mean)
+        rows = [
+            {"model_id": self._model, "tag_id": tag.id, "vector": vector}
+            for tag, vector in zip(tags, vectors, strict=True)
+        ]
+        upsert(self._session, TagEmbedding.__table__, rows, replace=("vector",))  # type: ignore[arg-type]
+        bump(self._session)
+        self._session.commit()
+
+    def _embed_documents(self, documents: Sequence[Any]) -> None:
+        parts = [(row, place, *part) for row in documents for place, part in enumerate(passages(row.title, row.body))]
+        vectors = compact(self._encoded([text for *_, text in parts]), self._passage_mean)
+        rows = [
+            {"document_id": row.id, "model_id": self._model, "window": place, "start": start, "end": end,
+             "content_hash": row.content_hash, "vector": vector}
+            for (row, place, start, end, _), vector in zip(parts, vectors, strict=True)
+        ]  # fmt: skip
+        self._replace(documents, rows)
+
+    def _encoded(self, texts: Sequence[str]) -> np.ndarray:
+        vectors = []
+        for block in slices(texts):
+            vectors.append(self._encoder.encode_passages(block))
+            self._on_progress(self._progress)
+        return np.concatenate(vectors)
+
+    def _replace(self, documents: Sequence[Any], rows: list[dict[str, Any]]) -> None:
+        """Replace the embeddings of documents, and commit."""
+        session, numbers = self._session, [row.id for row in documents]
+        # `bump` locks out other writers: a document rewritten or deleted since it was read gets no embedding of its
+        # old text.
+        version = bump(session)
+        current = session.execute(select(Document.id, Document.content_hash).where(among(Document.id, numbers)))
+        hashes = {row.id: row.content_hash for row in current}
+        unchanged = {row.id for row in documents if hashes.get(row.id) == row.content_hash}
+        rows = [row for row in rows if row["document_id"] in unchanged]
+        session.execute(
+            delete(Embedding).where(among(Embedding.document_id, numbers), Embedding.model_id == self._model)
+        )
+        if rows:
+            session.execute(Embedding.__table__.insert(), rows)  # type: ignore[attr-defined]
+        if self._halfvecs.exists(session):
+            columns = ("document_id", "window", "content_hash", "vector")
+            self._halfvecs.replace(session, numbers, [tuple(row[name] for name in columns) for row in rows])
+        changes = [{"version": version, "document_id": document} for document in unchanged]
+        upsert(session, Change.__table__, changes)  # type: ignore[arg-type]
+        session.commit()
 
 
 def _shuffled_ranges() -> tuple[tuple[int, int], tuple[int, int]]:
@@ -140,40 +201,6 @@ def _shuffled_ranges() -> tuple[tuple[int, int], tuple[int, int]]:
     """
     start = int(np.random.default_rng().integers(LAST_KEY))
     return (start, LAST_KEY), (0, start - 1)
-
-
-def _next_tags(session: Session, model: int, after: int, last: int) -> Sequence[Any]:
-    in_range = (Tag.id > after, Tag.id <= last)
-    rows = select(Tag.id, Tag.name).where(*_wanting_tags(model), *in_range).order_by(Tag.id)
-    return session.execute(rows.limit(TAG_BATCH)).all()
-
-
-def _embed_documents(
-    session: Session,
-    encoder: Encoder,
-    model: int,
-    mean: np.ndarray,
-    halves: HalfvecTable,
-    collection: str,
-    progress: Progress,
-    on_progress: Callable[[Progress], None],
-    stop: threading.Event,
-) -> None:
-    for first, last in _shuffled_ranges():
-        after = first - 1
-        while not stop.is_set() and (documents := _next_documents(session, model, collection, after, last)):
-            session.rollback()
-            after = documents[-1].id
-            _store(session, model, documents, encoder, mean, halves, lambda: on_progress(progress))
-            progress.done += len(documents)
-            on_progress(progress)
-
-
-def _next_documents(session: Session, model: int, collection: str, after: int, last: int) -> Sequence[Any]:
-    columns = select(Document.id, Document.title, Document.body, Document.content_hash)
-    in_range = (Document.id > after, Document.id <= last)
-    rows = columns.where(*_wanting(model, collection), *in_range)
-    return session.execute(rows.order_by(Document.id).limit(BATCH)).all()
 
 
 def passages(title: str, body: str) -> list[tuple[int, int, str]]:
@@ -190,56 +217,13 @@ def passages(title: str, body: str) -> list[tuple[int, int, str]]:
 
 def slices(texts: Sequence[str], most: int = SLICE) -> Iterator[list[str]]:
     """Yield the texts in order, in blocks that begin within `most` characters."""
-    some: list[str] = []
+    block: list[str] = []
     characters = 0
     for text in texts:
-        some.append(text)
+        block.append(text)
         characters += len(text)
         if characters >= most:
-            yield some
-            some, characters = [], 0
-    if some:
-        yield some
-
-
-def _encoded(encoder: Encoder, texts: Sequence[str], between: Callable[[], None]) -> np.ndarray:
-    vectors = []
-    for some in slices(texts):
-        vectors.append(encoder.encode_passages(some))
-        between()
-    return np.concatenate(vectors)
-
-
-def _store(
-    session: Session,
-    model: int,
-    documents: Sequence[Any],
-    encoder: Encoder,
-    mean: np.ndarray,
-    halves: HalfvecTable,
-    between: Callable[[], None],
-) -> None:
-    parts = [(row, place, *part) for row in documents for place, part in enumerate(passages(row.title, row.body))]
-    vectors = compact(_encoded(encoder, [text for *_, text in parts], between), mean)
-    rows = [
-        {"document_id": row.id, "model_id": model, "window": place, "start": start, "end": end,
-         "content_hash": row.content_hash, "vector": vector}
-        for (row, place, start, end, _), vector in zip(parts, vectors, strict=True)
-    ]  # fmt: skip
-    version = bump(session)
-    # `bump` locks out other writers: a document rewritten or deleted since it was read gets no embedding of its old
-    # text.
-    numbers = [row.id for row in documents]
-    now = session.execute(select(Document.id, Document.content_hash).where(among(Document.id, numbers)))
-    hashes = {row.id: row.content_hash for row in now}
-    left = {row.id for row in documents if hashes.get(row.id) == row.content_hash}
-    session.execute(delete(Embedding).where(among(Embedding.document_id, numbers), Embedding.model_id == model))
-    rows = [row for row in rows if row["document_id"] in left]
-    if rows:
-        session.execute(Embedding.__table__.insert(), rows)  # type: ignore[attr-defined]
-    if halves.exists(session):
-        columns = ("document_id", "window", "content_hash", "vector")
-        halves.replace(session, numbers, [tuple(row[name] for name in columns) for row in rows])
-    changes = [{"version": version, "document_id": document} for document in left]
-    upsert(session, Change.__table__, changes)  # type: ignore[arg-type]
-    session.commit()
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block

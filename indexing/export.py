@@ -45,7 +45,7 @@ def write_jsonl(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
     return count
 
 
-def besides(rows: Iterable[dict[str, Any]]) -> list[str]:
+def extra_columns(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Return the extra fields in order of appearance; raises TooManyColumns."""
     names: dict[str, None] = {}
     for row in rows:

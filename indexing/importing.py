@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument, Written, digest
 from indexing.pipeline import write_documents_ahead
-from indexing.reading import FileUnusable, Row, readable, rows
+from indexing.reading import FileUnusable, Row, RowRefused, readable, rows
 from models import document_number
 
 BATCH = 1_000
@@ -24,6 +24,7 @@ BATCH = 1_000
 BATCH_CHARACTERS = 700_000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
+REPORTED_REJECTS = 100  # rows in a report; the file beside the import has all of them
 ALIASES = {
     "id": ("id",),
     "title": ("title",),
@@ -34,10 +35,6 @@ ALIASES = {
     "url": ("url",),
     "licence": ("licence", "license"),
 }
-
-
-class RowRefused(ValueError):
-    """A row that cannot become a document, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,7 @@ class ImportReport:
     refused: int = 0
     duplicates: int = 0
     rejects: Path | None = None
+    first_rejects: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -88,9 +86,9 @@ def meanings(columns: list[str], options: Options) -> dict[str, str]:
     }
     for meaning, column in options.mapping.items():
         if meaning not in ALIASES:
-            raise FileUnusable("map", f"--map {meaning}=…: a field is one of {', '.join(ALIASES)}")
+            raise FileUnusable("map.field", field=meaning, fields=", ".join(ALIASES))
         if column not in columns:
-            raise FileUnusable("map", f"--map {meaning}={column}: the columns are {', '.join(columns)}")
+            raise FileUnusable("map.column", column=column, columns=", ".join(columns))
         mapping[meaning] = column
     return mapping
 
@@ -101,9 +99,9 @@ def mapping_of(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, mark, column = pair.partition("=")
         if not mark:
-            raise FileUnusable("map", "--map takes FIELD=COLUMN, such as --map title=name")
+            raise FileUnusable("map.pair", pair=pair)
         if name in mapping:
-            raise FileUnusable("map", f"{name} is mapped twice, to {mapping[name]} and to {column}: choose one column")
+            raise FileUnusable("map.twice", field=name, first=mapping[name], second=column)
         mapping[name] = column
     return mapping
 
@@ -112,14 +110,10 @@ def check_file_columns(path: Path, options: Options) -> None:
     """Raise FileUnusable if no row could have a title or a body."""
     first = next((row for row in rows(path) if row.fields), None)
     if first is None or first.fields is None:
-        raise FileUnusable("nothing", f"{path.name}: no row of it can be read")
+        raise FileUnusable("nothing")
     columns = list(first.fields)
     if path.suffix.lower() in (".csv", ".tsv", ".txt") and not {"title", "body"} & set(meanings(columns, options)):
-        raise FileUnusable(
-            "header",
-            f"{path.name}: no column is a title or a body; the columns are {', '.join(columns)};"
-            " say which is which with --map title=COLUMN",
-        )
+        raise FileUnusable("header", columns=", ".join(columns))
 
 
 def parsed_document(fields: Mapping[str, Any], options: Options) -> NewDocument:
@@ -130,12 +124,12 @@ def parsed_document(fields: Mapping[str, Any], options: Options) -> NewDocument:
     values = {meaning: fields.get(column) for meaning, column in columns.items()}
     title, body = field_text(values.get("title")), field_text(values.get("body"))
     if not title and not body:
-        raise RowRefused("neither a title nor a body")
+        raise RowRefused("bad_document.empty")
     if len(title) + len(body) > MOST_TEXT_BYTES // 4 and len((title + body).encode()) > MOST_TEXT_BYTES:
-        raise RowRefused("over 1 MB of text: split it into several documents")
+        raise RowRefused("bad_document.text")
     own_id = field_text(values.get("id")) or digest(title + "\x1f" + body).hex()[:16]
     if len(own_id) > LONGEST_ID:
-        raise RowRefused(f"an id of {len(own_id)} characters: at most {LONGEST_ID}")
+        raise RowRefused("bad_document.id", most=LONGEST_ID)
     used = set(columns.values()) | options.drop
     return NewDocument(
         own_id=own_id,
@@ -167,9 +161,9 @@ def field_tags(value: object, separator: str | None) -> tuple[str, ...]:
     named = [" ".join(field_text(part).split()) for part in parts]
     kept = tuple(dict.fromkeys(name for name in named if name))
     if len(kept) > MOST_TAGS:
-        raise RowRefused(f"{len(kept)} tags: at most {MOST_TAGS}")
+        raise RowRefused("bad_document.tags", most=MOST_TAGS)
     if any(len(name) > LONGEST_TAG for name in kept):
-        raise RowRefused(f"a tag of over {LONGEST_TAG} characters")
+        raise RowRefused("bad_document.tag", most=LONGEST_TAG)
     return kept
 
 
@@ -192,14 +186,14 @@ def preview(path: Path, options: Options, most: int = 5) -> Preview:
         try:
             documents.append(_accepted(row, options))
         except RowRefused as error:
-            refused.append(Row(row.line, None, str(error), row.raw))
+            refused.append(Row(row.line, None, error, row.raw))
     return Preview(columns, documents[:most], refused)
 
 
 def _accepted(row: Row, options: Options) -> NewDocument:
-    if row.fields is None:
-        raise RowRefused(row.reason)
-    return parsed_document(row.fields, options)
+    if row.refusal:
+        raise row.refusal
+    return parsed_document(row.fields or {}, options)
 
 
 def import_file(
@@ -216,9 +210,8 @@ def import_file(
     check_file_columns(path, options)
     report = ImportReport()
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
-        repeated = repeats(path, options)
-        accepted = _last_of_each(_documents(path, options, rejects, on_bytes), repeated, options, report)
-        write_documents_ahead(session, options.collection, batches(accepted), report.written.add, own_process)
+        documents = _documents(path, options, repeats(path, options), rejects, on_bytes)
+        write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process)
     return report
 
 
@@ -238,9 +231,9 @@ def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:
 
 def repeats(path: Path, options: Options) -> Counter[int]:
     """Return the keys shared by several valid rows, with their counts; 8 bytes of memory per row."""
-    if not _several(_named_keys(path, options)):
+    if not _several(_keys(path, options, valid_only=False)):
         return Counter()  # the usual case, decided by the ids alone
-    return _several(_good_keys(path, options))
+    return _several(_keys(path, options, valid_only=True))
 
 
 def _several(keys: Iterator[int]) -> Counter[int]:
@@ -249,57 +242,39 @@ def _several(keys: Iterator[int]) -> Counter[int]:
     return Counter(dict(zip(distinct[several].tolist(), counts[several].tolist(), strict=True)))
 
 
-def _named_keys(path: Path, options: Options) -> Iterator[int]:
-    """Yield the keys of rows with an id, valid or not, and of valid rows without one."""
+def _keys(path: Path, options: Options, valid_only: bool) -> Iterator[int]:
+    """Yield the keys of the valid rows, or, faster, of all rows that have an id and the valid ones without."""
     for row in rows(path):
         fields = row.fields or {}
         column = options.mapping.get("id") or next((name for name in fields if name.strip().lower() == "id"), "")
-        if own_id := field_text(fields.get(column)):
-            yield document_number(options.collection, own_id)
-        elif key := _good_key(row, options):
-            yield key
-
-
-def _good_keys(path: Path, options: Options) -> Iterator[int]:
-    for row in rows(path):
-        if key := _good_key(row, options):
-            yield key
-
-
-def _good_key(row: Row, options: Options) -> int:
-    try:
-        return document_number(options.collection, _accepted(row, options).own_id)
-    except RowRefused:
-        return 0  # reported when the row is imported
-
-
-def _last_of_each(
-    documents: Iterator[NewDocument], repeated: Counter[int], options: Options, report: ImportReport
-) -> Iterator[NewDocument]:
-    for document in documents:
-        key = document_number(options.collection, document.own_id) if repeated else 0
-        if repeated.get(key, 0) > 1:
-            repeated[key] -= 1
-            report.duplicates += 1
-        else:
-            yield document
+        own_id = "" if valid_only else field_text(fields.get(column))
+        with suppress(RowRefused):  # reported when the row is imported
+            yield document_number(options.collection, own_id or _accepted(row, options).own_id)
 
 
 def _documents(
-    path: Path, options: Options, rejects: Rejects, on_bytes: Callable[[int], None]
+    path: Path, options: Options, repeated: Counter[int], rejects: Rejects, on_bytes: Callable[[int], None]
 ) -> Iterator[NewDocument]:
+    """Yield the documents of valid rows; of rows with the same id only the last one."""
     for row in rows(path, on_bytes):
         try:
-            yield _accepted(row, options)
+            document = _accepted(row, options)
         except RowRefused as error:
-            rejects.add(row, str(error))
+            rejects.add(row, error)
+            continue
+        key = document_number(options.collection, document.own_id) if repeated else 0
+        if repeated.get(key, 0) > 1:
+            repeated[key] -= 1
+            rejects.report.duplicates += 1
+        else:
+            yield document
 
 
 class Rejects:
     """The file of rejected rows: created by the first one; a leftover is removed if there are none."""
 
     def __init__(self, path: Path, report: ImportReport) -> None:
-        self._path, self._report, self._open = path, report, ExitStack()
+        self._path, self.report, self._open = path, report, ExitStack()
         self._writer: Any = None
 
     def __enter__(self) -> Self:
@@ -309,11 +284,15 @@ class Rejects:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def add(self, row: Row, reason: str) -> None:
+    def add(self, row: Row, refusal: RowRefused) -> None:
         if self._writer is None:
             file = self._open.enter_context(self._path.open("w", encoding="utf-8-sig", newline=""))
             self._writer = csv.writer(file)
             self._writer.writerow(("line", "reason", "row"))
-            self._report.rejects = self._path
-        self._report.refused += 1
-        self._writer.writerow((row.line, reason, row.raw or readable(row.fields)))
+            self.report.rejects = self._path
+        raw = row.raw or readable(row.fields)
+        self.report.refused += 1
+        self._writer.writerow((row.line, refusal, raw))
+        if self.report.refused <= REPORTED_REJECTS:
+            shown = {"line": str(row.line), "row": raw, "reason": str(refusal)}
+            self.report.first_rejects.append(shown | {"code": refusal.key, "values": refusal.values})

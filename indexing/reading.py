@@ -12,27 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from utils.messages import Refusal
+
 MOST_ROW_BYTES = 4_194_304
 SAMPLE_BYTES = 4_194_304
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class FileUnusable(ValueError):
-    """A file that cannot be read; the message says what to do."""
+class FileUnusable(Refusal):
+    """A file that cannot be imported."""
 
-    def __init__(self, code: str, message: str, **values: object) -> None:
-        super().__init__(message)
-        self.code, self.values = code, values
+
+class RowRefused(Refusal):
+    """A row that cannot become a document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: its line, and its fields or the reason why it could not be read, with its text."""
+    """A row: its line, and its fields or why it was refused, with its text."""
 
     line: int
     fields: dict[str, Any] | None
-    reason: str = ""
+    refusal: RowRefused | None = None
     raw: str = ""
+
+    @property
+    def reason(self) -> str:
+        return str(self.refusal or "")
 
 
 def file_kind(path: Path) -> str:
@@ -43,7 +49,7 @@ def file_kind(path: Path) -> str:
     if suffix in ("jsonl", "ndjson"):
         return "jsonl"
     if suffix != "json":
-        raise FileUnusable("kind", f"{path.name}: not a file of documents; give it as .csv, .jsonl or .json")
+        raise FileUnusable("kind")
     with path.open("rb") as file:
         return "json" if file.read(64).lstrip(codecs.BOM_UTF8).lstrip()[:1] == b"[" else "jsonl"
 
@@ -88,18 +94,18 @@ def rows(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Iterat
 
 def check_file(path: Path) -> None:
     if not path.is_file():
-        raise FileUnusable("missing", f"{path}: there is no such file")
+        raise FileUnusable("missing")
     with path.open("rb") as file:
         start = file.read(4096)
     if not start.strip(codecs.BOM_UTF8 + b" \r\n\t"):
-        raise FileUnusable("empty", f"{path.name}: the file is empty")
+        raise FileUnusable("empty")
 
 
 def _decoded(row: Row, encoding: str) -> Row:
     if row.fields is None or not _has_surrogate(row.fields):
         return row
     name = "UTF-8" if encoding.startswith("utf") else encoding
-    return Row(row.line, None, f"a byte that is not {name}", readable(row.fields))
+    return Row(row.line, None, RowRefused("bad_document.bytes", encoding=name), readable(row.fields))
 
 
 def _has_surrogate(value: object) -> bool:
@@ -122,7 +128,8 @@ def readable(value: object) -> str:
 
 def _csv_rows(text: TextIO) -> Iterator[Row]:
     csv.field_size_limit(MOST_ROW_BYTES)
-    reader = csv.reader(_without_nuls(text), dialect=_dialect(text))
+    dialect = _dialect(text)  # before the first line is read
+    reader = csv.reader((line.replace("\0", "") for line in text), dialect=dialect)
     header: list[str] | None = None
     while True:
         line = reader.line_num + 1
@@ -131,13 +138,14 @@ def _csv_rows(text: TextIO) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(line, None, f"not CSV: {error}")
+            yield Row(line, None, RowRefused("bad_document.csv", reason=str(error)))
             continue
         if header is None:
             header = [name.strip() for name in cells]
             check_names(header)
         elif len(cells) > len(header):
-            yield Row(line, None, f"{len(cells)} columns, and the header has {len(header)}", readable(cells))
+            refusal = RowRefused("bad_document.cells", count=len(cells), expected=len(header))
+            yield Row(line, None, refusal, readable(cells))
         elif any(cells):
             yield Row(line, dict(zip(header, cells, strict=False)))
 
@@ -146,12 +154,7 @@ def check_names(header: list[str]) -> None:
     """Raise FileUnusable if two columns have the same name, since one of them would be lost."""
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
-        raise FileUnusable("twice", f"two columns are called {', '.join(twice)}: rename one of them", names=twice)
-
-
-def _without_nuls(text: TextIO) -> Iterator[str]:
-    for line in text:
-        yield line.replace("\0", "")
+        raise FileUnusable("twice", names=", ".join(twice))
 
 
 def _dialect(text: TextIO) -> type[csv.Dialect]:
@@ -168,7 +171,7 @@ def _dialect(text: TextIO) -> type[csv.Dialect]:
 def _json_lines(text: TextIO) -> Iterator[Row]:
     for number, line in enumerate(_lines(text), 1):
         if len(line) > MOST_ROW_BYTES:
-            yield Row(number, None, "a line of over 4 MB", readable(line[:200]))
+            yield Row(number, None, RowRefused("bad_document.line"), readable(line[:200]))
         elif line.strip():
             yield _json_line(number, line)
 
@@ -186,9 +189,9 @@ def _json_line(number: int, line: str) -> Row:
     try:
         fields = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        return Row(number, None, f"not JSON: {str(error)[:200]}", readable(line))
+        return Row(number, None, RowRefused("bad_document.json", reason=str(error)[:200]), readable(line))
     if not isinstance(fields, dict):
-        return Row(number, None, "not a JSON object", readable(line))
+        return Row(number, None, RowRefused("bad_document.object"), readable(line))
     return Row(number, fields)
 
 
@@ -201,24 +204,14 @@ def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]
     import ijson
 
     number = 0
+    if file.read(3) != codecs.BOM_UTF8:  # ijson cannot read past it
+        file.seek(0)
     try:
-        for number, fields in enumerate(ijson.items(_PastBom(file), "item", use_float=True), 1):
+        for number, fields in enumerate(ijson.items(file, "item", use_float=True), 1):
             on_bytes(file.tell())
             if isinstance(fields, dict):
                 yield Row(number, fields)
             else:
-                yield Row(number, None, "not a JSON object", readable(fields))
+                yield Row(number, None, RowRefused("bad_document.object"), readable(fields))
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        yield Row(number + 1, None, f"not JSON from here on: {str(error)[:200]}")
-
-
-class _PastBom:
-    """A file without its byte order mark, which the JSON reader cannot handle."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        if file.read(3) != codecs.BOM_UTF8:
-            file.seek(0)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+        yield Row(number + 1, None, RowRefused("bad_document.json_rest", reason=str(error)[:200]))

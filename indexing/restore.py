@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from indexes.full_text import IndexedWords, empty_index, widen_index
 from indexes.version import bump
-from indexing.archive import Archive, ArchiveUnusable, from_json_value
-from indexing.backup import LEFT_OUT, MADE_ANEW, plain_tables
+from indexing.archive import Archive, ArchiveUnusable, stored_row
+from indexing.backup import DOCUMENT, LEFT_OUT, MADE_ANEW, plain_tables
 from indexing.documents import Analysed, remember
 from indexing.pipeline import analyst
-from models import KEPT_CHANGES, Base, Collection, Document, State
+from models import KEPT_CHANGES, Base, Collection, State
 from utils.sql import many_writes, upsert
 
 DOCUMENTS_AT_ONCE = 500
@@ -69,7 +69,7 @@ def check_known(archive: Archive) -> None:
 
 def is_filled(session: Session) -> bool:
     """Whether the database contains anything that a restore would delete."""
-    tables: list[Any] = [*plain_tables(), Document.__table__]
+    tables = [*plain_tables(), DOCUMENT]
     return any(session.execute(select(exists(select(1).select_from(table)))).scalar_one() for table in tables)
 
 
@@ -85,16 +85,15 @@ def clear(session: Session) -> None:
 
 def parted_tables() -> tuple[list[Table], list[Table]]:
     """Return the plain tables that documents reference, and those that reference documents."""
-    hang = {
-        table.name for table in plain_tables() if any(key.column.table.name in MADE_ANEW for key in table.foreign_keys)
-    }
-    plain = plain_tables()
-    return [table for table in plain if table.name not in hang], [table for table in plain if table.name in hang]
+    parts: tuple[list[Table], list[Table]] = [], []
+    for table in plain_tables():
+        parts[any(key.column.table.name in MADE_ANEW for key in table.foreign_keys)].append(table)
+    return parts
 
 
 def write_plain(session: Session, archive: Archive, table: Table, on_rows: Callable[[int], None]) -> None:
     for rows in in_parts(archive.rows(table.name), ROWS_AT_ONCE):
-        values = [{name: from_json_value(table.c[name], value) for name, value in row.items()} for row in rows]
+        values = [stored_row(table, row) for row in rows]
         if table.name == Collection.__tablename__:
             values = [value | {"documents": 0} for value in values]  # counted again with the documents
         upsert(session, table, values)
@@ -104,6 +103,7 @@ def write_plain(session: Session, archive: Archive, table: Table, on_rows: Calla
 def write_all_documents(
     session: Session, archive: Archive, analysis: Executor | None, on_rows: Callable[[int], None]
 ) -> int:
+    """Write the documents with their terms and tags, and return their number."""
     names = {row["id"]: row["name"] for row in archive.rows(Collection.__tablename__)}
     count = 0
     for news in analysed_ahead(in_parts(archive.rows("document"), DOCUMENTS_AT_ONCE), analysis):
@@ -115,7 +115,7 @@ def write_all_documents(
 
 
 def analysed_ahead(parts: Iterator[list[Row]], analysis: Executor | None) -> Iterator[list[Analysed]]:
-    """Yield documents with their terms, analysed by the other process while the previous part is written."""
+    """Yield documents with their terms, analysed in the other process while the previous part is written."""
     waiting: Future[list[Analysed]] | None = None
     for part in parts:
         if analysis is None:
@@ -131,19 +131,18 @@ def analysed_ahead(parts: Iterator[list[Row]], analysis: Executor | None) -> Ite
 
 def analysed_rows(rows: Sequence[Row]) -> list[Analysed]:
     """Return documents by collection, ready to write; their terms come from the current analysis."""
-    columns = Document.__table__.columns
     news = []
     for row in rows:
         tags = tuple(row.pop("tags"))
-        values = {name: from_json_value(columns[name], value) for name, value in row.items()}
+        values = stored_row(DOCUMENT, row)
         news.append(Analysed(values, tags, IndexedWords.of(values["title"], values["body"])))
     return sorted(news, key=lambda new: (new.row["collection_id"], new.number))
 
 
 def write_state(session: Session, archive: Archive, version: int) -> None:
-    """Set a version far ahead of every running process, so that each reloads everything."""
-    later = max(version, int(archive.manifest.said["version"])) + KEPT_CHANGES + 1
-    state = {"version": later, "versioned": later, "model_id": archive.manifest.said["model_id"]}
+    """Set a version far ahead of that of every running process, so that each reloads everything."""
+    later = max(version, int(archive.manifest.database["version"])) + KEPT_CHANGES + 1
+    state = {"version": later, "versioned": later, "model_id": archive.manifest.database["model_id"]}
     session.execute(update(State).values(state))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
@@ -32,14 +32,12 @@ class StoredModel:
 
 def stored_models(session: Session) -> list[StoredModel]:
     rows = select(Model.id, Model.name, Model.dim, Model.checksum).order_by(Model.name, Model.checksum)
-    models = []
-    for key, name, dim, checksum in session.execute(rows).all():
-        counts = (
-            session.execute(select(func.count()).select_from(table).where(table.model_id == key)).scalar_one()
-            for table in (Embedding, TagEmbedding)
-        )
-        models.append(StoredModel(key, name, dim, checksum, *counts))
-    return models
+    tables = Embedding, TagEmbedding
+    counts = [select(func.count()).where(table.model_id == bindparam("model")) for table in tables]
+    return [
+        StoredModel(*row, *(session.execute(count, {"model": row.id}).scalar_one() for count in counts))
+        for row in session.execute(rows).all()
+    ]
 
 
 def chosen_key(session: Session) -> int | None:

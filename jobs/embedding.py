@@ -1,4 +1,4 @@
-"""The embed job: one row that every write queues, so that what the API writes is embedded soon after."""
+"""The embed job: a single row, queued by each write, so that new documents are embedded soon after."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from encoders.base import Encoder
 from encoders.queue import EncoderUnavailable
 from indexes.version import caught_up
 from indexing.embedding import Progress, embed, needs_embedding
-from jobs.claims import Sessions, Stopped, claim_next, is_any_open
+from jobs.claims import Queue, Sessions, Stopped
 from models import KEPT_CHANGES, Job
 from search.semantic import Semantic
 from utils.sql import upsert
 
 EMBED_JOB = 0  # the id of the one embed job
-DEBOUNCE_S = 2  # of quiet before it runs: a burst of writes is one job
+DEBOUNCE_S = 2  # without a write before it runs, so that a burst of writes is one job
 log = logging.getLogger("matmon.jobs")
 
 
 def queue_embedding(session: Session) -> None:
-    """Queue the embed job and commit; a running one stops after its batch and starts again: nothing is missed."""
+    """Queue the embed job and commit; a running one stops after its batch and starts again, so nothing is missed."""
     row = {
         "id": EMBED_JOB, "kind": "embed", "name": "", "options": {}, "state": "queued", "claim": 0, "done": 0,
         "total": 0, "report": {}, "updated_at": int(time.time()),
@@ -34,14 +34,18 @@ def queue_embedding(session: Session) -> None:
 
 
 class EmbedJobs:
-    """Embeds what has no embedding. `encoder` gives None without a model, and raises EncoderAway while it is away."""
+    """Embeds everything without an embedding.
+
+    `encoder` returns None without a model, and raises EncoderUnavailable while the model is unavailable.
+    """
 
     def __init__(self, sessions: Sessions, encoder: Callable[[], Encoder | None]) -> None:
         self._sessions, self._encoder = sessions, encoder
+        self._queue = Queue(sessions, Job, conditions=(Job.kind == "embed",))
+        self.is_open = self._queue.is_open
 
     def run_next(self, stop: threading.Event) -> bool:
-        is_quiet = Job.updated_at <= int(time.time()) - DEBOUNCE_S
-        claim = claim_next(self._sessions, Job, stop, "queued", Job.kind == "embed", is_quiet)
+        claim = self._queue.claim_next(stop, Job.updated_at <= int(time.time()) - DEBOUNCE_S)
         if claim is None:
             return False
         try:
@@ -62,17 +66,13 @@ class EmbedJobs:
             raise
         return True
 
-    def is_open(self) -> bool:
-        """Tell whether the job waits or runs."""
-        return is_any_open(self._sessions, Job, "queued", Job.kind == "embed")
-
 
 class MissingEmbeddings:
-    """Embeds whatever has no embedding, whoever wrote it: for a worker, which no process tells of its writes."""
+    """Embeds everything without an embedding, for a worker: no process notifies it of writes."""
 
     def __init__(self, sessions: Sessions, semantic: Semantic, encoder: Callable[[], Encoder | None]) -> None:
         self._sessions, self._semantic, self._encoder = sessions, semantic, encoder
-        self._complete_at: tuple[int, int] | None = None  # the version and model that had all embeddings
+        self._complete_at: tuple[int, int] | None = None  # version and model of a state with all embeddings
 
     def run_next(self, stop: threading.Event) -> bool:
         with self._sessions() as session:
@@ -89,7 +89,7 @@ class MissingEmbeddings:
         return False
 
     def _is_complete(self, session: Session) -> bool:
-        """Tell whether nothing lacks an embedding; what was written since it was so is looked at alone."""
+        """Tell whether no document or tag needs an embedding; only what was written since the last time is checked."""
         self._semantic.follow(session)
         model, version = self._semantic.model_key, caught_up(session)
         is_complete = model is None or (version, model) == self._complete_at
@@ -101,8 +101,8 @@ class MissingEmbeddings:
         return is_complete
 
     def _since(self, model: int, version: int) -> int:
-        """Return the version after which documents may lack an embedding; -1 for all of them."""
+        """Return the version after which documents may need an embedding; -1 to check all of them."""
         if self._complete_at is None or self._complete_at[1] != model:
             return -1
-        is_restored = version - self._complete_at[0] > KEPT_CHANGES  # documents have the versions of the backup
+        is_restored = version - self._complete_at[0] > KEPT_CHANGES  # documents keep the versions of the backup
         return -1 if is_restored else self._complete_at[0]

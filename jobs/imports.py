@@ -1,10 +1,8 @@
-"""Imports of uploaded files: stored as jobs, run in the background, reported as they are."""
+"""Imports of uploaded files: stored as jobs and run in the background."""
 
 from __future__ import annotations
 
-import csv
 import errno
-import json
 import logging
 import secrets
 import threading
@@ -14,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from werkzeug.utils import secure_filename
@@ -25,19 +23,19 @@ from encoders.queue import EncoderUnavailable
 from indexing.embedding import embed
 from indexing.importing import ImportReport, Options, check_file_columns, import_file
 from indexing.reading import FileUnusable
-from jobs.claims import Claim, Sessions, Stopped, claim_next, is_any_open, is_cut_off
+from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
 from models import Job
 
 MOST_JOBS = 50
-MOST_FILES = 5  # the oldest files beyond them are deleted, whether they were imported or not
-# Before a model that is away is asked again: a minute together, as long as the guard pauses it, each under SILENT_S.
+MOST_FILES = 5  # older files are deleted, imported or not
+# Between attempts while the model is unavailable: a minute in all, as long as the guard pauses it; each below SILENT_S.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
 log = logging.getLogger("matmon.jobs")
 
 
 def new_import(session: Session, name: str, options: Options) -> Job:
-    """Store a job that waits until the user starts it, and forget the oldest beyond MOST_JOBS."""
+    """Store a job that waits until the user starts it, and delete the oldest beyond MOST_JOBS."""
     job = Job(
         id=secrets.randbits(53) or 1, kind="import", name=name, state="waiting", claim=0, done=0, total=0, report={},
         updated_at=int(time.time()),
@@ -64,29 +62,22 @@ def import_job(session: Session, job_id: int) -> Job | None:
 
 
 def start_import(session: Session, job: Job) -> bool:
-    """Queue an import that waits, failed, was cancelled or cut off; False if it is queued or runs already. Commits."""
+    """Queue an import that waits, failed, was cancelled or cut off; False if it is queued or running. Commits."""
     state = Job.state == job.state, Job.claim == job.claim
     if job.state not in ("waiting", "failed", "cancelled") and not is_cut_off(job):
         return False
-    return set_state(session, job.id, "queued", *state)
+    return set_state(session, Job, job.id, "queued", *state)
 
 
 def cancel_import(session: Session, job: Job) -> bool:
-    """Cancel an import that is queued or runs: what was stored stays. False if it does neither. Commits."""
-    return set_state(session, job.id, "cancelled", Job.state.in_(("queued", "running", "embedding")))
-
-
-def set_state(session: Session, job_id: int, state: str, *conditions: Any) -> bool:
-    values = {"state": state, "claim": 0, "updated_at": int(time.time())}
-    changed = session.execute(update(Job).where(Job.id == job_id, *conditions).values(**values))
-    session.commit()
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    """Cancel an import, keeping what was stored; False if it is neither queued nor running. Commits."""
+    return set_state(session, Job, job.id, "cancelled", Job.state.in_(("queued", "running", "embedding")))
 
 
 class ImportJobs:
     """Runs queued imports whose file is on this host.
 
-    `encoder` gives None without a model, and raises EncoderAway while it is away.
+    `encoder` returns None without a model, and raises EncoderUnavailable while the model is unavailable.
     """
 
     def __init__(
@@ -97,19 +88,18 @@ class ImportJobs:
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self._sessions, self._folder, self._encoder, self._pauses_s = sessions, folder, encoder, pauses_s
+        self._queue = Queue(sessions, Job, conditions=(Job.kind == "import",), can_run=self._has_file)
+        self.is_open = self._queue.is_open
 
     def run_next(self, stop: threading.Event) -> bool:
-        claim = claim_next(self._sessions, Job, stop, "queued", Job.kind == "import", can_run=self._has_file)
+        claim = self._queue.claim_next(stop)
         if claim is None:
             return False
         self._run(claim)
         return True
 
-    def is_open(self) -> bool:
-        return is_any_open(self._sessions, Job, "queued", Job.kind == "import", can_run=self._has_file)
-
     def _has_file(self, job: Job) -> bool:
-        """Tell whether the upload is on this host: another host's disk, or one that vanished, has it no more."""
+        """Tell whether the upload is on this host, and not on another or deleted."""
         return upload_path(self._folder, job).exists()
 
     def _run(self, claim: Claim) -> None:
@@ -119,16 +109,16 @@ class ImportJobs:
             log.info("An import stopped: %s", stopped)
             claim.requeue("queued")
         except FileUnusable as error:
-            self._fail(claim, str(error), error.code)
+            self._fail(claim, message=str(error), code=error.key, values=error.values)
         except (SQLAlchemyError, ValueError, ArithmeticError, LookupError, OSError, RuntimeError) as error:
             log.exception("An import failed")
-            self._fail(claim, f"{type(error).__name__}: {error}"[:500], "broken")
+            self._fail(claim, message=f"{type(error).__name__}: {error}"[:500], code="broken")
 
-    def _fail(self, claim: Claim, message: str, code: str) -> None:
+    def _fail(self, claim: Claim, **report: Any) -> None:
         try:
-            claim.report(state="failed", report={"message": message, "code": code})
+            claim.report(state="failed", report=report)
         except (Stopped, SQLAlchemyError):
-            log.warning("The failure of an import could not be stored; the import is taken up again")
+            log.warning("Could not store that an import failed; it is retried when its claim expires")
 
     def _import(self, claim: Claim) -> None:
         with self._sessions() as session:
@@ -144,26 +134,24 @@ class ImportJobs:
             if unembedded:
                 queue_embedding(session)
         path.unlink(missing_ok=True)
-        if report.rejects:  # the report has the first of them
+        if report.rejects:  # the job's report has the first of them
             report.rejects.unlink(missing_ok=True)
 
     def _embed(self, claim: Claim, session: Session, collection: str) -> int:
-        """Embed what was imported, and return how many documents and tags are left because the model stayed away."""
+        """Embed what was imported, and return how many documents and tags are left if the model stays unavailable."""
         for pause_s in (*self._pauses_s, None):
             left = self._embed_once(claim, session, collection)
             if not left or pause_s is None:
                 break
-            release_memory()  # this thread was the last to hold a model that was unloaded
+            release_memory()  # this thread may have been the last to hold the unloaded model
             claim.report(state="embedding")
             claim.stop.wait(pause_s)
         if left:
-            log.warning(
-                "Imported, but %s documents and tags are not embedded yet; the embed job goes on with them", left
-            )
+            log.warning("Imported, but %s documents and tags are not embedded yet; the embed job continues", left)
         return left
 
     def _embed_once(self, claim: Claim, session: Session, collection: str) -> int:
-        """Embed what can be embedded now, and return what is left; what was embedded is kept."""
+        """Embed until done or the model is unavailable, and return how many documents and tags are left."""
         done = total = 0
 
         def progress(now: Any) -> None:
@@ -175,15 +163,15 @@ class ImportJobs:
             if encoder := self._encoder():
                 claim.report(state="embedding", done=0, total=0)
                 embed(session, encoder, collection, progress)
-        except EncoderUnavailable as away:
-            log.warning("The import waits for the model: %s", away)
+        except EncoderUnavailable as error:
+            log.warning("The import waits for the model: %s", error)
             session.rollback()
             return max(total - done, 1)
         return 0
 
 
 def figures(report: ImportReport) -> dict[str, Any]:
-    """Return what an import did, as the page shows it; the refused rows themselves up to a hundred."""
+    """Return the report of an import, as the page and the API show it."""
     written = report.written
     return {
         "new": written.new,
@@ -191,19 +179,13 @@ def figures(report: ImportReport) -> dict[str, Any]:
         "unchanged": written.unchanged,
         "refused": report.refused,
         "duplicates": report.duplicates,
-        "rejects": rejected_rows(report.rejects) if report.rejects else [],
+        "rejects": report.first_rejects,
     }
 
 
-def rejected_rows(path: Path, most: int = 100) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        return [json.loads(json.dumps(row)) for row, _ in zip(rows, range(most), strict=False)]
-
-
-def file_name(given: str) -> str:
-    """Return a file's name as it is safe on the disk; its kind is kept whatever alphabet the rest is in."""
-    path = Path(given)
+def file_name(name: str) -> str:
+    """Return a file name that is safe on disk; the suffix is kept, whatever alphabet the rest is in."""
+    path = Path(name)
     return secure_filename(f"{secure_filename(path.stem)[:80] or 'documents'}{path.suffix[:10]}")
 
 
@@ -211,9 +193,9 @@ def upload_path(folder: Path, job: Job) -> Path:
     return folder / f"{job.id}-{job.name}"
 
 
-def accept(session: Session, folder: Path, given: str, save: Callable[[Path], object], options: Options) -> Job:
-    """Store an uploaded file and its job; raises FileUnusable and OSError, and then neither is left behind."""
-    job = new_import(session, file_name(given), options)
+def accept(session: Session, folder: Path, name: str, save: Callable[[Path], object], options: Options) -> Job:
+    """Store an uploaded file and its job; raises FileUnusable and OSError, and leaves neither behind."""
+    job = new_import(session, file_name(name), options)
     path = upload_path(folder, job)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -221,18 +203,18 @@ def accept(session: Session, folder: Path, given: str, save: Callable[[Path], ob
         save(path)
         check_file_columns(path, options)
     except (FileUnusable, OSError) as error:
-        path.unlink(missing_ok=True)  # first: on a full disk the database needs the room to delete the row
+        path.unlink(missing_ok=True)  # first, since on a full disk the database needs the space to delete the row
         session.delete(job)
         session.commit()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise FileUnusable("disk_full", "the disk is full: free some space, or send a smaller file") from error
+            raise FileUnusable("disk_full") from error
         raise
     return job
 
 
 def prune(folder: Path) -> None:
-    """Make room for one more file."""
+    """Delete the oldest files, to make room for one more."""
     newest = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in newest[MOST_FILES - 1 :]:
-        with suppress(FileNotFoundError):  # another request was faster
+        with suppress(FileNotFoundError):  # another request has deleted it
             path.unlink()

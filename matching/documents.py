@@ -13,21 +13,22 @@ from models import Document, document_number, tag_key
 from search.query import Query
 from search.text import TextQuery
 from utils.hebrew import is_hebrew
+from utils.messages import Refusal
 from utils.sql import among
 
 MOST_SAME_TITLE = 20
 MOST_TITLES = 500  # documents with the words of a title whose titles are compared
 
 
-class NoSuchJob(LookupError):
+class NoSuchJob(Refusal):
     """No document of the collection has this id or title."""
 
 
-class SeveralJobs(LookupError):
+class SeveralJobs(Refusal):
     """Several jobs have the title; `choices` are their (id, title)."""
 
-    def __init__(self, message: str, choices: Sequence[tuple[str, str]]) -> None:
-        super().__init__(message)
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__("ambiguous", title=title)
         self.choices = tuple(choices)
 
 
@@ -55,7 +56,7 @@ def jobs_by_ids(session: Session, collection: str, own_ids: Sequence[str]) -> li
     rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, numbers))
     jobs = {row[0]: JobDocument(*row) for row in session.execute(rows)}
     if missing := [own_id for number, own_id in numbers.items() if number not in jobs]:
-        raise NoSuchJob(f"There is no document {missing[0][:100]!r} in the collection {collection[:64]!r}.")
+        raise NoSuchJob("not_found.id", id=missing[0][:100], collection=collection[:64])
     return [jobs[number] for number in numbers]
 
 
@@ -71,8 +72,7 @@ def job_by_title(session: Session, collection: str, title: str) -> JobDocument:
         if tag_key(row[2]) == tag_key(title)
     ]
     if not same:
-        raise NoSuchJob(f"No document of the collection {collection[:64]!r} has the title {title[:100]!r}.")
+        raise NoSuchJob("not_found.title", title=title[:100], collection=collection[:64])
     if len(same) > 1:
-        choices = [(job.id, job.title) for job in same[:MOST_SAME_TITLE]]
-        raise SeveralJobs(f"{len(same)} documents have the title {title[:100]!r}: name one by document_id.", choices)
+        raise SeveralJobs(title[:100], [(job.id, job.title) for job in same[:MOST_SAME_TITLE]])
     return same[0]

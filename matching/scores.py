@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,20 @@ class Answer:
     years_asked: float = 0.0
     years_had: float = 0.0
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "skill": self.skill,
+            "required": self.required,
+            "score": round(self.score, 4),
+            "kind": self.kind,
+            "optional": self.is_optional,
+            "below": self.is_below,
+            "level_asked": self.level_asked or None,
+            "level_had": self.level_had or None,
+            "years_asked": self.years_asked or None,
+            "years_had": self.years_had or None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -45,6 +60,13 @@ class Answers:
     matched: tuple[Answer, ...]
     missing: tuple[str, ...]
     missing_optional: tuple[str, ...]
+
+    def as_json(self) -> dict[str, list[Any]]:
+        return {
+            "matched": [answer.as_json() for answer in self.matched],
+            "missing": list(self.missing),
+            "missing_optional": list(self.missing_optional),
+        }
 
 
 def coverages(owners: Numbers, weights: Shares, worths: Shares, count: int) -> Shares:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from matching.scores import Answer, Answers
+from matching.scores import Answers
 from models import Screening
 from screening.columns import OFFERED_COLUMNS
 from screening.results import Result
@@ -16,6 +16,7 @@ HEADER = (
     "rank", "id", "title", "language", "match_percent", "has", "close", "missing", "missing_optional", "status", "note",
     "changed_since_ranked",
 )  # fmt: skip
+ANSWER = ("required", "skill", "optional", "below")
 
 
 def csv_lines(screening: Screening, results: Iterable[Result]) -> Iterator[str]:
@@ -69,23 +70,9 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def answers_json(answers: Answers) -> dict[str, Any]:
-    return {
-        "has": [_answer_json(result) for result in answers.matched if result.kind == "exact"],
-        "close": [
-            _answer_json(result) | {"score": round(result.score, 4)}
-            for result in answers.matched
-            if result.kind == "close"
-        ],
-        "missing": list(answers.missing),
-        "missing_optional": list(answers.missing_optional),
-    }
-
-
-def _answer_json(result: Answer) -> dict[str, Any]:
-    """Return an answer as JSON; `below` means that the person has less than the job requires, in level or years."""
-    return {
-        "required": result.required,
-        "skill": result.skill,
-        "optional": result.is_optional,
-        "below": result.is_below,
-    }
+    """Return the skills that a profile has, those with a similar skill, and the missing ones."""
+    values = answers.as_json()
+    matched = values.pop("matched")
+    exact = [{name: answer[name] for name in ANSWER} for answer in matched if answer["kind"] == "exact"]
+    close = [{name: answer[name] for name in (*ANSWER, "score")} for answer in matched if answer["kind"] == "close"]
+    return {"has": exact, "close": close, **values}

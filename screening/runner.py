@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from encoders.footprint import release_memory
 from indexes.version import caught_up
-from jobs.claims import Claim, Sessions, Stopped, claim_next, is_any_open
+from jobs.claims import Claim, Queue, Sessions, Stopped
 from matching.aliases import Aliases
 from matching.collection_state import collection_size
 from matching.jobs import RequiredSkill
@@ -44,16 +44,15 @@ class ScreeningJobs:
 
     def __init__(self, sessions: Sessions, semantic: Semantic, skill_aliases: Callable[[], Aliases]) -> None:
         self._sessions, self.semantic, self._aliases = sessions, semantic, skill_aliases
+        self._queue = Queue(sessions, Screening, "waiting")
+        self.is_open = self._queue.is_open
 
     def run_next(self, stop: threading.Event) -> bool:
-        claim = claim_next(self._sessions, Screening, stop, "waiting")
+        claim = self._queue.claim_next(stop)
         if claim is None:
             return False
         Run(self._sessions, self.semantic, self._aliases(), claim).run()
         return True
-
-    def is_open(self) -> bool:
-        return is_any_open(self._sessions, Screening, "waiting")
 
 
 class Run:

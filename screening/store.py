@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from jobs.claims import set_state
 from matching.jobs import RequiredSkill
 from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
 from screening.vocabulary import ScreenedJob, Unscreenable
+from utils.messages import Refusal
 
 KEPT_SCREENINGS = 50
 KEPT_S = 180 * 86_400  # a screening not opened for this long may be deleted, with or without decisions
@@ -23,7 +24,7 @@ OPEN = ("waiting", "running")
 SEEN_EVERY_S = 3_600
 
 
-class NoteTooLong(ValueError):
+class NoteTooLong(Refusal):
     """A note longer than LONGEST_NOTE characters."""
 
 
@@ -48,12 +49,11 @@ def _profiles(session: Session, name: str) -> int:
     rows = select(Collection.documents).where(Collection.id == number("collection", name))
     count = session.execute(rows).scalar()
     if count is None:
-        raise Unscreenable("no_collection", f"There is no collection {name[:64]!r}.")
+        raise Unscreenable("no_collection", collection=name[:64])
     if not count:
-        raise Unscreenable("no_profiles", f"The collection {name[:64]!r} is empty: import profiles first.")
+        raise Unscreenable("no_profiles", collection=name[:64])
     if count > MOST_PROFILES:
-        much = f"The collection {name[:64]!r} has {count} profiles, more than the {MOST_PROFILES} of one screening"
-        raise Unscreenable("too_many", f"{much}: import the profiles to screen as a collection of their own.")
+        raise Unscreenable("too_many", most=f"{MOST_PROFILES:,}")
     return int(count)
 
 
@@ -67,8 +67,7 @@ def _make_room(session: Session, total: int) -> None:
     left = [row for row in stored if row not in expired]
     while len(left) >= KEPT_SCREENINGS or sum(row.total for row in left) + total > MOST_RESULTS:
         if not free:
-            full = f"The limit is reached: {len(stored)} screenings are running or have decisions"
-            raise Unscreenable("no_room", f"{full}. Delete one that is no longer needed.")
+            raise Unscreenable("no_room", most=KEPT_SCREENINGS)
         expired.append(free.pop(0))
         left.remove(expired[-1])
     for row in expired:
@@ -101,19 +100,12 @@ def required_skills_of(screening: Screening) -> tuple[RequiredSkill, ...]:
 
 def run_again(session: Session, screening: int) -> bool:
     """Resume a screening or rank what changed; False if it is already running or waiting. Commits."""
-    return _set_state(session, screening, "waiting", Screening.state.not_in(OPEN))
+    return set_state(session, Screening, screening, "waiting", Screening.state.not_in(OPEN), message="")
 
 
 def cancel(session: Session, screening: int) -> bool:
     """Stop a screening, keeping its results; False if it is neither running nor waiting. Commits."""
-    return _set_state(session, screening, "cancelled", Screening.state.in_(OPEN))
-
-
-def _set_state(session: Session, screening: int, state: str, condition: ColumnElement[bool]) -> bool:
-    values: dict[str, Any] = {"state": state, "claim": 0, "message": "", "updated_at": int(time.time())}
-    changed = session.execute(update(Screening).where(Screening.id == screening, condition).values(**values))
-    session.commit()
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return set_state(session, Screening, screening, "cancelled", Screening.state.in_(OPEN), message="")
 
 
 def delete_screening(session: Session, screening: int) -> None:
@@ -129,7 +121,7 @@ def decide(session: Session, screening: Screening, own_id: str, status: str, not
     Raises NoteTooLong; a status is one of STATUSES.
     """
     if len(note) > LONGEST_NOTE:
-        raise NoteTooLong(f"A note of {len(note)} characters is too long: write at most {LONGEST_NOTE}.")
+        raise NoteTooLong("too_much.note", most=f"{LONGEST_NOTE:,}")
     conditions = (
         ScreeningResult.screening_id == screening.id,
         ScreeningResult.document_id == document_number(screening.profiles, own_id),

@@ -22,17 +22,14 @@ from matching.scores import Answers, answers, best_worths, shares_matched
 from matching.skills import parsed_skill, skill
 from models import TagCount, number, tag_number
 from search.semantic import Semantic
+from utils.messages import Refusal
 from utils.sql import among
 
 LONGEST_TITLE = 80
 
 
-class Unscreenable(ValueError):
-    """A screening that cannot start: `code` names the reason, and the message says what to do."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+class Unscreenable(Refusal):
+    """A screening that cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ def screened_job(session: Session, collection: str, own_id: str) -> ScreenedJob:
     job = job_by_id(session, collection, own_id)
     tags = tags_in_order(session, [job.number]).get(job.number, [])
     if not tags:
-        raise Unscreenable("no_skills", "This job names no skill, so nobody can be ranked by it: add its skills first.")
+        raise Unscreenable("no_skills")
     required = required_skills(session, collection_state(session, collection), {job.number: tags})[job.number]
     return ScreenedJob(collection, job.id, job.title, tuple(item for _, item in required))
 
@@ -120,7 +117,7 @@ def screened_text(session: Session, jobs: str, profiles: str, text: str, aliases
     different = {skill(item.name, aliases).key: item.name for items in reversed(known) for item in reversed(items)}
     mentioned = list(reversed(different.values()))[:MOST_SKILLS]
     if not mentioned:
-        raise Unscreenable("no_skills", "The text names no skill that the collections know: name the skills in it.")
+        raise Unscreenable("no_skills")
     base = jobs if collection_size(session, jobs) else profiles
     documents, counts = collection_size(session, base), _document_counts(session, base, mentioned)
     required = tuple(RequiredSkill(name, tag_idf(counts.get(tag_number(name), 0), documents)) for name in mentioned)

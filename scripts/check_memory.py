@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Look at the running site's memory: python scripts/check_memory.py [--json] [--watch S] [--pid N | --url URL].
+"""Show the memory of the running site: python scripts/check_memory.py [--json] [--watch S] [--pid N | --url URL].
 
-Ends with 0 where all is well, 1 above 80 % of the limit, 2 above 95 %, 3 where no running site was found, and with 64
-after a command line that cannot be understood. Needs none of the site's settings.
+Exits with 0 if all is well, 1 above 80 % of the limit, 2 above 95 %, 3 if no running site was found, and 64 after a
+usage error. It needs none of the site's settings.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ OWN_PYTHON = ROOT / ".venv" / "bin" / "python"
 sys.path.insert(0, str(ROOT))
 
 try:
-    import psutil  # noqa: F401 - the one thing needed that is not Python's own
+    import psutil  # noqa: F401 - the only dependency
 except ModuleNotFoundError:
-    # A machine's own Python seldom has it; the site's has. The mark keeps it from starting itself for ever.
+    # The system's Python seldom has it; that of the site has. The variable prevents an endless restart.
     if OWN_PYTHON.exists() and "MATMON_OWN_PYTHON" not in os.environ:
         os.environ["MATMON_OWN_PYTHON"] = "1"
         os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606 - the site's own interpreter
     print("psutil is missing: pip install -r requirements.txt", file=sys.stderr)
-    sys.exit(69)  # unavailable, as sysexits.h has it: 1 to 3 tell of the site
+    sys.exit(69)  # EX_UNAVAILABLE in sysexits.h; 1 to 3 describe the site
 
 from operations.fetch import NotAnswered
 from operations.processes import NotRunning, instance_folder, running, site_of_process
@@ -47,7 +47,7 @@ PARTS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with 64 after a misunderstanding: 2 says that memory is short."""
+    """Exits with 64 after a usage error, since 2 means that memory is short."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -55,14 +55,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
-    """Show what the command line asks for and return the exit status."""
-    asked = arguments()
+    """Print what the command line asks for and return the exit status."""
+    options = arguments()
     try:
-        code = watched(asked) if asked.watch else shown(asked)
+        code = watch(options) if options.watch else print_report(options, print_once)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
@@ -74,100 +74,91 @@ def arguments() -> argparse.Namespace:
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--pid", type=whole, help="one of the server's processes")
-    which.add_argument("--url", help="a site elsewhere, by its address")
-    parser.add_argument("--limit", type=above_zero, metavar="MB", help="what the memory is held against")
-    parser.add_argument("--watch", type=above_zero, metavar="SECONDS", help="look again and again, until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="for programs; with --watch one line a look")
+    which.add_argument("--url", help="the address of a site on another host")
+    parser.add_argument("--limit", type=above_zero, metavar="MB", help="the limit to compare the memory with")
+    parser.add_argument("--watch", type=above_zero, metavar="SECONDS", help="repeat until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="print JSON; with --watch one line each time")
     return parser.parse_args()
 
 
-def whole(given: str) -> int:
-    if not given.isascii() or not given.isdigit() or int(given[:20]) < 1:
-        raise argparse.ArgumentTypeError(f"{given!r} is not a process's number")
-    return int(given[:20])
+def whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:20]) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a process's number")
+    return int(text[:20])
 
 
-def above_zero(given: str) -> float:
+def above_zero(text: str) -> float:
     try:
-        found = float(given)
+        number = float(text)
     except ValueError:
-        found = 0.0
-    if not 0 < found < 1e9:
-        raise argparse.ArgumentTypeError(f"{given!r} is not a number above 0")
-    return found
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
-def look(asked: argparse.Namespace) -> MemoryReport:
-    """Return the report asked for; raises NotRunning or NotAnswered."""
-    if asked.url:
-        return of_address(asked.url, asked.limit)
-    found = site_of_process(asked.pid) if asked.pid else running(instance_folder(ROOT))
-    return of_running(found, asked.limit)
+def report_for(options: argparse.Namespace) -> MemoryReport:
+    """Return the report of the site; raises NotRunning or NotAnswered."""
+    if options.url:
+        return of_address(options.url, options.limit)
+    site = site_of_process(options.pid) if options.pid else running(instance_folder(ROOT))
+    return of_running(site, options.limit)
 
 
-def shown(asked: argparse.Namespace) -> int:
+def print_report(options: argparse.Namespace, show: Callable[[MemoryReport, argparse.Namespace], None]) -> int:
     """Print one report and return its exit status."""
     try:
-        report = look(asked)
+        report = report_for(options)
     except (NotRunning, NotAnswered) as error:
-        return missing(asked, error)
-    print(json.dumps(as_json(report), indent=2) if asked.json else "\n".join(lines(report)))
+        if options.json:
+            print(json.dumps({"error": str(error)}), flush=True)
+        else:
+            print(f"No running site was found: {error}", file=sys.stderr, flush=True)
+        return NOT_FOUND
+    show(report, options)
     return CODES[report.level]
 
 
-def missing(asked: argparse.Namespace, error: Exception) -> int:
-    if asked.json:
-        print(json.dumps({"error": str(error)}), flush=True)
-    else:
-        print(f"No running site was found: {error}", file=sys.stderr, flush=True)
-    return NOT_FOUND
-
-
-def watched(asked: argparse.Namespace) -> int:
-    """Look again and again; Ctrl-C ends it with the status of the last look."""
-    show = drawn if sys.stdout.isatty() and not asked.json else plain
+def watch(options: argparse.Namespace) -> int:
+    """Print a report again and again; Ctrl-C ends it with the status of the last one."""
+    show = draw if sys.stdout.isatty() and not options.json else print_line
     code = NOT_FOUND
     try:
         while True:
-            code = looked(asked, show)
-            time.sleep(asked.watch)
+            code = print_report(options, show)
+            time.sleep(options.watch)
     except KeyboardInterrupt:
         return code
 
 
-def looked(asked: argparse.Namespace, show: Callable[[MemoryReport, argparse.Namespace], None]) -> int:
-    try:
-        report = look(asked)
-    except (NotRunning, NotAnswered) as error:
-        return missing(asked, error)
-    show(report, asked)
-    return CODES[report.level]
+def print_once(report: MemoryReport, options: argparse.Namespace) -> None:
+    print(json.dumps(as_json(report), indent=2) if options.json else "\n".join(lines(report)))
 
 
-def drawn(report: MemoryReport, asked: argparse.Namespace) -> None:
-    when = time.strftime("%H:%M:%S")
-    print(CLEAR + "\n".join([*lines(report), "", f"{when}, again every {asked.watch:g} s; Ctrl-C ends it"]), flush=True)
+def draw(report: MemoryReport, options: argparse.Namespace) -> None:
+    footer = f"{time.strftime('%H:%M:%S')}, every {options.watch:g} s; Ctrl-C ends it"
+    print(CLEAR + "\n".join([*lines(report), "", footer]), flush=True)
 
 
-def plain(report: MemoryReport, asked: argparse.Namespace) -> None:
-    when = time.strftime("%Y-%m-%dT%H:%M:%S")
-    if asked.json:
-        print(json.dumps({"at": when} | as_json(report)), flush=True)
+def print_line(report: MemoryReport, options: argparse.Namespace) -> None:
+    at = time.strftime("%Y-%m-%dT%H:%M:%S")
+    if options.json:
+        print(json.dumps({"at": at} | as_json(report)), flush=True)
     else:
-        print(f"{when}  {used(report)}  {report.level}  {model(report) or 'model unknown'}", flush=True)
+        print(f"{at}  {used(report)}  {report.level}  {model(report) or 'model unknown'}", flush=True)
 
 
 def lines(report: MemoryReport) -> Iterator[str]:
-    """Yield the report for a reader."""
+    """Yield the lines of a report."""
     filled = min(round(report.share * BAR), BAR)
     yield f"Matmon, {clean(report.of)}"
     yield f"Memory   {used(report)}  [{'#' * filled}{'.' * (BAR - filled)}]  by {clean(report.counted_by)}"
     yield f"Verdict  {report.verdict}"
-    yield from (f"         - {one}" for one in report.advice)
+    yield from (f"         - {advice}" for advice in report.advice)
     yield from processes(report)
     yield from parts(report)
-    yield from told(report)
-    yield from (f"Unseen   {clean(one)}" for one in report.unseen)
+    yield from details(report)
+    yield from (f"Unseen   {clean(process)}" for process in report.unseen)
 
 
 def used(report: MemoryReport) -> str:
@@ -177,9 +168,9 @@ def used(report: MemoryReport) -> str:
 def processes(report: MemoryReport) -> Iterator[str]:
     yield ""
     yield f"{'process':<10}{'pid':>9}{'RSS':>10}{'PSS':>10}{'USS':>10}{'anonymous':>12}   MB"
-    for one in report.processes:
-        rss, pss, uss, anonymous = map(cell, one.kinds.values())
-        yield f"{clean(one.role):<10}{one.pid:>9}{rss:>10}{pss:>10}{uss:>10}{anonymous:>12}"
+    for process in report.processes:
+        rss, pss, uss, anonymous = map(cell, process.kinds.values())
+        yield f"{clean(process.role):<10}{process.pid:>9}{rss:>10}{pss:>10}{uss:>10}{anonymous:>12}"
     if report.group:
         limit = cell(report.group["limit_mb"])
         own = f"{cell(report.group['used_mb'])} MB, limit {limit}, anonymous {cell(report.group['anonymous_mb'])}"
@@ -196,41 +187,41 @@ def parts(report: MemoryReport) -> Iterator[str]:
         yield f"{PARTS.get(name, clean(name)):<30}{value:>9.1f} MB{value / report.limit_mb:>8.1%} of the limit"
 
 
-def told(report: MemoryReport) -> Iterator[str]:
-    """Yield what the app says of its model, index, caches, connections and guard."""
+def details(report: MemoryReport) -> Iterator[str]:
+    """Yield what the app reports of its model, index, caches, connections and guard."""
     if report.told is None:
         return
     yield ""
     yield f"Model    {model(report)}"
-    for name, held in report.told["index"].items():
-        yield f"Index    {clean(name)}: {clean(flat(held))}"
+    for name, figures in report.told["index"].items():
+        yield f"Index    {clean(name)}: {clean(flat(figures))}"
     for name in ("caches", "pool"):
         yield f"{name.capitalize():<9}{clean(flat(report.told[name])) or '-'}"
     guard = report.told["guard"]
-    state = flat(guard.get("counts") or {}) if guard.get("on") else "not at work"
+    state = flat(guard.get("counts") or {}) if guard.get("on") else "not running"
     yield f"Guard    {clean(state)}"
 
 
 def model(report: MemoryReport) -> str:
-    """Return the model's state in words; empty where the app was not asked."""
+    """Return the state of the model; empty if the app did not answer."""
     if report.told is None:
         return ""
-    found = report.told["model"]
-    words = [f"{found.get('name')}: {found.get('state')}"]
-    for name, unit, said in (
+    figures = report.told["model"]
+    words = [f"{figures.get('name')}: {figures.get('state')}"]
+    for name, unit, label in (
         ("cost_mb", "MB", "added"), ("unused_s", "s", "unused for"), ("given_back_in_s", "s", "unloads in"),
     ):  # fmt: skip
-        if found.get(name) is not None:
-            words.append(f"{said} {found[name]} {unit}")
+        if figures.get(name) is not None:
+            words.append(f"{label} {figures[name]} {unit}")
     return clean(", ".join(words))
 
 
-def flat(held: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in held.items())
+def flat(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items())
 
 
 def clean(text: object) -> str:
-    """Return a text without what could steer a terminal: some of it comes from another machine."""
+    """Return a text without terminal control characters: some of it comes from another machine."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 

@@ -1,12 +1,13 @@
-"""Bring a prepared model to a host: python scripts/fetch_model.py, with the standard library alone.
+"""Download a prepared model: python scripts/fetch_model.py, with the standard library only.
 
 Reads MODEL_ARCHIVE_URL and MODEL_ARCHIVE_SHA256 (what `scripts/prepare_model.py … --archive` wrote and printed),
-SEMANTIC_MODEL and MODELS_DIR. Does nothing where the folder is whole already; resumes what broke off.
+SEMANTIC_MODEL and MODELS_DIR. Does nothing if the folder is complete; resumes an interrupted download.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import json
@@ -37,12 +38,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 class NotFetched(Exception):
-    """The model could not be brought here; the message is one sentence that says what to do."""
+    """The model could not be fetched; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A model folder, and the address and sha256 of the archive that holds it; both empty where none is named."""
+    """A model folder, and the URL and sha256 of its archive; both empty if none is configured."""
 
     name: str
     models: Path
@@ -55,12 +56,12 @@ class Wanted:
 
     @property
     def stamp(self) -> Path:
-        """The file that says from which archive the folder came."""
+        """The file that names the archive of the folder."""
         return self.models / f".{self.name}.archive"
 
 
 def main() -> int:
-    """Fetch what the environment names and return the exit status: 1 after an error."""
+    """Fetch the model of the environment and return the exit status: 1 after an error."""
     try:
         print(fetch(wanted(os.environ)))
     except NotFetched as error:
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def wanted(environ: Mapping[str, str]) -> Wanted | None:
-    """Return what the environment asks for; None for a site without a model of its own. Raises NotFetched."""
+    """Return the model that the environment names; None if the site needs no folder. Raises NotFetched."""
     name = environ.get("SEMANTIC_MODEL", "").strip() or "e5-small"
     if name in ("none", "remote"):
         return None
@@ -88,7 +89,7 @@ def wanted(environ: Mapping[str, str]) -> Wanted | None:
 
 
 def fetch(model: Wanted | None) -> str:
-    """Bring the model folder here, whole or not at all, and return what was done in a line. Raises NotFetched."""
+    """Fetch the model folder, completely or not at all, and return what was done. Raises NotFetched."""
     if model is None:
         return "SEMANTIC_MODEL asks for no model folder: nothing to fetch"
     if _is_here(model):
@@ -107,7 +108,7 @@ def fetch(model: Wanted | None) -> str:
 
 
 def is_complete(folder: Path) -> bool:
-    """Tell whether every file that the folder's manifest names is there and has its checksum."""
+    """Tell whether every file in the folder's manifest is there with its checksum."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         files: dict[str, str] = manifest["files"]
@@ -117,12 +118,9 @@ def is_complete(folder: Path) -> bool:
 
 
 def _is_here(model: Wanted) -> bool:
-    """Tell whether the folder is whole, and from this archive; one that was made here is left alone."""
-    try:
-        came_from = model.stamp.read_text(encoding="ascii").strip()
-    except OSError:
-        came_from = ""
-    return came_from in ("", model.sha256 or came_from) and is_complete(model.folder)
+    """Tell whether the folder is complete and of this archive; one that was made here is left alone."""
+    archive = model.stamp.read_text(encoding="ascii").strip() if model.stamp.exists() else ""
+    return archive in ("", model.sha256 or archive) and is_complete(model.folder)
 
 
 def _checksum(path: Path) -> str:
@@ -132,9 +130,9 @@ def _checksum(path: Path) -> str:
 
 @contextlib.contextmanager
 def _alone(model: Wanted) -> Iterator[None]:
-    """Hold off another process of this host that fetches the same."""
+    """Keep other processes on this host from fetching the same model."""
     with (model.models / f".{model.name}.lock").open("w") as lock:
-        with contextlib.suppress(ImportError):  # no such thing on Windows
+        with contextlib.suppress(ImportError):  # Windows has no fcntl
             import fcntl
 
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -142,7 +140,7 @@ def _alone(model: Wanted) -> Iterator[None]:
 
 
 def _downloaded(model: Wanted) -> Path:
-    """Return the archive on this disk, its checksum right."""
+    """Return the downloaded archive, with its checksum verified."""
     part = model.models / f".{model.name}-{model.sha256[:16]}.part"
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -153,118 +151,118 @@ def _downloaded(model: Wanted) -> Path:
                 reason = getattr(error, "reason", None) or error
                 raise NotFetched(
                     f"the archive cannot be fetched from {_shown(model.url)} ({reason}): check MODEL_ARCHIVE_URL "
-                    f"and run this again; what came is kept"
+                    f"and run this again; what was fetched is kept"
                 ) from error
             time.sleep(attempt)
-    if (found := _checksum(part)) != model.sha256:
+    if (checksum := _checksum(part)) != model.sha256:
         part.unlink()
         raise NotFetched(
-            f"the archive has the sha256 {found}, not {model.sha256}: it was thrown away; "
+            f"the archive has the sha256 {checksum}, not {model.sha256}: it was deleted; "
             f"check MODEL_ARCHIVE_URL and MODEL_ARCHIVE_SHA256"
         )
     return part
 
 
 def _is_passing(error: Exception) -> bool:
-    """Tell a fault that may be over in a moment from one that is not: a wrong address, a full disk."""
+    """Tell whether an error may be over in a moment, unlike a wrong URL or a full disk."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code in (408, 429) or error.code >= 500
-    return getattr(error, "errno", None) != 28
+    return getattr(error, "errno", None) != errno.ENOSPC
 
 
 def _continue(url: str, part: Path) -> None:
-    """Fetch what is still missing of a part; a server that knows no ranges sends all of it anew."""
+    """Resume a download; a server without ranges sends everything again."""
     begin = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "matmon"} | ({"Range": f"bytes={begin}-"} if begin else {})
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)  # noqa: S310
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)  # noqa: S310
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is missing, or the part is not of this file: its checksum will tell
+        if error.code == 416:  # it is complete, or of another file: the checksum decides
             return
         raise
-    with answer:
-        goes_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-        length = int(answer.headers.get("Content-Length") or 0)
+    with response:
+        is_partial = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+        length = int(response.headers.get("Content-Length") or 0)
         _check_room(part.parent, length)
-        with part.open("ab" if goes_on else "wb") as file:
-            _copy(answer, file, MOST_BYTES - (begin if goes_on else 0), "the archive")
-            came = file.tell() - (begin if goes_on else 0)
-    if came < length:
-        raise http.client.IncompleteRead(b"", length - came)
+        with part.open("ab" if is_partial else "wb") as file:
+            _copy(response, file, MOST_BYTES - (begin if is_partial else 0), "the archive")
+            received = file.tell() - (begin if is_partial else 0)
+    if received < length:
+        raise http.client.IncompleteRead(b"", length - received)
 
 
 def _check_room(folder: Path, length: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < 2.5 * length:  # the archive, and what it unpacks to beside it
+    if free < 2.5 * length:  # the archive and the unpacked files
         raise NotFetched(
             f"{folder} has {free // 2**20} MB free and the model takes {5 * length // 2**21}: free some disk"
         )
 
 
 def _copy(source: IO[bytes], target: IO[bytes], most: int, what: str) -> int:
-    """Copy up to most bytes and return how many they were. Raises NotFetched where there are more."""
+    """Copy at most `most` bytes and return their number. Raises NotFetched if there are more."""
     copied = 0
     while piece := source.read(_PIECE):
         copied += len(piece)
         if copied > most:
-            raise NotFetched(f"{what} is larger than {MOST_BYTES // 2**30} GB: that is no model of this site")
+            raise NotFetched(f"{what} is larger than {MOST_BYTES // 2**30} GB: it is not a model")
         target.write(piece)
     return copied
 
 
 def _unpack(archive: Path, model: Wanted) -> None:
-    """Put the archive's folder in its place, once every checksum in its manifest is right."""
+    """Unpack the archive into the model folder, if every checksum in its manifest is right."""
     with tempfile.TemporaryDirectory(dir=model.models, prefix=f".{model.name}-") as temporary:
-        made, old = Path(temporary) / "made", Path(temporary) / "old"
-        made.mkdir()
-        _extract(archive, made)
-        if not is_complete(made):
-            raise NotFetched(f"the archive at {_shown(model.url)} holds no whole model: write it anew with --archive")
-        name = json.loads((made / "manifest.json").read_text(encoding="utf-8")).get("name")
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
+        new.mkdir()
+        _extract(archive, new)
+        if not is_complete(new):
+            raise NotFetched(f"the archive at {_shown(model.url)} is incomplete: write it again with --archive")
+        name = json.loads((new / "manifest.json").read_text(encoding="utf-8")).get("name")
         if name != model.name:
             raise NotFetched(f"the archive holds the model {name}: set SEMANTIC_MODEL={name}, or fetch another archive")
-        made.chmod(0o755)
+        new.chmod(0o755)
         if model.folder.exists():
             model.folder.rename(old)
-        made.rename(model.folder)
+        new.rename(model.folder)
     model.stamp.write_text(model.sha256, encoding="ascii")
 
 
-def _extract(archive: Path, made: Path) -> None:
-    """Write the files of a .tar.gz or .zip into one folder. Raises NotFetched for anything that is no plain file."""
+def _extract(archive: Path, folder: Path) -> None:
+    """Extract the files of a .tar.gz or .zip into one folder. Raises NotFetched for anything but plain files."""
     left, count = MOST_BYTES, 0
     try:
         for name, opened in _members(archive):
             count += 1
             if count > MOST_FILES:
-                raise NotFetched(f"the archive holds more than {MOST_FILES} files: that is no model of this site")
-            path = made / _file_name(name)
+                raise NotFetched(f"the archive holds more than {MOST_FILES} files: it is not a model")
+            path = folder / _file_name(name)
             with opened() as source, path.open("xb") as target:
                 left -= _copy(source, target, left, "what the archive unpacks to")
             path.chmod(0o644)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, FileExistsError, ValueError) as error:
-        raise NotFetched(f"the archive cannot be unpacked ({error}): write it anew with --archive") from error
+        raise NotFetched(f"the archive cannot be unpacked ({error}): write it again with --archive") from error
 
 
 def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
-    """Yield the names of an archive's files, and what opens each; raises NotFetched for links and devices."""
+    """Yield each file's name and a function that opens it; raises NotFetched for links and devices."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for entry in packed.infolist():
                 if not entry.is_dir():
                     yield entry.filename, lambda entry=entry: packed.open(entry)  # type: ignore[misc]
         return
-    with tarfile.open(archive, "r|gz") as stream:  # read once from front to back, whatever its size
+    with tarfile.open(archive, "r|gz") as stream:  # as a stream, in constant memory
         for member in stream:
             if member.isdir():
                 continue
             if not member.isfile():
-                raise NotFetched(f"the archive holds {member.name!r}, which is no plain file: it is not unpacked")
+                raise NotFetched(f"the archive holds {member.name!r}, which is not a plain file: it is not unpacked")
             yield member.name, lambda member=member: stream.extractfile(member)  # type: ignore[misc]
 
 
 def _file_name(name: str) -> str:
-    """Return the last part of NAME or FOLDER/NAME; any other place in the archive is refused."""
+    """Return the file name of NAME or FOLDER/NAME; raises NotFetched for any other path."""
     parts = [part for part in PurePosixPath(name).parts if part != "."]
     plain = len(parts) in (1, 2) and all(re.fullmatch(r"[\w-][\w.-]*", part) for part in parts)
     if not plain or "\\" in name or name.startswith("/"):
@@ -273,7 +271,7 @@ def _file_name(name: str) -> str:
 
 
 def _shown(url: str) -> str:
-    """Return an address without what may be secret in it."""
+    """Return a URL without the parts that may be secret."""
     split = urllib.parse.urlsplit(url)
     return f"{split.scheme}://{split.hostname}{split.path}"
 

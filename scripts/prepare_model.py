@@ -23,7 +23,7 @@ RESERVED = ("none", "remote")
 
 
 def main() -> int:
-    """Prepare what the command line names and return the exit status: 1 after an error."""
+    """Prepare the model that the command line names and return the exit status: 1 after an error."""
     arguments = _arguments()
     try:
         from encoders.preparing.folder import NotPrepared
@@ -31,11 +31,11 @@ def main() -> int:
         return _missing(error, arguments.model)
     began = time.monotonic()
     try:
-        folder, is_new, found = _prepared(arguments)
+        folder, is_new, measured = _prepared(arguments)
         took_s = time.monotonic() - began
         print(f"{folder} made in {took_s:.0f} s" if is_new else f"{folder} is complete: nothing to do")
-        if found:
-            print(found.table())
+        if measured:
+            print(measured.table())
         if arguments.archive:
             _print_archive(folder)
     except ModuleNotFoundError as error:
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _prepared(arguments: argparse.Namespace) -> tuple[Path, bool, Checked | None]:
-    """Return the folder, whether it was made just now, and how it compares with the original."""
+    """Return the folder, whether it is new, and how its quality compares with the original."""
     if arguments.model == E5:
         from encoders.preparing import e5_small
 
@@ -62,8 +62,8 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Path, bool, Checked | None
         arguments.model, name, arguments.revision, arguments.query_prefix, arguments.passage_prefix, arguments.licence
     )
     sample = read_sample(arguments.texts) if arguments.texts else None
-    found = published.prepare_published(wanted, folder, sample, lambda text: print(f"{name}: {text}", flush=True))
-    return folder, found is not None, found
+    measured = published.prepare_published(wanted, folder, sample, lambda text: print(f"{name}: {text}", flush=True))
+    return folder, measured is not None, measured
 
 
 def _print_archive(folder: Path) -> None:
@@ -83,31 +83,31 @@ def _missing(error: ModuleNotFoundError, model: str) -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make a model folder that the site can serve.")
     parser.add_argument("model", type=_model, help="e5-small, alephbert, a hub id (owner/model) or a folder")
-    parser.add_argument("--models-dir", type=Path, default=ROOT / "models", help="where model folders are")
+    parser.add_argument("--models-dir", type=Path, default=ROOT / "models", help="the folder of model folders")
     parser.add_argument("--name", type=_name, help="the folder's name, if not the model's")
-    parser.add_argument("--revision", help="the commit of the hub's model, if not its newest")
+    parser.add_argument("--revision", help="the commit on the hub, if not the newest")
     parser.add_argument(
-        "--texts", type=Path, help="measure on these: JSON with title and body, or plain text, a line each"
+        "--texts", type=Path, help="texts to measure quality on, one per line: JSON with title and body, or plain text"
     )
-    parser.add_argument("--query-prefix", help='what goes before a query, if not what the model says ("query: ")')
-    parser.add_argument("--passage-prefix", help='what goes before a passage, likewise ("passage: ")')
+    parser.add_argument("--query-prefix", help='the prefix of queries, if not that of the model ("query: ")')
+    parser.add_argument("--passage-prefix", help='the prefix of passages, if not that of the model ("passage: ")')
     parser.add_argument("--licence", default="", help="the licence of the weights, if the model's card has none")
-    parser.add_argument("--archive", action="store_true", help="also write NAME.tar.gz beside it, for hosts to fetch")
+    parser.add_argument("--archive", action="store_true", help="also write NAME.tar.gz beside it, for fetch_model.py")
     return parser.parse_args()
 
 
-def _model(given: str) -> str:
-    if given in KNOWN or HUB_ID.fullmatch(given) or Path(given).is_dir():
-        return given
+def _model(text: str) -> str:
+    if text in KNOWN or HUB_ID.fullmatch(text) or Path(text).is_dir():
+        return text
     raise argparse.ArgumentTypeError(
-        f"{given!r} is neither {', '.join(KNOWN)}, nor a hub id (owner/model), nor a folder"
+        f"{text!r} is neither {', '.join(KNOWN)}, nor a hub id (owner/model), nor a folder"
     )
 
 
-def _name(given: str) -> str:
-    if not NAME.fullmatch(given) or given in RESERVED:
-        raise argparse.ArgumentTypeError(f"{given!r}: small letters, digits, dots and dashes, and not none or remote")
-    return given
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text) or text in RESERVED:
+        raise argparse.ArgumentTypeError(f"{text!r}: small letters, digits, dots and dashes, and not none or remote")
+    return text
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from models import SavedSearch, State
+from utils.messages import Refusal
 
 MOST_OF_BROWSER = 50
 MAX_SAVED = 20_000  # of all browsers together: about 5 MB
@@ -18,12 +19,8 @@ DELETED_AT_ONCE = 500
 LONGEST_NAME, LONGEST_ADDRESS = 100, 3_000
 
 
-class CannotSave(ValueError):
-    """A search cannot be saved: `code` names the reason, and the message says what to do."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+class CannotSave(Refusal):
+    """A search cannot be saved."""
 
 
 def current_version(session: Session) -> int:
@@ -34,9 +31,9 @@ def current_version(session: Session) -> int:
 def save_search(session: Session, browser: int, name: str, address: str) -> SavedSearch:
     """Save an address as of now, and commit; an address already saved is renamed. Raises CannotSave."""
     if not name.strip() or len(name) > LONGEST_NAME:
-        raise CannotSave("name", f"a name needs 1 to {LONGEST_NAME} characters")
+        raise CannotSave("name", most=LONGEST_NAME)
     if len(address) > LONGEST_ADDRESS:
-        raise CannotSave("address", f"the search is longer than {LONGEST_ADDRESS} characters: shorten it")
+        raise CannotSave("address")
     own = saved_searches(session, browser)
     now = int(time.time())
     for search in own:
@@ -45,10 +42,10 @@ def save_search(session: Session, browser: int, name: str, address: str) -> Save
             session.commit()
             return search
     if len(own) >= MOST_OF_BROWSER:
-        raise CannotSave("full", f"the limit of {MOST_OF_BROWSER} saved searches is reached: delete one first")
+        raise CannotSave("full")
     delete_old_searches(session)
     if session.execute(select(func.count()).select_from(SavedSearch)).scalar_one() >= MAX_SAVED:
-        raise CannotSave("full", "this site cannot save more searches now: bookmark the page instead")
+        raise CannotSave("full")
     search = SavedSearch(
         id=secrets.randbits(53), browser=browser, name=name.strip(), address=address, version=current_version(session),
         made_at=now, used_at=now,

@@ -151,7 +151,7 @@ def test_a_file_cut_off_anywhere_is_refused(saved: Path, tmp_path: Path) -> None
     for length in (0, 1, 100, len(whole) // 2, len(whole) - 30, len(whole) - 1):
         cut = tmp_path / "cut.matmon"
         cut.write_bytes(whole[:length])
-        with pytest.raises(ArchiveUnusable, match="no whole backup"):
+        with pytest.raises(ArchiveUnusable, match="not a complete backup"):
             Archive(cut)
 
 

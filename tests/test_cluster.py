@@ -116,13 +116,13 @@ def test_it_answers_as_one_server_before_and_after_it_is_spread(
 def test_the_commands_tell_what_is_done_and_where_it_lies(cluster: CitusCluster, tmp_path: Path) -> None:
     with cluster.whole() as url, site(url, tmp_path) as app:
         write_documents(db.session(), "house", HOUSE)
-        assert "Nothing is spread yet" in asked(app, "status").output
+        assert "Nothing is distributed yet" in asked(app, "status").output
         planned = asked(app, "plan", "--shards", "4")
         assert "create_distributed_table('document', 'id', shard_count => 4);" in planned.output
         assert not is_spread(db.session()), "a plan changes nothing"
         assert asked(app, "distribute", "--shards", "4").exit_code == 0
         status = asked(app, "status")
-        assert (status.exit_code, status.output.count("spread by document_id, shards: 4")) == (0, 4), status.output
+        assert (status.exit_code, status.output.count("distributed by document_id, shards: 4")) == (0, 4), status.output
         assert "Nothing is to be done" in asked(app, "distribute").output
 
 
@@ -167,7 +167,7 @@ def asked(app: Flask, *arguments: str) -> Result:
 
 
 def test_a_table_in_use_is_waited_for_and_then_left(cluster: CitusCluster, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("commands.cluster.PATIENCE_S", 1)
+    monkeypatch.setattr("commands.cluster.LOCK_TIMEOUT_S", 1)
     with cluster.whole() as url, site(url, tmp_path) as app, db.engine.connect() as other:
         other.execute(text("SELECT count(*) FROM document"))
         refused = asked(app, "distribute")

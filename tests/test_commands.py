@@ -75,7 +75,9 @@ def test_text_names_each_hit_with_its_collection_and_id(house: Flask) -> None:
 
 def test_a_search_that_could_not_ask_the_model_says_so(house: Flask) -> None:
     use_semantic(house, off_side())
-    assert "Meaning was not searched: the model none is off" in run(house, "search", "x", "--mode", "semantic").stderr
+    assert (
+        "Only keywords were searched: the model none is off" in run(house, "search", "x", "--mode", "semantic").stderr
+    )
     assert run(house, "search", "עדשים").stderr == ""
 
 

@@ -45,8 +45,8 @@ def documents(session: Session) -> int:
     [
         ("title\nשלום\n", 0, "1 new, 0 changed, 0 unchanged"),
         ("title,body\nשלום,\n,\n1,2,3\n", 1, "1 rows refused: see "),
-        ("title,body\n1,2,3\n", 2, "no row of it can be read"),
-        ("", 2, "x.csv: the file is empty"),
+        ("title,body\n1,2,3\n", 2, "x.csv: No row of the file can be read"),
+        ("", 2, "x.csv: The file is empty"),
     ],
 )
 def test_the_exit_code_tells_how_it_went(
@@ -118,8 +118,8 @@ def test_a_preview_says_how_columns_are_understood_and_writes_nothing(settings: 
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        (["title=name", "title=label"], "title is mapped twice, to name and to label"),
-        (["title"], "--map takes FIELD=COLUMN"),
+        (["title=name", "title=label"], "title is mapped to two columns, name and label"),
+        (["title"], "'title' does not map a column: write FIELD=COLUMN"),
         (["title=nothing"], "the columns are name, label, body"),
     ],
 )

@@ -63,7 +63,7 @@ def file(session: Session, job: int, tmp_path: Path) -> Path:
 
 def run(app: Flask, job: int, file: Path, encoder: Callable[[], Encoder | None], tries: int = 5) -> Job:
     engine = db.engine
-    set_state(db.session(), job, "queued")
+    set_state(db.session(), Job, job, "queued")
     work = ImportJobs(lambda: Session(engine), file.parent, encoder, [0.0] * (tries - 1))
     assert work.run_next(threading.Event())
     db.session.expire_all()

@@ -85,7 +85,7 @@ def test_a_file_is_shown_then_imported_then_found(client: FlaskClient) -> None:
     assert sent.status_code == 302
     shown = read(client.get(sent.location))
     assert "labels tags" in shown.text
-    assert "neither a title nor a text" in shown.text
+    assert "neither a title nor a body" in shown.text
     assert "<b>מתחת</b>" in shown.text
     assert client.get("/text?q=מפתח").status_code == 200
     assert not read(client.get("/text?q=מפתח")).all("li", class_="hit")
@@ -95,7 +95,7 @@ def test_a_file_is_shown_then_imported_then_found(client: FlaskClient) -> None:
     done = read(client.get(sent.location))
     assert "Done." in done.text
     assert "2 new" in " ".join(done.text.split()) or "new 2" in done.text
-    assert "neither a title nor a text" in done.text
+    assert "neither a title nor a body" in done.text
     assert not done.all("meta", **{"http-equiv": "refresh"})
     assert len(read(client.get("/text?q=מפתח")).all("li", class_="hit")) == 1
     assert len(read(client.get("/tags?tag=אבדות")).all("li", class_="hit")) == 2

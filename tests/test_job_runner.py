@@ -23,7 +23,7 @@ from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed, waiting_documents
 from indexing.importing import Options
 from jobs import embedding as embed_jobs
-from jobs.claims import Claim, claim_next
+from jobs.claims import Claim, Queue
 from jobs.imports import ImportJobs, cancel_import, new_import, start_import, upload_path
 from jobs.runner import STOP_S
 from models import Embedding, Job, db, document_number, model_number
@@ -60,7 +60,7 @@ def queued(session: Session, folder: Path) -> Job:
 
 
 def claimed(session: Session) -> Claim | None:
-    return claim_next(lambda: opened(session), Job, threading.Event(), "queued", Job.kind == "import")
+    return Queue(lambda: opened(session), Job, conditions=(Job.kind == "import",)).claim_next(threading.Event())
 
 
 def test_an_import_starts_once(session: Session, tmp_path: Path) -> None:

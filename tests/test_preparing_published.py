@@ -50,7 +50,7 @@ def test_what_the_command_prints_tells_how_near_the_original_it_is(prepared: Cal
     lines = dict(line.split("  ", 1) for line in printed.splitlines() if "  " in line)
     cosine = float(lines["cosine with the original"].split()[1].rstrip(","))
     assert 0.999 <= cosine <= 1.0001
-    assert "192 of 192" in lines["cut into the same tokens"]
+    assert "192 of 192" in lines["same tokens"]
     assert {"on disk", "memory of the model", "loads in"} <= set(lines)
 
 
@@ -82,12 +82,12 @@ def test_a_folder_made_of_the_same_source_is_left_alone(prepared: Callable[[str]
     ("kind", "reason"),
     [
         ("max-pooling", "pools by max: only the mean of the tokens or the first one"),
-        ("albert", "of the family albert: only bert, roberta, xlm-roberta are served"),
+        ("albert", "of the family albert: only bert, roberta, xlm-roberta are supported"),
         ("distilbert", "of the family distilbert: only bert"),
-        ("relative", "relative_key positions: only absolute ones are served"),
+        ("relative", "relative_key positions: only absolute ones are supported"),
         ("with-lstm", "made of Transformer, Pooling, LSTM: only"),
         ("no-sentence-model", "is not a sentence-transformers model"),
-        ("truncated", "its files are damaged or not all there"),
+        ("truncated", "its files are damaged or incomplete"),
     ],
 )
 def test_a_model_that_cannot_be_served_is_refused_with_the_reason(

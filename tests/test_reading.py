@@ -46,7 +46,9 @@ def test_one_bad_byte_in_utf8_refuses_its_row_and_no_other(tmp_path: Path) -> No
     path = file(tmp_path, "x.csv", content)
     assert file_encoding(path) == "utf-8-sig"
     refused = [row for row in read(path) if row.fields is None]
-    assert [(row.line, row.reason) for row in refused] == [(3, "a byte that is not UTF-8")]
+    assert [(row.line, row.reason) for row in refused] == [
+        (3, "a character that is not UTF-8, the encoding of the file")
+    ]
     assert len(read(path)) == 4
     assert "udcff" in refused[0].raw
 
@@ -121,13 +123,13 @@ def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\ufeff", "\n\n  \r\n"])
 @pytest.mark.parametrize("name", ["x.csv", "x.json", "x.jsonl"])
 def test_an_empty_file_is_refused(tmp_path: Path, name: str, content: str) -> None:
-    with pytest.raises(FileUnusable, match=r"x\.\w+: the file is empty"):
+    with pytest.raises(FileUnusable, match="The file is empty"):
         read(file(tmp_path, name, content))
 
 
 def test_a_missing_file_a_folder_and_another_kind_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(FileUnusable, match="there is no such file"):
+        with pytest.raises(FileUnusable, match="There is no such file"):
             read(path)
     with pytest.raises(FileUnusable, match="not a file of documents"):
         read(file(tmp_path, "x.pdf", "%PDF"))
@@ -159,7 +161,7 @@ def test_what_is_no_number_of_json_is_refused_in_its_row(tmp_path: Path) -> None
 def test_two_columns_of_one_name_are_refused_and_not_merged(tmp_path: Path) -> None:
     path = tmp_path / "two.csv"
     path.write_text("title,body,title,\nא,ב,ג,\n", encoding="utf-8")
-    with pytest.raises(FileUnusable, match="two columns are called title"):
+    with pytest.raises(FileUnusable, match="Two columns have the same name: title"):
         list(rows(path))
     path.write_text("title,body,,\nא,ב,,\n", encoding="utf-8")
     assert len(list(rows(path))) == 1

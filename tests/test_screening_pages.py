@@ -136,11 +136,11 @@ def test_a_note_too_long_is_refused_and_stays_as_typed(reader: FlaskClient) -> N
 @pytest.mark.parametrize(
     ("form", "status", "said"),
     [
-        ({"job": "nothing"}, 404, "no such job"),
+        ({"job": "nothing"}, 404, "has the title 'nothing'"),
         ({"job": "blank"}, 422, "No skill was found"),
         ({"job": "", "text": "qqq"}, 422, "No skill was found"),
-        ({"job": ""}, 404, "no such job"),
-        ({"profiles": "nowhere"}, 422, "no such collection"),
+        ({"job": ""}, 404, "has the title ''"),
+        ({"profiles": "nowhere"}, 404, "no collection 'nowhere'"),
         ({"profiles": "gone"}, 422, "empty"),
         ({"job": "Same", "jobs": "twins"}, 409, "choose one"),
         ({"job": "", "text": "a" * 100_001}, 413, "text is longer"),

@@ -17,7 +17,7 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import ModelUnusable
 from indexing.documents import NewDocument, delete_documents, write_documents
 from jobs import runner as job_runner
-from jobs.claims import SILENT_S, Claim, claim_next, is_cut_off
+from jobs.claims import SILENT_S, Claim, Queue, is_cut_off
 from jobs.runner import Runner
 from matching.aliases import Aliases
 from models import Screening, ScreeningResult, document_number
@@ -62,7 +62,7 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], Any]
 
 
 def claimed(session: Session) -> Claim | None:
-    return claim_next(lambda: opened(session), Screening, threading.Event(), "waiting")
+    return Queue(lambda: opened(session), Screening, "waiting").claim_next(threading.Event())
 
 
 Between = Callable[[int, Callable[[], Any]], list[list[int]]]

@@ -87,7 +87,7 @@ def test_the_original_is_a_model_beside_the_prepared_one_and_means_the_same(
     assert json.loads(found.stdout)["hits"][0]["id"] == "sleep", found.stderr
     assert flask(preparing, instance, "models", "switch", "minilm-original", **torch).returncode == 0
     elsewhere = flask(sys.executable, instance, "search", "bread", "--mode", "semantic", **onnx)
-    assert "Meaning was not searched: the model minilm-original is unavailable" in elsewhere.stderr
+    assert "Only keywords were searched: the model minilm-original is unavailable" in elsewhere.stderr
     assert flask(sys.executable, instance, "models", "switch", "minilm", **onnx).returncode == 0
     assert "* minilm  384 wide" in flask(preparing, instance, "models", **torch).stdout
 

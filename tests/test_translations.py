@@ -14,7 +14,13 @@ from babel.messages.pofile import read_po
 from config import ROOT
 
 HEBREW = ROOT / "translations" / "he" / "LC_MESSAGES" / "messages.po"
-METHODS = [("routes.py", "python"), ("pages/**.py", "python"), ("web/**.py", "python"), ("templates/**.html", "jinja2")]
+METHODS = [
+    ("routes.py", "python"),
+    ("pages/**.py", "python"),
+    ("web/**.py", "python"),
+    ("utils/messages.py", "python"),
+    ("templates/**.html", "jinja2"),
+]
 JINJA = {"trim_blocks": "true", "lstrip_blocks": "true"}
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
@@ -26,7 +32,9 @@ def used() -> Catalog:
         ROOT,
         METHODS,
         {"templates/**.html": JINJA},
-        directory_filter=lambda path: Path(path) in (ROOT, *(ROOT / name for name in ("templates", "pages", "web"))),
+        directory_filter=lambda path: (
+            Path(path) in (ROOT, *(ROOT / name for name in ("templates", "pages", "web", "utils")))
+        ),
     )
     for file, line, message, _, context in extracted:
         found.add(message, None, [(file, line)], context=context)

@@ -96,7 +96,7 @@ def test_the_commands_build_tell_and_drop_or_say_why_not(site: Flask, started: S
         db.session.execute(text("UPDATE state SET version = version + 1"))
         db.session.commit()
     assert checked(site)[:2] == (1, "WRONG")
-    assert "was given up half-way" in run(site, "check", "database")[1]
+    assert "was interrupted" in run(site, "check", "database")[1]
     assert run(site, "vectors", "drop") == (0, "Dropped.\n")
     code, told = run(site, "vectors")
     assert (code, "build it with: flask --app app vectors build" in told) == (1, True)

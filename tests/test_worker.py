@@ -53,7 +53,7 @@ def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     log = settings.instance_dir / f"worker-{uuid4()}.log"
     process = commands.start(settings, "worker", log=log)
     try:
-        until(lambda: "The worker looks for" in log.read_text(encoding="utf-8"), "the worker's beginning")
+        until(lambda: "The worker waits for" in log.read_text(encoding="utf-8"), "the worker's beginning")
         yield process
     finally:
         end(process, 30)

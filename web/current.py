@@ -6,6 +6,9 @@ from flask import current_app
 
 from config import Settings
 from matching.aliases import Aliases
+from matching.limits import PROFILES
+from matching.readings import Reading, readings
+from matching.scores import Answers
 from models import db
 from operations.figures import Watch
 from runtime import Runtime, runtime_of
@@ -40,3 +43,14 @@ def search_results(query: Query) -> ResultsPage:
     results = search(db.session(), query, semantic(), shared=runtime().shared_results)
     watch().searches.note(query.mode, query.text, results.total, results.took_ms)
     return results
+
+
+def readings_of(answers: Answers, collection: str) -> dict[str, tuple[Reading, ...]]:
+    """Return, by missing skill, the documents that explain it."""
+    missing = [*answers.missing, *answers.missing_optional]
+    return readings(db.session(), missing, {collection, PROFILES}, skill_aliases())
+
+
+def semantic_json(side: Semantic) -> dict[str, str]:
+    """Return the state of semantic search, for a response that compares stored embeddings."""
+    return {"state": "ready" if side.compares_stored else side.state, "model": side.lazy.model}

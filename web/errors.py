@@ -7,28 +7,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, jsonify, render_template, request
+from flask_babel import gettext
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable, default_exceptions
 
 from search.query import Query
+from utils.messages import MESSAGES, Refusal
 
 RETRY_S = 5
 JSON_PATHS = ("/health", "/livez", "/metrics")
+# By key of MESSAGES or by code; the others are 422.
+STATUS = {
+    "ambiguous": 409, "bad_document.text": 413, "full": 409, "keys_meet": 409, "no_collection": 404, "no_room": 409,
+    "not_found": 404, "too_much.note": 413, "too_much.text": 413,
+}  # fmt: skip
 log = logging.getLogger("matmon")
 Answer = Response | tuple[str, int, dict[str, str]]
 
 
 class ApiError(Exception):
-    """An API error: an HTTP status, a code and a sentence that says what to do; `more` joins the error object."""
+    """An API error: an HTTP status, a code and a sentence that says what to do."""
 
-    def __init__(self, status: int, code: str, message: str, more: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.more = status, code, message, more or {}
+        self.status, self.code, self.message = status, code, message
 
 
 def register(app: Flask) -> None:
     app.register_error_handler(ApiError, api_error)
+    app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, http_error)
     for error in (OperationalError, InterfaceError, NoConnectionFree):
         app.register_error_handler(error, database_error)
@@ -36,7 +44,25 @@ def register(app: Flask) -> None:
 
 def api_error(error: ApiError) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return error_json(error.status, error.code, error.message, headers, error.more)
+    return error_json(error.status, error.code, error.message, headers)
+
+
+def http_status(error: Refusal) -> int:
+    return STATUS.get(error.key) or STATUS.get(error.code, 422)
+
+
+def translated(error: Refusal) -> str:
+    """Return the message of a refusal in the language of the interface."""
+    return str(gettext(MESSAGES[error.key], **error.values))
+
+
+def refused(error: Refusal) -> Answer:
+    """Return a refusal that no view handled."""
+    status = http_status(error)
+    if not request.path.startswith("/api/"):
+        return http_error(default_exceptions[status](translated(error)))
+    choices = [{"id": own_id, "title": title} for own_id, title in getattr(error, "choices", ())]
+    return error_json(status, error.code, str(error), more={"choices": choices} if choices else None)
 
 
 def http_error(error: HTTPException) -> Answer:

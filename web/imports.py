@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from flask import abort
 
-from web.current import runtime
+from jobs.imports import import_job
+from models import Job, db
 
 
-def upload_folder() -> Path:
-    return runtime().upload_folder
+def import_or_404(number: int) -> Job:
+    return import_job(db.session(), number) or abort(404, "There is no such import.")

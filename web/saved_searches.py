@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
-from flask import url_for
+from flask import abort, url_for
 from werkzeug.datastructures import MultiDict
 
 from indexes.version import caught_up
@@ -15,14 +15,12 @@ from screening.listing import Listing
 from screening.results import ScreeningMatches
 from screening.store import screening_by_id
 from search.query import MODES, Query
-from search.saved_searches import (
-    LONGEST_ADDRESS,
-    LONGEST_NAME,
-)
+from search.saved_searches import LONGEST_ADDRESS, LONGEST_NAME, saved_search
 from search.search import WITHOUT_MEANING, search
 from web.addresses import address, mode_path
 from web.current import semantic, skill_aliases
 from web.screenings import columns_of, screening_address
+from web.sessions import browser
 
 LONGEST_NUMBER = 16  # digits of a screening's
 
@@ -77,6 +75,10 @@ def target(given: str) -> Target | None:
         else None
     )
     return Target(screening=screening, listing=Listing.from_args(args, columns_of(screening))) if screening else None
+
+
+def search_or_404(number: int) -> SavedSearch:
+    return saved_search(db.session(), browser(), number) or abort(404, "This browser has saved no such search.")
 
 
 def news(one: SavedSearch, now: int) -> News:

@@ -1,1 +1,1 @@
-"""Making model folders: run away from the small host, never imported by the site."""
+"""Build-time tools that make model folders; the site never imports them."""

@@ -1,4 +1,4 @@
-"""A model folder as one file for a host to fetch: NAME.tar.gz, the same bytes whenever it is written."""
+"""A model folder as one reproducible archive, NAME.tar.gz, for hosts to fetch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from encoders.manifest import file_checksum, read_manifest
 
 
 def write_archive(folder: Path) -> tuple[Path, str]:
-    """Write NAME.tar.gz beside a model folder; return its path and sha256. Raises ModelUnusable for half a folder."""
+    """Write NAME.tar.gz beside a model folder; return its path and sha256. Raises ModelUnusable if incomplete."""
     read_manifest(folder, checksums=True)
     path = folder.with_name(f"{folder.name}.tar.gz")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # Weights in 8 bits hardly shrink (143 MB to 125): more than level 1 is waiting for nothing.
+        # 8-bit weights hardly shrink (143 MB to 125 MB), and a higher level than 1 gains nothing.
         with unfinished.open("wb") as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as packed:
             _write(folder, packed)
         unfinished.replace(path)

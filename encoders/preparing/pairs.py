@@ -1,6 +1,6 @@
-"""Small written lists by which a model's cosines are measured: questions of the sample's passages, pairs of tags."""
+"""Hand-written queries for the sample's passages, and pairs of related tags, to measure a model's cosines."""
 
-# A question or a few words for each of sample.PASSAGES, in their order; most do not repeat the passage's words.
+# A question or keywords for each of sample.PASSAGES, in order; most do not repeat the passage's words.
 QUESTIONS = (
     "תיקון לחוק שעות עבודה ומנוחה",
     "כמה פיצויי פיטורים מגיעים לעובד?",

@@ -1,4 +1,4 @@
-"""The tokenizer's files: the table of pieces that encoders.unigram maps into memory, and the characters."""
+"""Writes the files of a unigram tokenizer, which encoders.unigram maps into memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from encoders.hashes import hashes_of
 from encoders.preparing.folder import NotPrepared
 from encoders.unigram import NORMALISATION_FILE, PIECES_FILE, UNKNOWN
 
-# A single unknown character counts this much less than the rarest piece, as in sentencepiece.
+# An unknown character scores this much less than the rarest piece, as in sentencepiece.
 _UNKNOWN_PENALTY = 10.0
 
 
@@ -23,10 +23,10 @@ def write_vocabulary(
     folder: Path,
     settings: dict[str, Any] | None = None,
 ) -> None:
-    """Write the pieces of a unigram model by their hashes, each with its float32 score and id in 32 bits each.
+    """Write the pieces of a unigram model by hash, each with its float32 score and its id, 32 bits each.
 
-    Beside them go the characters that are replaced, the score of an unknown character, the longest piece, and
-    settings that say more. Raises NotPrepared.
+    Other files hold the replaced characters, the score of an unknown character, the longest piece, and more settings.
+    Raises NotPrepared.
     """
     more = settings or {}
     unknown = more.get("unknown", UNKNOWN)
@@ -44,8 +44,8 @@ def write_vocabulary(
 
 
 def write_hashed(folder: Path, hashes: np.ndarray, values: np.ndarray) -> None:
-    """Write uint64 of shape (2, n): hashes in rising order, below each its value. Raises NotPrepared."""
+    """Write uint64 (2, n): hashes in ascending order, and their values. Raises NotPrepared."""
     order = np.argsort(hashes)
     if (np.diff(hashes[order]) == 0).any():
-        raise NotPrepared("two pieces of the vocabulary have the same hash: the model cannot be served")
+        raise NotPrepared("two pieces of the vocabulary have the same hash: the model is not supported")
     np.save(folder / PIECES_FILE, np.stack([hashes[order], values[order]]))

@@ -1,4 +1,4 @@
-"""Any sentence-transformers model, from a folder or the hub, as a model folder of ours."""
+"""Makes a model folder from any sentence-transformers model, in a folder or on the hub."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from encoders.preparing.texts import Sample, built_in
 from encoders.preparing.tokenizer_files import write_tokenizer
 from encoders.preparing.word_rows import write_rows
 
-# Raised when a folder made before would come out otherwise.
+# Incremented when a folder made earlier would be different.
 RECIPE = "published-1"
 
-# Models that have a name of their own here.
+# Models with a short name.
 HUB_IDS = {"alephbert": "imvladikon/sentence-transformers-alephbert"}
 
 _MEANS_FILE = "means.npy"
-# Beside the weights: the traced and the fused graph on their way, each as large as they are, and the folder itself.
+# Besides the weights: the traced and the fused graph, each as large as they are, and the folder.
 _TIMES_THE_WEIGHTS = 3
 
 Say = Callable[[str], None]
@@ -37,9 +37,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be prepared: a folder or a hub id, and how its folder here is called.
+    """The model to prepare: a folder or a hub id, and the name of the model folder.
 
-    The prefixes are None where the model's own are taken.
+    A prefix of None means that of the model.
     """
 
     source: str
@@ -51,14 +51,14 @@ class Wanted:
 
 
 def folder_name(source: str) -> str:
-    """Return the name of the model folder for a source, if no other is asked for."""
+    """Return the default name of a source's model folder."""
     return re.sub(r"[^a-z0-9._-]+", "-", Path(source).name.lower()).strip("-.") or "model"
 
 
 def prepare_published(wanted: Wanted, folder: Path, sample: Sample | None = None, say: Say = print) -> Checked | None:
-    """Make the model folder and return how it compares, or None where it was whole already. Raises NotPrepared.
+    """Make the model folder and compare it with the original; None if it is already complete. Raises NotPrepared.
 
-    It is whole if it was made from the same source by the same recipe; a sample of one's own makes it anew.
+    It is complete if it was made from the same source by the same recipe; with a sample it is always made again.
     """
     if sample is None and is_made(wanted, folder):
         return None
@@ -74,7 +74,7 @@ def prepare_published(wanted: Wanted, folder: Path, sample: Sample | None = None
 
 
 def is_made(wanted: Wanted, folder: Path) -> bool:
-    """Tell whether folder is whole and was made from this source."""
+    """Tell whether the folder is complete and was made from this source."""
     try:
         manifest = read_manifest(folder, checksums=True)
     except ModelUnusable:
@@ -87,7 +87,7 @@ def is_made(wanted: Wanted, folder: Path) -> bool:
 
 
 def fingerprint(folder: Path) -> str:
-    """Return 16 hexadecimal digits that change with any file of settings, or with the weights' sizes and dates."""
+    """Return 16 hexadecimal digits that depend on the settings files, and on the sizes and dates of the weights."""
     found = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         found.update(str(path.relative_to(folder)).encode())
@@ -115,7 +115,9 @@ def _published(wanted: Wanted, say: Say) -> hub.Published:
 
 
 def _fill(made: Path, wanted: Wanted, published: hub.Published, sample: Sample, say: Say) -> Checked:
-    from encoders.preparing.exporting import write_exported  # torch takes 4 s to import: a refusal need not wait
+    from encoders.preparing.exporting import (
+        write_exported,  # importing torch takes 4 s, and an error should not wait for it
+    )
 
     say("loading the original")
     model = sentence_model.loaded_model(published.folder, wanted.source).with_prefixes(
@@ -153,5 +155,5 @@ def _values(model: SentenceModel, wanted: Wanted, published: hub.Published) -> d
     }
 
 
-# For the encoder that measures: it uses none of them.
+# Placeholders: the encoder that measures uses none of them.
 _UNMEASURED = dict.fromkeys(("score_low", "score_high", "score_floor", "tag_low", "tag_high"), 0.0)

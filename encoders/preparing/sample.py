@@ -1,7 +1,7 @@
-"""Short texts of many kinds, by which a model's mean embeddings are measured.
+"""Short texts of many kinds, from which a model's mean embeddings are computed.
 
-They are fixed here and are not those of a collection: embeddings are stored less the mean, so two folders of
-one model must have the same, whatever is in the database. Measured: see _means in e5_small.py.
+They are fixed and independent of any collection: embeddings are stored mean-centred, so two folders of one model must
+have the same means, whatever is in the database. See _means in e5_small.py.
 """
 
 PASSAGES = (

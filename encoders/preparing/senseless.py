@@ -1,4 +1,4 @@
-"""Strings that no passage answers: random letters, and what a search box is given by mistake."""
+"""Gibberish queries, which no passage answers: random letters and typing mistakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ALPHABETS = {
     "random Thai and Chinese": "กขคงจชซญดตถทนบปผพฟมยรลวสหอ天地人山水火木金土日月",
     "digits and signs": "0123456789#@%*+=/\\|~^",
 }
-# A keyboard in the wrong language, held-down keys, greetings: what a search box is given by mistake.
+# The wrong keyboard layout, held-down keys, greetings: what people type into a search box by mistake.
 SLIPS = (
     "asdf",
     "asdfghjkl",
@@ -35,8 +35,8 @@ SLIPS = (
 
 
 def senseless(kinds: int = len(ALPHABETS)) -> Iterator[tuple[str, list[str]]]:
-    """Yield kinds of strings that no passage answers, always the same ones."""
-    chance = random.Random(5)  # noqa: S311 - the same strings on every machine, no secret
+    """Yield gibberish of several kinds, always the same."""
+    chance = random.Random(5)  # noqa: S311 - not a secret: the same strings on every machine
     for name, alphabet in list(ALPHABETS.items())[:kinds]:
         words = ["".join(chance.choices(alphabet, k=chance.randint(3, 9))) for _ in range(450)]
         yield name, [" ".join(words[begin : begin + 3]) for begin in range(0, 450, 3)]

@@ -1,4 +1,4 @@
-"""A sentence-transformers model as it was published: loaded, and refused where it could not be served as it is."""
+"""Loads a published sentence-transformers model, and refuses one that is not supported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEIGHTS = (".safetensors", ".bin")
 
 @dataclass(frozen=True)
 class SentenceModel:
-    """The model whole, and what is asked of its parts: whole encodes texts, transformer is the layers alone."""
+    """A loaded model and its parts: `whole` encodes texts, `transformer` is the layers only."""
 
     whole: Any
     transformer: Any
@@ -38,7 +38,7 @@ class SentenceModel:
         return int(self.whole.get_embedding_dimension())
 
     def with_prefixes(self, query: str | None, passage: str | None) -> SentenceModel:
-        """Return the same with other prefixes; None leaves the model's own."""
+        """Return the model with other prefixes; None keeps its own."""
         return replace(
             self,
             query_prefix=self.query_prefix if query is None else query,
@@ -47,9 +47,9 @@ class SentenceModel:
 
 
 def check(folder: Path, name: str) -> None:
-    """Refuse, by the settings alone, what cannot be served: nothing large need be there yet. Raises NotPrepared.
+    """Raise NotPrepared for a model that is not supported; needs its settings only, not its weights.
 
-    name is how errors call it.
+    `name` is its name in error messages.
     """
     modules = _json(folder / "modules.json", f"{name} is not a sentence-transformers model")
     kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
@@ -65,16 +65,16 @@ def check(folder: Path, name: str) -> None:
 
 
 def loaded_model(folder: Path, name: str) -> SentenceModel:
-    """Return the model in folder, which check() has passed; name is how errors call it. Raises NotPrepared."""
+    """Return the model in a folder that `check` accepted; `name` is its name in errors. Raises NotPrepared."""
     from sentence_transformers import SentenceTransformer
 
     try:
         whole = SentenceTransformer(
             str(folder), device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
         )
-    except Exception as error:  # safetensors, pickle, torch and json each have their own
+    except Exception as error:  # safetensors, pickle, torch and json raise their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NotPrepared(f"{name} cannot be loaded ({reason}); its files are damaged or not all there") from error
+        raise NotPrepared(f"{name} cannot be loaded ({reason}): its files are damaged or incomplete") from error
     whole.eval()
     transformer, *rest = list(whole)
     return SentenceModel(
@@ -91,12 +91,12 @@ def loaded_model(folder: Path, name: str) -> SentenceModel:
 
 
 def torch_weights(folder: Path) -> list[Path]:
-    """Return the files of weights in a folder of a model."""
+    """Return the weight files in a model's folder."""
     return [path for path in folder.rglob("*") if path.suffix in WEIGHTS and path.is_file()]
 
 
 def position_offset(transformer: Any) -> int:
-    """Return the place of the first token in the table of positions: RoBERTa's begin after the padding's."""
+    """Return the position of the first token: RoBERTa's table begins after the padding position."""
     if transformer.config.model_type == "bert":
         return 0
     return int(transformer.config.pad_token_id) + 1
@@ -112,11 +112,11 @@ def _max_tokens(whole: Any, config: Any) -> int:
 def _check_family(name: str, config: dict[str, Any]) -> None:
     family = config.get("model_type")
     if family not in FAMILIES:
-        raise NotPrepared(f"{name} is of the family {family}: only {', '.join(FAMILIES)} are served")
+        raise NotPrepared(f"{name} is of the family {family}: only {', '.join(FAMILIES)} are supported")
     if config.get("position_embedding_type", "absolute") != "absolute":
-        raise NotPrepared(f"{name} has {config['position_embedding_type']} positions: only absolute ones are served")
+        raise NotPrepared(f"{name} has {config['position_embedding_type']} positions: only absolute ones are supported")
     if config.get("is_decoder"):
-        raise NotPrepared(f"{name} is a decoder: only encoders are served")
+        raise NotPrepared(f"{name} is a decoder: only encoders are supported")
 
 
 def _pooling(name: str, config: dict[str, Any]) -> str:
@@ -127,9 +127,9 @@ def _pooling(name: str, config: dict[str, Any]) -> str:
         )
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
         asked = " and ".join(chosen).replace("pooling_mode_", "") or "nothing"
-        raise NotPrepared(f"{name} pools by {asked}: only the mean of the tokens or the first one (CLS) are served")
+        raise NotPrepared(f"{name} pools by {asked}: only the mean of the tokens or the first one (CLS) are supported")
     if config.get("include_prompt") is False:
-        raise NotPrepared(f"{name} leaves its prompt out of the mean, which is not served; choose another model")
+        raise NotPrepared(f"{name} leaves its prompt out of the mean, which is not supported; choose another model")
     return POOLINGS[chosen[0]]
 
 
@@ -137,7 +137,7 @@ def _fast(tokenizer: Any, name: str) -> Any:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         kind = type(tokenizer).__name__
-        raise NotPrepared(f"{name} has the tokenizer {kind}, which is not of a kind that is served")
+        raise NotPrepared(f"{name} has the tokenizer {kind}, which is not supported")
     from tokenizers import Tokenizer
 
     copied = Tokenizer.from_str(backend.to_str())
@@ -152,4 +152,4 @@ def _json(path: Path, otherwise: str) -> Any:
     except FileNotFoundError:
         raise NotPrepared(f"{path} is not there: {otherwise}; name a folder or a hub id of one") from None
     except (OSError, ValueError) as error:
-        raise NotPrepared(f"{path} cannot be read ({error}); fetch the model anew") from None
+        raise NotPrepared(f"{path} cannot be read ({error}): download the model again") from None

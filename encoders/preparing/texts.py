@@ -1,4 +1,4 @@
-"""The texts that a model is measured on: the ones written for it, or a file of the user's own."""
+"""The texts that a model is measured on: the built-in sample, or a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from encoders.preparing.pairs import QUESTIONS
 
 MOST_PAIRS = 500
 FEWEST_PAIRS = 30
-_WINDOW = 300  # characters: what search compares a query with
+_WINDOW = 300  # characters of a chunk, which search compares with a query
 _SENTENCE = re.compile(r"(.{8,200}?[.!?:])\s+(\S.{20,})", re.DOTALL)
 
 
@@ -28,7 +28,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Sample:
-    """Pairs, in which each query's own passage is the right one, and all passages and queries for the means."""
+    """Pairs of a query and its right passage, and all passages and queries for the means."""
 
     pairs: tuple[Pair, ...]
     passages: tuple[str, ...]
@@ -36,20 +36,20 @@ class Sample:
 
 
 def built_in() -> Sample:
-    """Return the sample that is written in this package, Hebrew and English."""
+    """Return the built-in sample, Hebrew and English."""
     pairs = tuple(Pair(query, passage) for query, passage in zip(QUESTIONS, sample.PASSAGES, strict=True))
     return Sample(pairs, sample.PASSAGES, sample.QUERIES)
 
 
 def read_sample(path: Path) -> Sample:
-    """Return the sample in a file: a JSON object with title and body a line, or a plain text a line.
+    """Return the sample in a file with one text per line: a JSON object with title and body, or plain text.
 
-    A plain text's first sentence is taken for a query of what follows it. Raises NotPrepared.
+    The first sentence of a plain text is used as a query for the rest. Raises NotPrepared.
     """
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise NotPrepared(f"{path} cannot be read ({error}); give a file of texts in UTF-8") from None
+        raise NotPrepared(f"{path} cannot be read ({error}); use a UTF-8 text file") from None
     found = [pair for number, line in enumerate(lines, 1) if (pair := _pair(path, number, line))]
     unique = list({pair.query: pair for pair in found}.values())
     if len(unique) < FEWEST_PAIRS:
@@ -57,7 +57,7 @@ def read_sample(path: Path) -> Sample:
             f"{path} has {len(unique)} texts with a title, or with more than one sentence, and measuring takes "
             f"{FEWEST_PAIRS}: add some, or leave --texts out"
         )
-    step = max(1, len(unique) // MOST_PAIRS)  # from all of the file, not from its beginning
+    step = max(1, len(unique) // MOST_PAIRS)  # from the whole file, not only its beginning
     pairs = tuple(unique[::step][:MOST_PAIRS])
     return Sample(pairs, tuple(pair.passage for pair in pairs), tuple(pair.query for pair in pairs) + sample.QUERIES)
 
@@ -72,7 +72,7 @@ def _pair(path: Path, number: int, line: str) -> Pair | None:
     try:
         row: dict[str, Any] = json.loads(line)
     except ValueError as error:
-        raise NotPrepared(f"line {number} of {path} is no JSON object ({error}): mend it or leave it out") from None
+        raise NotPrepared(f"line {number} of {path} is not a JSON object ({error}): fix or remove it") from None
     title, body = str(row.get("title") or "").strip(), str(row.get("body") or row.get("description") or "").strip()
     return Pair(title, body[:_WINDOW]) if title and body else _split(body or title)
 

@@ -1,4 +1,4 @@
-"""A published tokenizer as the files that encoders/ maps into memory."""
+"""Writes a published tokenizer as files that encoders/ maps into memory."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 def write_tokenizer(backend: Any, folder: Path, lower_case: bool = False) -> dict[str, Any]:
-    """Write the files of a tokenizers.Tokenizer and return what the manifest says of it. Raises NotPrepared.
+    """Write the files of a tokenizers.Tokenizer and return its entries in the manifest. Raises NotPrepared.
 
-    lower_case is for models that lower a text before their tokenizer sees it.
+    `lower_case` is for models that lowercase a text before tokenization.
     """
     parts = json.loads(backend.to_str())
     kind = parts["model"]["type"]
@@ -36,17 +36,17 @@ def write_tokenizer(backend: Any, folder: Path, lower_case: bool = False) -> dic
         "Unigram": ("unigram", write_unigram),
     }
     if kind not in writers:
-        raise NotPrepared(f"the model has a tokenizer of the kind {kind}, which is not served; choose another model")
+        raise NotPrepared(f"the model has a tokenizer of the kind {kind}, which is not supported; choose another model")
     name, write = writers[kind]
     write(backend, parts, folder, lower_case)
     marks = backend.encode("").ids
     if len(marks) != 2:
-        raise NotPrepared(f"the model puts {len(marks)} marks around a text and not one before and one after")
+        raise NotPrepared(f"the model adds {len(marks)} special tokens to a text, and not one before and one after it")
     return {"tokenizer": name, "start_token": marks[0], "end_token": marks[1]}
 
 
 def write_wordpiece(backend: Any, parts: dict[str, Any], folder: Path, lower_case: bool) -> None:
-    """Write the pieces by their hashes, the characters and the settings of a BERT tokenizer."""
+    """Write the pieces by hash, the characters and the settings of a BERT tokenizer."""
     model = parts["model"]
     prefix = model["continuing_subword_prefix"]
     inner = {piece.removeprefix(prefix): number for piece, number in model["vocab"].items() if piece.startswith(prefix)}
@@ -65,10 +65,10 @@ def write_wordpiece(backend: Any, parts: dict[str, Any], folder: Path, lower_cas
 
 
 def write_byte_pairs(backend: Any, parts: dict[str, Any], folder: Path, lower_case: bool) -> None:
-    """Write the merges by their pairs, the kinds of characters and the settings of a RoBERTa tokenizer."""
+    """Write the merges by pair, the kinds of characters and the settings of a RoBERTa tokenizer."""
     split = parts["pre_tokenizer"] or {}
     if split.get("type") != "ByteLevel" or not split.get("use_regex", True) or parts["normalizer"] or lower_case:
-        raise NotPrepared("the model changes or cuts texts before its byte pairs in a way that is not served")
+        raise NotPrepared("the model normalizes or splits texts before its byte pairs in a way that is not supported")
     vocabulary = parts["model"]["vocab"]
     pairs, merged = [], []
     for rank, merge in enumerate(parts["model"]["merges"]):
@@ -84,31 +84,31 @@ def write_byte_pairs(backend: Any, parts: dict[str, Any], folder: Path, lower_ca
 
 
 def write_unigram(backend: Any, parts: dict[str, Any], folder: Path, lower_case: bool) -> None:
-    """Write the pieces by their hashes, the characters and the settings of an XLM-R tokenizer."""
+    """Write the pieces by hash, the characters and the settings of an XLM-R tokenizer."""
     model = parts["model"]
     if model.get("byte_fallback") or lower_case:
-        raise NotPrepared("the model falls back to bytes, or lowers its texts, before its pieces: it is not served")
+        raise NotPrepared("the model falls back to bytes or lowercases texts before its pieces, which is not supported")
     pieces = [piece for piece, _ in model["vocab"]]
     scores = np.array([score for _, score in model["vocab"]], dtype=np.float32)
     write_vocabulary(pieces, scores, _replaced(backend), folder, {"unknown": model["unk_id"], "by_word": True})
 
 
 def _words_apart(backend: Any, lower_case: bool) -> Iterator[str]:
-    """Yield for each character what the tokenizer makes of it, with spaces where it begins and ends words."""
+    """Yield the normalized form of each character, with spaces where it begins and ends words."""
     for code in range(ALL):
         if code in _SURROGATES:
-            yield ""  # no text that came in as UTF-8 has one
+            yield ""  # a surrogate, which no UTF-8 text contains
             continue
         normal = chr(code).lower() if lower_case else chr(code)
         if backend.normalizer is not None:
             normal = backend.normalizer.normalize_str(normal)
-        # Between two letters it shows whether it ends the word, stands alone, or belongs to it.
+        # Between two letters, whether it ends the word, stands alone, or belongs to it.
         words = backend.pre_tokenizer.pre_tokenize_str(f"a{normal}a")
         yield " ".join(word for word, _ in words)[1:-1]
 
 
 def _kinds(backend: Any) -> Iterator[str]:
-    """Yield the kind of each character: the kind that it can follow within one token."""
+    """Yield the kind of each character: characters of one kind can form a token."""
     for code in range(ALL):
         character = chr(code)
         if character in (*ENDINGS, " ", "'"):
@@ -116,7 +116,7 @@ def _kinds(backend: Any) -> Iterator[str]:
         elif code in _SURROGATES:
             yield OTHER
         else:
-            # The likely kind first: one question and not three for nearly all of them.
+            # The likely kind first, which needs one test instead of three for nearly all characters.
             kinds = dict.fromkeys((_likely(character), LETTER, NUMBER, OTHER))
             yield next((kind for kind in kinds if _goes_on(backend, kind, character)), SPACE)
 
@@ -130,14 +130,14 @@ def _goes_on(backend: Any, before: str, character: str) -> bool:
 
 
 def _byte_letters() -> dict[int, str]:
-    """Return the letter that stands for each byte in a vocabulary: itself where it can be seen (GPT-2's table)."""
+    """Return the letter for each byte in a vocabulary: itself if it is printable (GPT-2's table)."""
     seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     unseen = [byte for byte in range(256) if byte not in seen]
     return {byte: chr(byte) for byte in seen} | {byte: chr(256 + place) for place, byte in enumerate(unseen)}
 
 
 def _replaced(backend: Any) -> dict[int, str]:
-    """Return what the tokenizer makes of the characters that it changes, each by itself between two letters."""
+    """Return the normalized forms of the characters that the tokenizer changes, each between two letters."""
     if backend.normalizer is None:
         return {}
     found = {}

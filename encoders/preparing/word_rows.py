@@ -1,4 +1,4 @@
-"""A model's word table as int8 rows with one scale each: alone it costs the embeddings nothing (mean cosine .99999)."""
+"""Writes a model's word table as int8 rows with one scale each; the embeddings stay the same (mean cosine .99999)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from encoders.word_embeddings import SCALES_FILE, WORDS_FILE
 
 
 def write_rows(words: np.ndarray, folder: Path) -> None:
-    """Write the float32 word embeddings, shape (pieces, width), in a quarter of their size."""
+    """Write float32 word embeddings, shape (pieces, width), in a quarter of their size."""
     scales = np.abs(words).max(axis=1) / 127
     rows = np.rint(words / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
     np.save(folder / WORDS_FILE, rows)

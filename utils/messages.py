@@ -1,0 +1,70 @@
+"""The messages of refused requests: one table for pages, API and commands."""
+
+from __future__ import annotations
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name by which pybabel finds a message to translate
+    return message
+
+
+# A key is the code that API clients see, and after a dot the case of it.
+MESSAGES = {
+    "address": N_("This search is too long to save: shorten it."),
+    "ambiguous": N_("Several jobs have the title '%(title)s': choose one."),
+    "bad_document.bytes": N_("a character that is not %(encoding)s, the encoding of the file"),
+    "bad_document.cells": N_("%(count)s columns, and the header has %(expected)s"),
+    "bad_document.csv": N_("not CSV: %(reason)s"),
+    "bad_document.empty": N_("neither a title nor a body"),
+    "bad_document.id": N_("the id is longer than %(most)s characters"),
+    "bad_document.json": N_("not JSON: %(reason)s"),
+    "bad_document.json_rest": N_("not JSON from here on: %(reason)s"),
+    "bad_document.line": N_("a line of over 4 MB"),
+    "bad_document.object": N_("not a JSON object"),
+    "bad_document.tag": N_("a tag is longer than %(most)s characters"),
+    "bad_document.tags": N_("more than %(most)s tags"),
+    "bad_document.text": N_("over 1 MB of text: split it into several documents"),
+    "disk_full": N_("The disk is full: free some space, or send a smaller file."),
+    "empty": N_("The file is empty."),
+    "full": N_("There is no room for more saved searches: delete one first."),
+    "header": N_("No column is called title or body; the columns are %(columns)s. Say which of them is the title."),
+    "keys_meet": N_("The ids '%(first)s' and '%(second)s' have the same key: rename one of them."),
+    "kind": N_("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
+    "map.column": N_("No column is called '%(column)s'; the columns are %(columns)s."),
+    "map.field": N_("'%(field)s' is not a field of documents; the fields are %(fields)s."),
+    "map.pair": N_("'%(pair)s' does not map a column: write FIELD=COLUMN, such as title=name."),
+    "map.twice": N_("%(field)s is mapped to two columns, %(first)s and %(second)s: choose one."),
+    "missing": N_("There is no such file."),
+    "name": N_("A name has 1 to %(most)s characters."),
+    "no_collection": N_("There is no collection '%(collection)s'."),
+    "no_profiles": N_("The collection '%(collection)s' is empty: import profiles first."),
+    "no_room": N_(
+        "There are already %(most)s screenings with decisions, which is the limit: delete one you no longer need."
+    ),
+    "no_skills": N_("No skill was found here, so there is nothing to rank by: name the job's skills."),
+    "not_found.id": N_("There is no document '%(id)s' in the collection '%(collection)s'."),
+    "not_found.title": N_("No document in the collection '%(collection)s' has the title '%(title)s'."),
+    "nothing": N_("No row of the file can be read."),
+    "too_many": N_(
+        "The collection has more than %(most)s profiles: import the ones you need into a collection of their own."
+    ),
+    "too_much.columns": N_("Choose 1 to %(most)s to compare."),
+    "too_much.note": N_("The note is longer than %(most)s characters: shorten it."),
+    "too_much.skill": N_(
+        "A skill is longer than %(most)s characters: write one per line, or separate them with commas."
+    ),
+    "too_much.skills": N_("More than %(most)s skills: keep the most important ones."),
+    "too_much.text": N_("The text is longer than %(most)s characters: send part of it."),
+    "twice": N_("Two columns have the same name: %(names)s. Rename one of them."),
+}  # fmt: skip
+
+
+class Refusal(ValueError):
+    """A request that cannot be met: a key of MESSAGES and the values of its placeholders."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(MESSAGES[key] % values)
+        self.key, self.values = key, values
+
+    @property
+    def code(self) -> str:
+        return self.key.partition(".")[0]
