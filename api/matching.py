@@ -86,7 +86,8 @@ def recommendations_json(recommendations: Recommendations, side: Semantic) -> di
 
 def fit_json(fit: Fit) -> dict[str, Any]:
     scores = rounded_scores({"score": fit.score, "semantic": fit.semantic, "text": fit.text})
-    return {"id": fit.id, "title": fit.title, "match_percent": fit.match_percent} | scores | fit.answers.as_json()
+    percents = {"match_percent": fit.match_percent, "used_percent": fit.used_percent}
+    return {"id": fit.id, "title": fit.title} | percents | scores | fit.answers.as_json()
 
 
 def gap_json(skill_gap: Gap, side: Semantic) -> dict[str, Any]:

@@ -70,6 +70,15 @@ def test_has_close_and_missing_are_words_and_shapes(reader: FlaskClient) -> None
     assert re.search(r"\d+% of what the job asks for", text)
 
 
+@pytest.mark.parametrize("asked", ["skills=" + quote("SQL,בישול"), "skills=SQL&cv=" + quote("אוהב בישול וגם SQL")])
+def test_the_number_that_orders_the_jobs_is_shown_with_its_parts(reader: FlaskClient, asked: str) -> None:
+    found = page(reader, f"/match?{asked}&lang=en")
+    fits = [int(number) for number in re.findall(r"(\d+)% fit", found.text)]
+    assert len(fits) > 1
+    assert fits == sorted(fits, reverse=True)
+    assert re.search(r"\d+% fit: \d+% of what the job asks for · \d+% of your skills are asked for", found.text)
+
+
 def test_a_job_leads_to_its_gap_with_the_same_skills(reader: FlaskClient) -> None:
     found = page(reader, "/match?skills=python,SQL&lang=en")
     assert "nice to have" in found.text
