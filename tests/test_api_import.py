@@ -122,7 +122,7 @@ def test_an_import_that_fails_says_so_and_keeps_the_site_up(app: Flask, client: 
     said = state(client, f"/api/import/{number}")
     assert (said["state"], said["report"]) == (
         "failed",
-        {"message": f"{path.name}: the file is empty", "code": "empty"},
+        {"message": "The file is empty.", "code": "empty", "values": {}},
     )
     assert client.get("/health").status_code == 200
 

@@ -107,7 +107,7 @@ def test_figures_are_those_worked_out_by_hand(house: Flask, tmp_path: Path) -> N
         ("{\n", QRELS, "house", 'q.jsonl, line 1: not {"id"'),
         (QUERIES, QRELS + "1 rent 1\n", "house", "r.tsv, line 4: not query-id, corpus-id, score separated by tabs"),
         (QUERIES, "3\trent\t1\n", "house", "r.tsv judges none of the queries of q.jsonl"),
-        (QUERIES, QRELS, "hause", "--collection hause: there is none of this name; there are: house"),
+        (QUERIES, QRELS, "hause", "--collection hause: there is no such collection; there are: house"),
     ],
 )
 def test_judgements_that_measure_nothing_are_refused(
@@ -144,7 +144,9 @@ def test_meaning_is_not_measured_without_a_model(house: Flask, tmp_path: Path) -
 
 def test_models_are_listed_with_their_embeddings_and_the_current_one_marked(house: Flask) -> None:
     lines = run(house, "models").stdout.splitlines()
-    assert lines[0].startswith("* hashed  64 wide  5 embeddings") or lines[0].startswith("* hashed  64 wide  10 emb")
+    assert lines[0].startswith("* hashed  64 dimensions  5 embeddings") or lines[0].startswith(
+        "* hashed  64 dimensions  10 emb"
+    )
     assert lines[-1] == "Current: hashed (SEMANTIC_MODEL=hashed)"
 
 

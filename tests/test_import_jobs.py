@@ -95,7 +95,7 @@ def test_a_model_that_stays_away_leaves_the_rest_to_the_command(
     assert 0 < embedded(session) <= BATCH
     assert waiting_documents(session, MODEL, "rain") == DOCUMENTS - embedded(session)
     assert not file.exists()
-    assert "the embed job goes on with them" in caplog.text
+    assert "the embed job continues" in caplog.text
     assert ended.report["unembedded"] == DOCUMENTS - embedded(session)
     queued = session.get_one(Job, EMBED_JOB, populate_existing=True)
     assert (queued.kind, queued.state) == ("embed", "queued")

@@ -159,7 +159,7 @@ def test_a_switch_is_refused_while_embeddings_are_missing_and_then_done(two: Fla
     assert run(two, "embed", "--model", "second").exit_code == 0
     assert run(two, "models", "switch", "second").exit_code == 0
     lines = run(two, "models").stdout.splitlines()
-    assert any(line.startswith("* second  384 wide") for line in lines)
+    assert any(line.startswith("* second  384 dimensions") for line in lines)
     assert lines[-1] == "Current: second (switched to)"
 
 
@@ -179,7 +179,7 @@ def test_the_current_model_is_not_dropped_and_another_is(two: Flask) -> None:
     [
         (("switch", "nowhere"), "nowhere is not there"),
         (("switch", "../e5-small"), "is not there"),
-        (("drop", "nowhere"), "nowhere has no embeddings; there are some of: none"),
+        (("drop", "nowhere"), "nowhere has no embeddings; there are embeddings of: none"),
     ],
 )
 def test_a_model_that_is_not_there_is_refused(two: Flask, arguments: tuple[str, str], said: str) -> None:

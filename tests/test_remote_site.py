@@ -120,7 +120,7 @@ def test_what_was_embedded_through_the_host_is_found_by_the_model_here(
 def test_a_site_may_be_switched_to_the_remote_model(
     site_folder: Path, with_e5: dict[str, str], remote: dict[str, str]
 ) -> None:
-    assert "serves from now on" in flask(site_folder, remote, "models", "switch", "remote")
+    assert "is used from now on" in flask(site_folder, remote, "models", "switch", "remote")
     assert "Current: e5-small (switched to)" in flask(site_folder, with_e5, "models")
 
 

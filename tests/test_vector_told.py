@@ -84,7 +84,7 @@ def test_the_commands_build_tell_and_drop_or_say_why_not(site: Flask, started: S
         assert (code, "memory, since this PostgreSQL has no pgvector" in told) == (1, True)
         assert checked(site) == (1, "WRONG", "in memory (10 rows), since this PostgreSQL has no pgvector")
         return
-    assert (code, "pgvector's index is built" in told) == (0, True)
+    assert (code, "The index of pgvector is built" in told) == (0, True)
     code, told = run(site, "vectors")
     assert (code, "e5-small: pgvector, since VECTOR_INDEX is set to it" in told, "indexed" in told) == (0, True, True)
     assert checked(site)[:2] == (0, "ok")
