@@ -38,6 +38,7 @@ from runtime import MatmonApp, Runtime
 from utils.memory import keep_heap_small
 from utils.sql import prepare_sqlite
 from web import addresses, body_limits, database_timeouts, errors, headers, rate_limits, request_log
+from web.hosts import HostCheck
 from web.sessions import LIFETIME, Cookie, check_sessions
 
 STATIC_AGE_S = 31_536_000
@@ -110,6 +111,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 
 def add_views(app: MatmonApp) -> None:
     settings = app.runtime.settings
+    app.wsgi_app = HostCheck(app.wsgi_app, settings.trusted_hosts)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     Babel(app, locale_selector=addresses.locale)

@@ -166,6 +166,12 @@ def parse_web_url(text: str, values: Mapping[str, Any]) -> str:
     return allow(text, is_address and not re.search(r"\s", text))
 
 
+def parse_hosts(text: str, _: Mapping[str, Any]) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    allow(text, all(re.fullmatch(r"[.]?[A-Za-z0-9_-]+(?:[.][A-Za-z0-9_-]+)*", name) for name in names))
+    return names
+
+
 def parse_redis_url(text: str, _: Mapping[str, Any]) -> str:
     parts = urlsplit(text)
     is_server = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
@@ -177,6 +183,7 @@ TEXT = Parser("any text", lambda text, _: text)
 VERBATIM = Parser("any text, with the spaces around it", lambda text, _: text)
 FLAG = Parser("one of 0, 1", lambda text, _: ("0", "1").index(text) == 1)
 RATE = pattern("a rate such as 60/minute (second, minute, hour or day)", "[0-9]+/(second|minute|hour|day)")
+HOSTS = Parser("host names, separated by commas; .example.org allows its subdomains too", parse_hosts)
 API_KEY = pattern("Latin letters, digits and signs", "[!-~]*")  # what a header can carry
 SECRET_KEY = Parser("16 characters or more", partial(parse_secret, "secret_key"))
 ADMIN_TOKEN = Parser(SECRET_KEY.allowed, partial(parse_secret, "admin_token"))
@@ -241,6 +248,8 @@ class Settings:
     default_locale: str = setting("DEFAULT_LOCALE", "he", choice("he", "en"), "the interface's language")
     trusted_proxies: int = setting("TRUSTED_PROXIES", "0", whole(0, 5),
         "reverse proxies in front whose X-Forwarded headers are believed", "`0`, and `1` on Heroku and Render")
+    trusted_hosts: tuple[str, ...] = setting("TRUSTED_HOSTS", "", HOSTS,
+        "the names the site is asked by; requests for any other are refused", "any name")
     secure_cookies: bool = setting("SECURE_COOKIES", "0", FLAG, "`1` sends cookies over https only")
     check_sessions: bool = setting("CHECK_SESSIONS", "0", FLAG, "`1` fails on a session that holds too much")
     log_queries: bool = setting("LOG_QUERIES", "0", FLAG, "`1` shows the queries of the slowest searches on `/status`")

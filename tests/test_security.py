@@ -192,3 +192,34 @@ def test_the_databases_password_is_told_to_nobody(tmp_path: Path, caplog: pytest
     told = "".join(one.get_data(as_text=True) + str(one.headers) for one in answers) + caplog.text + repr(settings)
     assert "the database does not answer" in caplog.text
     assert "hunter2" not in told
+
+
+BAD_HOSTS = ("a..b", ".", "a b", "[::1", "x:99999999", "x:port", "-", "a/b", "a@b", "x" * 64, "a.b\\c")
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS)
+@pytest.mark.parametrize("path", ["/", "/api/search?q=x", "/livez", "/nothing"])
+def test_a_host_that_is_no_name_is_refused_like_any_bad_request(site: FlaskClient, path: str, host: str) -> None:
+    answer = site.get(path, headers={"Host": host})
+    assert answer.status_code == 400
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:5000", "127.0.0.1", "[::1]:80", "my_site.internal", "x.org."])
+def test_a_host_that_is_a_name_is_served(site: FlaskClient, host: str) -> None:
+    assert site.get("/", headers={"Host": host}).status_code == 200
+
+
+def test_only_trusted_hosts_are_served_and_probes_by_any_name(database: str, tmp_path: Path) -> None:
+    app = create_app(settings_for(database, tmp_path, trusted_hosts=("matmon.example", ".matmon.org")))
+    client = app.test_client()
+    statuses = {
+        host: client.get("/", headers={"Host": host}).status_code
+        for host in ("matmon.example", "matmon.example:443", "he.matmon.org", "evil.example", "matmon.example.evil")
+    }
+    assert statuses == {
+        "matmon.example": 200, "matmon.example:443": 200, "he.matmon.org": 200, "evil.example": 400,
+        "matmon.example.evil": 400,
+    }  # fmt: skip
+    assert client.get("/livez", headers={"Host": "10.0.0.7:8000"}).status_code == 200
+    closed(app)
