@@ -62,18 +62,18 @@ def open_remote(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str]) -> 
     """Return the encoder of an endpoint; raises ModelUnusable if it fails and its manifest is not known yet.
 
     A Matmon host describes its model itself, and the embeddings are those of that model wherever it runs. Of another
-    server's model the cosines are measured once, on a sample (some 400 texts), and kept in the folder.
+    server's model the cosines are measured once, on a sample (some 400 texts), and stored in the folder.
     """
     source_name = source(endpoint.url, endpoint.model, prefixes)
     try:
-        published = _told(endpoint, endpoint.models(), source_name)
+        published = _published_model(endpoint, endpoint.models(), source_name)
     except EndpointFailed as error:
         known = known_manifest(folder, source_name)
         if known is None:
             raise ModelUnusable(str(error)) from error
         return RemoteEncoder(endpoint, known)
     if published:
-        return RemoteEncoder(endpoint, _kept(folder, *published))
+        return RemoteEncoder(endpoint, _stored(folder, *published))
     manifest = known_manifest(folder, source_name) or _measured(endpoint, folder, prefixes, source_name)
     return RemoteEncoder(endpoint, manifest)
 
@@ -93,7 +93,7 @@ def source(url: str, model: str, prefixes: tuple[str, str]) -> str:
     return f"{model or 'the model'} at {embeddings_url(url)}{marked}"
 
 
-def _told(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, Any], np.ndarray] | None:
+def _published_model(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, Any], np.ndarray] | None:
     """Return the manifest and means that a Matmon host publishes; None for another server. Raises EndpointFailed."""
     rows = answer.get("data") if isinstance(answer, dict) else None
     of_matmon = [row for row in rows if isinstance(row, dict) and "matmon" in row] if isinstance(rows, list) else []
@@ -101,14 +101,14 @@ def _told(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, 
         return None
     row = next((row for row in of_matmon if not endpoint.model or row.get("id") == endpoint.model), None)
     if row is None:
-        there = ", ".join(str(row.get("id")) for row in of_matmon)
-        raise EndpointFailed(f"{endpoint.url} serves {there} and not {endpoint.model}; look at EMBEDDINGS_MODEL")
+        names = ", ".join(str(row.get("id")) for row in of_matmon)
+        raise EndpointFailed(f"{endpoint.url} serves {names} and not {endpoint.model}; look at EMBEDDINGS_MODEL")
     try:
         # Gibberish is detected by its tokens, which cannot be counted here.
         values = dict(row["matmon"]) | {"source": source_name, "letters_per_token": 0.0}
         means = np.array(values.pop("means"), dtype=np.float32)
-        names = {each.name for each in fields(Manifest)}
-        Manifest(**{name: value for name, value in values.items() if name in names})
+        known = {each.name for each in fields(Manifest)}
+        Manifest(**{name: value for name, value in values.items() if name in known})
         fits = means.ndim == 3 and means.shape[::2] == (2, values["dim"]) and values.pop("format") == FORMAT
     except (TypeError, ValueError, KeyError):
         fits = False
@@ -118,8 +118,7 @@ def _told(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, 
 
 
 def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], source_name: str) -> Manifest:
-    from encoders.preparing.measuring import measured
-    from encoders.preparing.texts import built_in
+    from encoders.score_range import built_in_sample, measure_score_range  # not needed once measured
 
     name = "remote-" + (re.sub(r"[^\w.-]+", "-", endpoint.model or endpoint.url.split("//", 1)[1]).strip("-"))
     try:
@@ -128,16 +127,16 @@ def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], sourc
             "name": name, "dim": dim, "max_tokens": 512, "source": source_name,
             "query_prefix": prefixes[0], "passage_prefix": prefixes[1],
         }  # fmt: skip
-        rough = Manifest(score_low=0, score_high=1, score_floor=0, tag_low=0, tag_high=1, **about)
-        measurements = measured(RemoteEncoder(endpoint, rough), built_in())
-    except EndpointFailed as failed:
-        raise ModelUnusable(str(failed)) from failed
+        unmeasured = Manifest(score_low=0, score_high=1, score_floor=0, tag_low=0, tag_high=1, **about)
+        score_range = measure_score_range(RemoteEncoder(endpoint, unmeasured), built_in_sample())
+    except EndpointFailed as error:
+        raise ModelUnusable(str(error)) from error
     checksum = hashlib.sha256(json.dumps([name, dim, *prefixes]).encode()).hexdigest()
-    values = about | measurements.cut_offs | {"letters_per_token": 0.0, "checksum": checksum}
-    return _kept(folder, values, measurements.means)
+    values = about | score_range.thresholds | {"letters_per_token": 0.0, "checksum": checksum}
+    return _stored(folder, values, score_range.means)
 
 
-def _kept(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
+def _stored(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
     """Store the manifest and means, for a start while the endpoint is down. Raises ModelUnusable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

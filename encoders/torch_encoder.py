@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from encoders.queue import EncoderQueue
 
 # Measured: torch and sentence-transformers alone are 400 MB resident.
 LIBRARIES_MB, BYTES_A_WEIGHT = 400.0, 4
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class OriginalEncoder:
@@ -48,7 +50,7 @@ class OriginalEncoder:
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
-        return len(self._model.tokenizer.encode(cleaned(self.manifest.passage_prefix + text)).ids)
+        return len(self._model.tokenizer.encode(cleaned(self.manifest.passage_prefix + text), verbose=False))
 
     def close(self, reason: str) -> None:
         """Let the current batch finish, and refuse further ones."""
@@ -60,7 +62,7 @@ class OriginalEncoder:
             batch = [cleaned(prefix + text) for text in texts[start : start + self._batch_size]]
             with self._queue.slot():
                 # An empty prompt: a published one would be added to the prefix.
-                vectors[start : start + len(batch)] = self._model.whole.encode(
+                vectors[start : start + len(batch)] = self._model.encode(
                     batch, prompt="", batch_size=len(batch), normalize_embeddings=True, show_progress_bar=False
                 )
         return vectors
@@ -85,39 +87,34 @@ def original_mb(manifest: Manifest) -> float:
 
 
 def _load_model(manifest: Manifest, weights: str) -> Any:
+    """Return the SentenceTransformer, downloaded from the hub if needed; raises ModelUnusable."""
     try:
         import torch
-
-        from encoders.preparing import sentence_model
-        from encoders.preparing.folder import NotPrepared
+        from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise ModelUnusable(
             f"SEMANTIC_RUNTIME=sentence-transformers takes {error.name}, which is not installed here; install it with:"
             " pip install -r requirements-original.txt"
         ) from error
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
-    try:
-        model = sentence_model.loaded_model(_folder(manifest, weights), weights)
-    except NotPrepared as error:
-        raise ModelUnusable(f"{error} (TORCH_MODEL names a folder or a hub id)") from error
-    except ImportError as error:
-        raise ModelUnusable(f"{error.name} is not installed: pip install -r requirements-original.txt") from error
-    if model.dim != manifest.dim:
-        raise ModelUnusable(f"{weights} gives embeddings {model.dim} wide, not {manifest.dim}; look at TORCH_MODEL")
-    model.whole.max_seq_length = manifest.max_tokens
-    return model
-
-
-def _folder(manifest: Manifest, weights: str) -> Path:
-    """Return the folder of the weights, downloaded from the hub if needed."""
-    if Path(weights).is_dir():
-        return Path(weights)
-    from encoders.preparing import hub, sentence_model
-
-    if not hub.is_hub_id(weights):
+    is_folder = Path(weights).is_dir()
+    if not is_folder and not HUB_ID.fullmatch(weights):
         raise ModelUnusable(
             f"the original of {manifest.folder.name} is {weights!r}, no folder here and no hub id; set TORCH_MODEL"
             " to a folder or a hub id such as owner/model"
         )
-    commit = manifest.revision.rpartition("-")[2] if weights == manifest.source else None
-    return hub.fetched(weights, lambda folder: sentence_model.check(folder, weights), commit).folder
+    commit = manifest.revision.rpartition("-")[2] if weights == manifest.source and not is_folder else None
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    try:
+        model = SentenceTransformer(
+            weights, device="cpu", revision=commit, local_files_only=is_folder,
+            model_kwargs={"attn_implementation": "eager"},
+        )  # fmt: skip
+    except Exception as error:  # safetensors, pickle, torch, json and the hub each have their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelUnusable(
+            f"{weights} cannot be loaded ({reason}); TORCH_MODEL names a folder with all files, or a hub id"
+        ) from error
+    if (dim := model.get_embedding_dimension()) != manifest.dim:
+        raise ModelUnusable(f"{weights} gives embeddings {dim} wide, not {manifest.dim}; look at TORCH_MODEL")
+    model.max_seq_length = manifest.max_tokens
+    return model.eval()
