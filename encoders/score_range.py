@@ -131,7 +131,7 @@ class _Similarities:
         return cosines
 
     def scale(self, queries: np.ndarray, passages: np.ndarray) -> dict[str, float]:
-        """Return the range of the score: below it lie a quarter of the unrelated pairs, above it a tenth of the right ones.
+        """Return the score's range: below it lie a quarter of the unrelated pairs, above it a tenth of the right ones.
 
         Below the floor are 85 of 100 unrelated pairs, unless more than 5 of 100 right passages would be too.
         """
