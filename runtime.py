@@ -77,7 +77,7 @@ class Runtime:
         shared = shared_cache(settings)
         if shared is not None:
             semantic.shared = SharedEmbeddings(shared, settings.query_cache_s, settings.cache_skills_s)
-        semantic.after_idle = partial(close_idle_connections, engine)
+        semantic.lazy.after_idle.append(partial(close_idle_connections, engine))
         recycling = worker_recycling(semantic, settings)
         guard.can_free(partial(drop_caches, semantic), semantic.unload, partial(tidy, recycling))
         runtime = cls(
@@ -136,7 +136,7 @@ class Runtime:
         if self.shared_cache:
             self.shared_cache.connect()
         if self.settings.model_loading == "warm":
-            self.semantic.ready(0)
+            self.semantic.lazy.load()
 
     def stop(self) -> None:
         """End background work within STOP_S: the batch at work is finished, the rest goes back into the queue."""
@@ -148,7 +148,7 @@ class Runtime:
 
     def embed_soon(self, session: Session) -> None:
         """Queue the embedding of what was just written; a worker finds it by itself."""
-        if self.settings.background == "web" and self.semantic.model_key is not None:
+        if self.settings.background == "web" and self.semantic.model.key is not None:
             queue_embedding(session)
             self.imports.wake()
 
@@ -165,8 +165,8 @@ class Runtime:
     def encoder(self) -> Encoder | None:
         """Return the current model for indexing, loaded; None without one. Raises EncoderAway while memory is short."""
         with Session(self.engine) as session:
-            self.semantic.follow(session)
-        self.semantic.ready(0)
+            self.semantic.model.follow(session)
+        self.semantic.lazy.load()
         if self.semantic.lazy.wait(IMPORT_WAIT_S):
             return self.semantic.lazy.encoder
         if self.guard.text_only_left_s():
@@ -205,6 +205,7 @@ class Models:
             self._default.load if self._default else None,
             settings.model_name if self._default else "none",
             settings.model_retry_s,
+            idle_s=settings.model_idle_s,
         )
 
     def semantic(self) -> Semantic:
@@ -215,7 +216,7 @@ class Models:
         queries = query_cache(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
         index = VectorIndex(settings.vector_index, settings.vector_index_memory_mb * MB)  # type: ignore[arg-type]
         default = self._default
-        return Semantic(self._lazy, default.key, settings.model_idle_s, queries, self.find, default.manifest, index)
+        return Semantic(self._lazy, default.key, queries, self.find, default.manifest, index)
 
     def find(self, name: str) -> AvailableModel:
         """Return the model in the folder `name`; an unusable folder is reported when the model is loaded."""

@@ -213,7 +213,7 @@ def model_findings(settings: Settings) -> Iterator[Finding]:
         yield remark("SEMANTIC_MODEL=none; only words and tags are searched")
         return
     try:
-        side.follow(db.session())
+        side.model.follow(db.session())
     except DBAPIError:
         yield remark("the database does not answer, so that nobody knows whether it names another model")
     if side.lazy.state == "unavailable":
@@ -241,7 +241,7 @@ def said_by(side: Semantic, settings: Settings) -> Finding:
     """Return what comes of encoding a text, as for a search."""
     where = f"the host at {settings.embeddings_url}" if side.lazy.model == "remote" else f"the model {side.lazy.model}"
     try:
-        find = side.find
+        find = side.model.find
         assert find is not None  # noqa: S101 - semantics.semantic_side gives one to every model
         encoder = find(side.lazy.model).load()
         began = time.monotonic()

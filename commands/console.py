@@ -47,6 +47,6 @@ def loaded_encoder() -> Encoder:
     side = semantic_side()
     if side.is_off:
         refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
-    if not side.ready(LOADING_S) or side.lazy.encoder is None:
+    if not side.lazy.load(LOADING_S) or side.lazy.encoder is None:
         refuse(f"The model {side.lazy.model} cannot be loaded: {side.lazy.error}")
     return side.lazy.encoder

@@ -33,7 +33,7 @@ def embed_command(collection: str, model: str) -> None:
         found = prepared_model(model)
         semantic_side().lazy.switch(found.load, model)  # in this process alone: the site goes on with its own
     else:
-        semantic_side().follow(db.session())
+        semantic_side().model.follow(db.session())
     encoder = loaded_encoder()
     with progress_bar(unit=" texts", desc=encoder.name) as bar:
         try:
@@ -64,10 +64,10 @@ def models_command(context: click.Context) -> None:
         return
     need_tables()
     side = semantic_side()
-    side.follow(db.session())
+    side.model.follow(db.session())
     stored = stored_models(db.session())
     for one in stored:
-        mark = "*" if one.key == side.model_key else " "
+        mark = "*" if one.key == side.model.key else " "
         click.echo(
             f"{mark} {one.name}  {one.dim} wide  {one.embeddings} embeddings, {one.tags} of tags  ({one.checksum[:12]})"
         )
@@ -77,7 +77,7 @@ def models_command(context: click.Context) -> None:
         if path.parent.name not in named:
             click.echo(f"  {path.parent.name}  prepared, no embeddings")
     chosen = chosen_key(db.session())
-    how = "switched to" if chosen else f"SEMANTIC_MODEL={side.default_model}"
+    how = "switched to" if chosen else f"SEMANTIC_MODEL={side.model.default_name}"
     where = f" at {settings.embeddings_url}" if side.lazy.model == "remote" else ""
     click.echo(f"Current: {side.lazy.model}{where} ({how})")
 
@@ -104,12 +104,12 @@ def drop_command(name: str) -> None:
     """Delete the embeddings of the model NAME; the current one is refused. Its folder stays."""
     need_tables()
     side = semantic_side()
-    side.follow(db.session())
+    side.model.follow(db.session())
     stored = [one for one in stored_models(db.session()) if one.name == name]
     if not stored:
         known = {one.name for one in stored_models(db.session())}
         refuse(f"{name} has no embeddings; there are some of: {', '.join(sorted(known)) or 'none'}")
-    dropped = [one for one in stored if one.key != side.model_key]
+    dropped = [one for one in stored if one.key != side.model.key]
     if not dropped:
         refuse(f"{name} is the current model; switch to another first with: flask --app app models switch NAME")
     with progress_bar(total=sum(one.embeddings + one.tags for one in dropped), unit=" embeddings", desc=name) as bar:
@@ -123,7 +123,7 @@ def prepared_model(name: str) -> AvailableModel:
     """Return a model of which embeddings can be made and searched; what cannot be served is refused."""
     if semantic_side().is_off:
         refuse("SEMANTIC_MODEL=none: semantic search is turned off; set it to a model, such as e5-small")
-    find = semantic_side().find
+    find = semantic_side().model.find
     if find is None:
         refuse(f"{name} cannot be loaded here")
     found = find(name)

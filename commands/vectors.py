@@ -52,10 +52,10 @@ def vectors_command(context: click.Context) -> None:
 def serving_now() -> Serving:
     """Return which index serves the model of this moment; none where there is no model."""
     side = semantic_side()
-    side.follow(db.session())
-    if side.manifest is None or side.model_key is None:
+    side.model.follow(db.session())
+    if side.model.manifest is None or side.model.key is None:
         return Serving(side.vector_index.wanted)
-    choice = IndexChoice(side.model_key, side.manifest.dim, side.vector_index)
+    choice = IndexChoice(side.model.key, side.model.manifest.dim, side.vector_index)
     choice.is_pgvector(db.session(), version_of(db.session()))
     return choice.serving
 
@@ -113,10 +113,10 @@ def manifest_of(model: str) -> Manifest:
     if model:
         found = prepared_model(model)
         return found.manifest or found.load().manifest
-    side.follow(db.session())
-    if side.manifest is None:
+    side.model.follow(db.session())
+    if side.model.manifest is None:
         refuse("There is no model to build for: set SEMANTIC_MODEL, or name one with --model")
-    return side.manifest
+    return side.model.manifest
 
 
 @vectors_command.command("drop")

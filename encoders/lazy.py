@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from encoders.base import Encoder
@@ -18,14 +19,16 @@ log = logging.getLogger("matmon.encoders")
 
 # The model's name in the log, if it differs from its folder.
 SPELLINGS = {"alephbert": "AlephBERT"}
+MOST_LOAD_WAITS = 2
+MOST_IDLE_CHECK_S = 30.0
 
 
 class LazyEncoder:
     """Holds one encoder; loads it in the background on request, and unloads it when idle.
 
-    load=None is a site without semantic search: the state stays "off". Every method may be called from any
-    thread and none but wait() blocks. A caller that took .encoder may finish after an unload, but not
-    after `suspend`, which frees memory: texts not yet encoded are refused.
+    load=None is a site without semantic search: the state stays "off". Any thread may call any method; only wait()
+    and load() block. The encoder is unloaded after idle_s seconds without use; 0 keeps it. A caller that took .encoder
+    may finish after an unload, but not after `suspend`, which frees memory: texts not yet encoded are refused.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class LazyEncoder:
         name: str,
         retry_after_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        idle_s: float = 0,
     ) -> None:
         self.model = name
+        self.after_idle: list[Callable[[], None]] = []  # called once the encoder was unloaded as idle
         self.error: str | None = None
         self.loaded_s: float | None = None
         self.loaded_mb: float | None = None
@@ -49,6 +54,10 @@ class LazyEncoder:
         self._retry_at = 0.0
         self._rests = False
         self._used_at = 0.0
+        self._idle_s = idle_s
+        self._idle_watch: threading.Thread | None = None
+        # The site has four threads: if all waited for the model, nothing else would be answered.
+        self._waiting = threading.BoundedSemaphore(MOST_LOAD_WAITS)
 
     @property
     def state(self) -> State:
@@ -73,6 +82,7 @@ class LazyEncoder:
         After a failure it does nothing for retry_after_s seconds.
         """
         with self._lock:
+            self._watch_idleness()
             if self._load is None or not self._may_start():
                 return
             self._state, self._rests = "loading", False
@@ -91,6 +101,35 @@ class LazyEncoder:
         if self._state == "loading":
             self._settled.wait(timeout_s)
         return self._state == "ready"
+
+    def load(self, wait_s: float = 0) -> bool:
+        """Start loading if needed, wait at most `wait_s`, and return whether the encoder is ready.
+
+        At most MOST_LOAD_WAITS threads wait; the others return at once.
+        """
+        self.start()
+        if wait_s <= 0 or not self._waiting.acquire(blocking=False):
+            return self._state == "ready"
+        try:
+            return self.wait(wait_s)
+        finally:
+            self._waiting.release()
+
+    def _watch_idleness(self) -> None:
+        """Start the idle watch, once per process: threads do not survive a fork."""
+        if self._idle_s <= 0 or self._idle_watch is not None:
+            return
+        watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
+        with suppress(RuntimeError):  # no memory for a thread now: the next search tries again
+            watch.start()
+            self._idle_watch = watch
+
+    def _unload_when_idle(self) -> None:
+        while True:
+            time.sleep(min(self._idle_s / 4, MOST_IDLE_CHECK_S))
+            if self.unload_if_idle(self._idle_s):
+                for call in self.after_idle:
+                    call()
 
     def used(self) -> None:
         """Record that the encoder was used now."""

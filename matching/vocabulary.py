@@ -142,7 +142,7 @@ def _similar_tags(
     """Return the tags similar to named skills, by skill key, and whether all could be compared."""
     keys = {tag_number(name): key for key, name in names.items()}
     try:
-        semantic.follow(session)
+        semantic.model.follow(session)
         similar, is_whole = semantic.similar_tags(session, list(names.values()), among_tags, MOST_UNKNOWN)
     except EncoderUnavailable as error:
         semantic.note(error)

@@ -128,7 +128,7 @@ class Watch:
             processes=tuple(processes),
             parts=memory_parts(used.used_mb, *self._own_mb(semantic)),
             model=model_figures(semantic, self.idle_s),
-            index=index_figures(semantic),
+            index=semantic.index_sizes(),
             vector_index=semantic.serving,
             caches=self.caches(semantic),
             pool=pool_figures(self.engine.pool, self.most_connections),
@@ -148,7 +148,7 @@ class Watch:
         """Return the megabytes of the model, the index and the caches."""
         model = (semantic.lazy.loaded_mb or 0.0) if semantic.lazy.state == "ready" else 0.0
         caches = sum(value for name, value in self.caches(semantic).items() if name.endswith("bytes"))
-        return max(model, 0.0), sum(semantic.held_bytes().values()) / MB, caches / MB
+        return max(model, 0.0), sum(size["bytes"] for size in semantic.index_sizes().values()) / MB, caches / MB
 
 
 def flat_numbers(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
@@ -182,11 +182,6 @@ def model_figures(semantic: Semantic, idle_s: float) -> ModelFigures:
         given_back_in_s=round_or_none(left),
         error=lazy.error if lazy.condition == "unavailable" else None,
     )
-
-
-def index_figures(semantic: Semantic) -> dict[str, dict[str, int]]:
-    sizes = semantic.held_bytes()
-    return {name: {"rows": rows, "bytes": sizes.get(name, 0)} for name, rows in semantic.held_rows().items()}
 
 
 def pool_figures(pool: Pool, most: int) -> PoolFigures:

@@ -26,7 +26,7 @@ class StoredCounts:
 
 def stored_counts(session: Session, semantic: Semantic) -> StoredCounts | None:
     """Return the counts; None if the database does not answer."""
-    model = semantic.model_key
+    model = semantic.model.key
     try:
         session.execute(select(Document.id).limit(1))  # on a cluster, every server must answer
         documents, embedded = document_count(session), embedded_count(session, model)
@@ -57,7 +57,7 @@ def document_count(session: Session) -> int:
 
 def stats(session: Session, semantic: Semantic) -> dict[str, Any]:
     """Return the stored counts by table and collection, and what awaits an embedding."""
-    model = semantic.model_key
+    model = semantic.model.key
     documents, embedded = document_count(session), embedded_count(session, model)
     tags = session.execute(select(func.count(func.distinct(TagCount.tag_id)))).scalar_one()
     tags_embedded = (
@@ -79,8 +79,8 @@ def stats(session: Session, semantic: Semantic) -> dict[str, Any]:
         "tags_waiting": 0 if model is None else max(tags - tags_embedded, 0),
         "collections": [{"name": row.name, "documents": row.documents} for row in collections],
         "models": model_status(session),
-        "index": semantic.held_rows(),
-        "index_bytes": semantic.held_bytes(),
+        "index": {name: size["rows"] for name, size in semantic.index_sizes().items()},
+        "index_bytes": {name: size["bytes"] for name, size in semantic.index_sizes().items()},
         "version": session.execute(select(State.version)).scalar_one(),
     }
 

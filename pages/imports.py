@@ -93,7 +93,7 @@ def import_page(number: int) -> str:
 
 def waiting_for_meaning(job: Job) -> int:
     """Return how many documents of an import's collection are found by words only, once it is done."""
-    model = semantic().model_key
+    model = semantic().model.key
     if job.state != "done" or model is None:
         return 0
     return waiting_documents(db.session(), model, options_of(job).collection)

@@ -207,7 +207,7 @@ def _similar_to_required(
     pairs: list[tuple[float, int, int]] = []
     is_whole = True
     try:
-        semantic.follow(session)
+        semantic.model.follow(session)
         for tags in _blocks(session, profiles):
             similar, whole = semantic.similar_tags(session, [item.name for item in required], tags, MOST_UNKNOWN)
             pairs += [(close, tag, key) for key, theirs in similar.items() for tag, close in theirs.items()]

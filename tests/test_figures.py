@@ -227,7 +227,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
     client = app.test_client()
     before = told(client, "/api/monitoring/memory")["model"]
     assert (before["state"], before["unused_s"], before["given_back_in_s"]) == ("idle", None, None)
-    assert side.ready(20)
+    assert side.lazy.load(20)
     after = told(client, "/api/monitoring/memory")["model"]
     assert after["state"] == "ready"
     assert after["unused_s"] + after["given_back_in_s"] == pytest.approx(600, abs=0.2)
@@ -239,7 +239,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
 def test_a_model_that_is_never_given_back_says_so(database: str, tmp_path: Path) -> None:
     app = create_app(settings_for(database, tmp_path, model_idle_s=0))
     side = use_semantic(app, Semantic(LazyEncoder(HashedWords, "words")))
-    assert side.ready(20)
+    assert side.lazy.load(20)
     client = app.test_client()
     assert told(client, "/api/monitoring/memory")["model"]["given_back_in_s"] is None
     assert "when unused never" in Page(client.get("/status?lang=en").get_data(as_text=True)).text

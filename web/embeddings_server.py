@@ -89,7 +89,6 @@ def create_embeddings_app(side: Semantic, api_key: str = "") -> Flask:
 
 def loaded(side: Semantic) -> Encoder:
     side.lazy.start()
-    side.watch_idleness()
     side.lazy.wait(LOADING_S)
     encoder = side.lazy.encoder
     if encoder is None:
