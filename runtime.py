@@ -34,9 +34,8 @@ from matching.idf import clear_idf_cache as forget_weights
 from matching.limits import JOBS
 from matching.tag_names import clear_names_cache as forget_names
 from operations.figures import Watch
-from operations.guard import Guard
+from operations.guard import Guard, Recycling
 from operations.memory import memory
-from operations.recycling import Recycling
 from screening.runner import ScreeningJobs
 from search.current_model import AvailableModel
 from search.documents import collections
@@ -305,7 +304,7 @@ def drop_caches(semantic: Semantic) -> None:
 def tidy(recycling: Recycling) -> None:
     """Return freed memory to the system, and recycle the worker if it grew."""
     trim_memory()
-    recycling.look()
+    recycling.check()
 
 
 def close_idle_connections(engine: Engine) -> None:

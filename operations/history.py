@@ -1,4 +1,4 @@
-"""The last hour of this process's memory: 240 samples in arrays (10 KB), taken by a thread."""
+"""The last hour of this process's memory: 240 samples in arrays (10 KB), taken by a thread, and their chart."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import logging
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+
+from operations.guard import Event
+from operations.memory import HIGH
 
 EVERY_S = 15.0
 KEPT = 240
 HOUR_S = EVERY_S * KEPT
+# The chart: one unit per second across, a thousandth of the height down.
+HEIGHT = 1000
+HEADROOM = 1.08  # leaves room for the label above the limit line
+ROW_S = 300.0
 log = logging.getLogger("matmon.operations")
 
 
@@ -38,36 +45,36 @@ COLUMNS = tuple(field.name for field in fields(MemorySample))
 
 
 class History:
-    """A ring buffer of the samples that `look` returns; call `start` in the serving process, after its fork."""
+    """A ring buffer of the samples that `read` returns; call `start` in the serving process, after its fork."""
 
-    def __init__(self, look: Callable[[], MemorySample], every_s: float = EVERY_S, kept: int = KEPT) -> None:
+    def __init__(self, read: Callable[[], MemorySample], every_s: float = EVERY_S, kept: int = KEPT) -> None:
         self.every_s, self.kept = every_s, kept
-        self._look = look
+        self._read = read
         # Seconds since 1970 need a double: a float32 is only accurate to two minutes.
         self._columns = {name: array("d" if name == "at" else "f") for name in COLUMNS}
         self._next = 0
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._watch: threading.Thread | None = None
 
     def start(self) -> None:
         """Start sampling, once; call it after the fork, since threads do not survive it."""
-        with self._turn:
+        with self._lock:
             if self._watch is not None:
                 return
-            self._watch = threading.Thread(target=self._keep_looking, name="memory-history", daemon=True)
+            self._watch = threading.Thread(target=self._keep_sampling, name="memory-history", daemon=True)
             self._watch.start()
 
-    def _keep_looking(self) -> None:
+    def _keep_sampling(self) -> None:
         while True:
             try:
-                self.add(self._look())
+                self.add(self._read())
             except Exception:
                 log.exception("Memory could not be sampled; the next sample is due in %.0f s", self.every_s)
             time.sleep(self.every_s)
 
     def add(self, sample: MemorySample) -> None:
         """Add a sample; when full, it replaces the oldest."""
-        with self._turn:
+        with self._lock:
             for name, column in self._columns.items():
                 value = getattr(sample, name)
                 if len(column) < self.kept:
@@ -78,9 +85,122 @@ class History:
 
     def samples(self, most: int | None = None) -> list[MemorySample]:
         """Return the last hour's samples, oldest first; at most the newest `most`."""
-        with self._turn:
+        with self._lock:
             rows = [MemorySample(*row) for row in zip(*self._columns.values(), strict=True)]
             oldest = self._next if len(rows) == self.kept else 0
         since = time.time() - self.every_s * self.kept
         recent = [sample for sample in rows[oldest:] + rows[:oldest] if sample.at >= since]
         return recent if most is None else recent[len(recent) - min(most, len(recent)) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line: its name, height in per cent from the top, and megabytes."""
+
+    name: str
+    y: float
+    mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An action of the guard, in per cent from the left."""
+
+    x: float
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Stacked areas as SVG paths, lines, the guard's marks, and the same samples as rows, newest first."""
+
+    areas: dict[str, str]
+    top: str
+    levels: tuple[Level, ...]
+    marks: tuple[Mark, ...]
+    rows: tuple[MemorySample, ...]
+    peak_mb: float
+    ticks_s: tuple[float, ...] = (HOUR_S, HOUR_S / 2)  # age of the left edge and of the middle
+
+
+def chart(samples: Sequence[MemorySample], events: Sequence[Event] = ()) -> Chart:
+    """Return the chart of the hour before the newest sample; needs at least one sample."""
+    end, limit = samples[-1].at, samples[-1].limit_mb
+    peak = max(sample.used_mb for sample in samples)
+    highest = max(limit, peak) * HEADROOM
+    runs = list(unbroken(samples))
+
+    def shape(bottom: Callable[[MemorySample], float], top: Callable[[MemorySample], float]) -> str:
+        return "".join(area(run, end, highest, bottom, top) for run in runs)
+
+    return Chart(
+        areas={
+            "application": shape(lambda _: 0.0, lambda sample: sample.parts_mb[2]),
+            "model": shape(lambda sample: sample.parts_mb[2], lambda sample: sample.parts_mb[2] + sample.parts_mb[0]),
+            "kept": shape(lambda sample: sample.parts_mb[2] + sample.parts_mb[0], lambda sample: sample.used_mb),
+        },
+        top="".join(path(run, end, highest, lambda sample: sample.used_mb) for run in runs),
+        levels=tuple(
+            Level(name, round(100 * (1 - mb / highest), 2), mb)
+            for name, mb in (("limit", limit), ("high", limit * HIGH), ("half", limit / 2))
+        ),
+        marks=tuple(
+            Mark(round(100 * x(event.at, end) / HOUR_S, 2), event) for event in events if end - event.at < HOUR_S
+        ),
+        rows=tuple(spaced(samples)),
+        peak_mb=round(peak, 1),
+    )
+
+
+def unbroken(samples: Sequence[MemorySample]) -> Iterator[list[MemorySample]]:
+    """Yield runs of samples without a gap, such as when the process slept."""
+    run: list[MemorySample] = []
+    for sample in samples:
+        if run and sample.at - run[-1].at > 4 * EVERY_S:
+            yield run
+            run = []
+        run.append(sample)
+    if run:
+        yield run
+
+
+def x(at: float, end: float) -> int:
+    return round(min(max(HOUR_S - (end - at), 0.0), HOUR_S))
+
+
+def y(mb: float, highest: float) -> int:
+    return round(HEIGHT * (1 - mb / highest))
+
+
+def path(
+    run: Sequence[MemorySample], end: float, highest: float, value: Callable[[MemorySample], float], begin: str = "M"
+) -> str:
+    """Return a line from left to right; a single sample is drawn as wide as its interval."""
+    points = [(x(sample.at, end), y(value(sample), highest)) for sample in run]
+    if len(points) == 1:
+        points.insert(0, (max(points[0][0] - round(EVERY_S), 0), points[0][1]))
+    return begin + "L".join(f"{across} {down}" for across, down in points)
+
+
+def area(
+    run: Sequence[MemorySample],
+    end: float,
+    highest: float,
+    bottom: Callable[[MemorySample], float],
+    top: Callable[[MemorySample], float],
+) -> str:
+    """Return the area between two lines; empty if they coincide."""
+    if all(top(sample) <= bottom(sample) for sample in run):
+        return ""
+    outline = path(run, end, highest, top)
+    back = path(run, end, highest, bottom, "L").removeprefix("L").split("L")
+    return f"{outline}L{'L'.join(reversed(back))}Z"
+
+
+def spaced(samples: Sequence[MemorySample]) -> Iterator[MemorySample]:
+    """Yield one sample per five minutes, newest first."""
+    last = float("inf")
+    for sample in reversed(samples):
+        if last - sample.at >= ROW_S:
+            yield sample
+            last = sample.at
