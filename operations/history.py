@@ -94,7 +94,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LimitLine:
     """A horizontal line: its name, height in per cent from the top, and megabytes."""
 
     name: str
@@ -116,7 +116,7 @@ class Chart:
 
     areas: dict[str, str]
     top: str
-    levels: tuple[Level, ...]
+    levels: tuple[LimitLine, ...]
     marks: tuple[Mark, ...]
     rows: tuple[MemorySample, ...]
     peak_mb: float
@@ -141,7 +141,7 @@ def chart(samples: Sequence[MemorySample], events: Sequence[Event] = ()) -> Char
         },
         top="".join(path(run, end, highest, lambda sample: sample.used_mb) for run in runs),
         levels=tuple(
-            Level(name, round(100 * (1 - mb / highest), 2), mb)
+            LimitLine(name, round(100 * (1 - mb / highest), 2), mb)
             for name, mb in (("limit", limit), ("high", limit * HIGH), ("half", limit / 2))
         ),
         marks=tuple(

@@ -30,9 +30,8 @@ except ModuleNotFoundError:
     print("psutil is missing: pip install -r requirements.txt", file=sys.stderr)
     sys.exit(69)  # unavailable, as sysexits.h has it: 1 to 3 tell of the site
 
-from operations.fetch import NotAnswered
 from operations.processes import NotRunning, instance_folder, running, site_of_process
-from operations.report import MemoryReport, as_json, of_address, of_running
+from operations.report import VERDICTS, MemoryReport, NotAnswered, of_address, of_running
 
 CODES = {"fine": 0, "high": 1, "critical": 2}
 NOT_FOUND, MISUSED = 3, 64
@@ -111,7 +110,7 @@ def shown(asked: argparse.Namespace) -> int:
         report = look(asked)
     except (NotRunning, NotAnswered) as error:
         return missing(asked, error)
-    print(json.dumps(as_json(report), indent=2) if asked.json else "\n".join(lines(report)))
+    print(json.dumps(report.as_json(), indent=2) if asked.json else "\n".join(lines(report)))
     return CODES[report.level]
 
 
@@ -152,7 +151,7 @@ def drawn(report: MemoryReport, asked: argparse.Namespace) -> None:
 def plain(report: MemoryReport, asked: argparse.Namespace) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%S")
     if asked.json:
-        print(json.dumps({"at": when} | as_json(report)), flush=True)
+        print(json.dumps({"at": when} | report.as_json()), flush=True)
     else:
         print(f"{when}  {used(report)}  {report.level}  {model(report) or 'model unknown'}", flush=True)
 
@@ -162,7 +161,7 @@ def lines(report: MemoryReport) -> Iterator[str]:
     filled = min(round(report.share * BAR), BAR)
     yield f"Matmon, {clean(report.of)}"
     yield f"Memory   {used(report)}  [{'#' * filled}{'.' * (BAR - filled)}]  by {clean(report.counted_by)}"
-    yield f"Verdict  {report.verdict}"
+    yield f"Verdict  {VERDICTS[report.level]}"
     yield from (f"         - {one}" for one in report.advice)
     yield from processes(report)
     yield from parts(report)
@@ -192,30 +191,30 @@ def cell(value: float | None) -> str:
 
 
 def parts(report: MemoryReport) -> Iterator[str]:
-    for name, value in report.parts.items():
+    for name, value in (report.own or {}).get("parts", {}).items():
         yield f"{PARTS.get(name, clean(name)):<30}{value:>9.1f} MB{value / report.limit_mb:>8.1%} of the limit"
 
 
 def told(report: MemoryReport) -> Iterator[str]:
     """Yield what the app says of its model, index, caches, connections and guard."""
-    if report.told is None:
+    if report.own is None:
         return
     yield ""
     yield f"Model    {model(report)}"
-    for name, held in report.told["index"].items():
+    for name, held in report.own["index"].items():
         yield f"Index    {clean(name)}: {clean(flat(held))}"
     for name in ("caches", "pool"):
-        yield f"{name.capitalize():<9}{clean(flat(report.told[name])) or '-'}"
-    guard = report.told["guard"]
+        yield f"{name.capitalize():<9}{clean(flat(report.own[name])) or '-'}"
+    guard = report.own["guard"]
     state = flat(guard.get("counts") or {}) if guard.get("on") else "not at work"
     yield f"Guard    {clean(state)}"
 
 
 def model(report: MemoryReport) -> str:
     """Return the model's state in words; empty where the app was not asked."""
-    if report.told is None:
+    if report.own is None:
         return ""
-    found = report.told["model"]
+    found = report.own["model"]
     words = [f"{found.get('name')}: {found.get('state')}"]
     for name, unit, said in (
         ("cost_mb", "MB", "added"), ("unused_s", "s", "unused for"), ("given_back_in_s", "s", "unloads in"),
