@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None) -> MatmonApp:
     db.init_app(app)
     with app.app_context():
         prepare_sqlite(db.engine)
-        app.runtime = Runtime.build(settings, db.engine)
+        app.runtime = Runtime(settings, db.engine)
     database_timeouts.register(app)
     request_log.register(app)
     add_views(app)
