@@ -235,12 +235,12 @@ class Models:
         )
 
     def _load_in_torch(self, name: str, folder: Path) -> Encoder:
-        from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb, original_weights
+        from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb
 
         settings, known = self._settings, read_manifest(folder)
         self._guard.check_room(original_mb(known))
         manifest = original_manifest(known, name, settings.torch_model)
-        weights = original_weights(known, settings.torch_model)
+        weights = settings.torch_model or known.source
         return OriginalEncoder(
             manifest, weights, settings.passage_batch_size, EncoderQueue(after_each=self._after_each)
         )
@@ -293,11 +293,8 @@ def shared_cache(settings: Settings) -> RedisCache | None:
         return None
     from utils.redis_cache import RedisCache
 
-    return RedisCache(settings.redis_url, f"matmon:{site_key(settings)}", settings.redis_tls_verify)
-
-
-def site_key(settings: Settings) -> str:
-    """Return the prefix of this site's keys in Redis: made from its database, and for SQLite also the host name."""
+    # All keys start with a hash of the database's address, with SQLite also of the host's name.
     where = make_url(settings.database_url).render_as_string(hide_password=True)
     machine = "" if settings.is_postgresql else socket.gethostname()
-    return blake2b(f"{where} {machine}".encode(), digest_size=6).hexdigest()
+    site = blake2b(f"{where} {machine}".encode(), digest_size=6).hexdigest()
+    return RedisCache(settings.redis_url, f"matmon:{site}", settings.redis_tls_verify)

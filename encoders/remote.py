@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url
-from encoders.http_client import EndpointFailed, RequestTimeouts
+from encoders.base import PrefixedEncoder
+from encoders.endpoint import PATIENT, QUICK, Endpoint, EndpointFailed, embeddings_url
 from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, read_manifest
 from utils.niqqud import strip_points
 
@@ -23,7 +23,7 @@ MEANS_FILE = "means.npy"
 LONGEST_TEXT = 4_000
 
 
-class RemoteEncoder:
+class RemoteEncoder(PrefixedEncoder):
     """The encoders.base.Encoder of a model on another host."""
 
     def __init__(self, endpoint: Endpoint, manifest: Manifest) -> None:
@@ -32,19 +32,6 @@ class RemoteEncoder:
         self._endpoint = endpoint
         endpoint.checksum = manifest.checksum
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1; encoding raises EndpointFailed."""
-        return self._encoded("", texts)
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
-    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.passage_prefix, texts, PATIENT)
-
-    def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
     def count_tokens(self, text: str) -> int:
         """Estimate four letters per token: the tokenizer is on the other host."""
         return len(text) // 4 + 2
@@ -52,10 +39,10 @@ class RemoteEncoder:
     def close(self, reason: str) -> None:
         """Do nothing: there is no memory to free here."""
 
-    def _encoded(self, prefix: str, texts: Sequence[str], timeouts: RequestTimeouts | None = None) -> np.ndarray:
-        """Return the embeddings; a single text is a search query, for which someone waits."""
+    def _encoded(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:
         cleaned = [prefix + " ".join(strip_points(text[:LONGEST_TEXT]).split()) for text in texts]
-        return self._endpoint.embed(cleaned, self.dim, timeouts or (QUICK if len(texts) == 1 else PATIENT))
+        # A single short text is a search query, for which someone waits.
+        return self._endpoint.embed(cleaned, self.dim, QUICK if len(texts) == 1 and not is_long else PATIENT)
 
 
 def open_remote(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str]) -> RemoteEncoder:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from encoders.base import PrefixedEncoder
 from encoders.manifest import Manifest, ModelUnusable
 from encoders.onnx_encoder import cleaned
 from encoders.queue import EncoderQueue
@@ -21,7 +22,7 @@ LIBRARIES_MB, BYTES_A_WEIGHT = 400.0, 4
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-class OriginalEncoder:
+class OriginalEncoder(PrefixedEncoder):
     """The encoders.base.Encoder of the published float32 weights.
 
     Its manifest is that of the prepared folder (cut-offs, means, prefixes) with a name and a checksum of its own.
@@ -35,19 +36,6 @@ class OriginalEncoder:
         self._batch_size, self._queue = batch_size or manifest.passage_batch_size, queue or EncoderQueue()
         self._model = _load_model(manifest, weights)
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1, without a prefix."""
-        return self._encoded("", texts)
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
-    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.passage_prefix, texts)
-
-    def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
         return len(self._model.tokenizer.encode(cleaned(self.manifest.passage_prefix + text), verbose=False))
@@ -56,7 +44,7 @@ class OriginalEncoder:
         """Let the current batch finish, and refuse further ones."""
         self._queue.close(reason)
 
-    def _encoded(self, prefix: str, texts: Sequence[str]) -> np.ndarray:
+    def _encoded(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:  # noqa: ARG002
         vectors = np.empty((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch_size):
             batch = [cleaned(prefix + text) for text in texts[start : start + self._batch_size]]
@@ -70,14 +58,9 @@ class OriginalEncoder:
 
 def original_manifest(manifest: Manifest, name: str, weights: str) -> Manifest:
     """Return the original's manifest, under a key of its own, since its embeddings differ."""
-    deciding = ("sentence-transformers", original_weights(manifest, weights), manifest.revision, manifest.max_tokens,
+    deciding = ("sentence-transformers", weights or manifest.source, manifest.revision, manifest.max_tokens,
                 manifest.query_prefix, manifest.passage_prefix)  # fmt: skip
     return replace(manifest, name=name, checksum=hashlib.sha256(repr(deciding).encode()).hexdigest())
-
-
-def original_weights(manifest: Manifest, given: str) -> str:
-    """Return the given folder or hub id, else the one that the model was prepared from."""
-    return given or manifest.source
 
 
 def original_mb(manifest: Manifest) -> float:

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.endpoint import Endpoint
-from encoders.http_client import HttpClient
+from encoders.endpoint import Endpoint, HttpClient
 from encoders.manifest import FORMAT, Manifest, ModelUnusable, load_means
 from encoders.remote import RemoteEncoder, known_manifest, open_remote, source
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
