@@ -16,7 +16,6 @@ from search.query import clean_text
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
-from web.imports import upload_folder
 from web.screenings import NUMBER
 
 import_api = Blueprint("api_imports", __name__)
@@ -31,7 +30,7 @@ def api_import() -> tuple[Response, int]:
     if upload is None or not upload.filename:
         raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
     try:
-        job = accept(db.session(), upload_folder(), upload.filename, upload.save, form_options())
+        job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, form_options())
     except FileUnusable as error:
         raise ApiError(422, error.code, str(error)) from None
     start_import(db.session(), job)

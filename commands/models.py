@@ -187,7 +187,7 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            return create_embeddings_app(side, key)
+            return create_embeddings_app(side.lazy, key)
 
     click.echo(f"{side.lazy.model} is served at http://{address}/v1/embeddings")
     Server().run()

@@ -83,7 +83,8 @@ class LazyEncoder:
         """
         with self._lock:
             self._watch_idleness()
-            if self._load is None or not self._may_start():
+            is_due = self._state == "idle" or (self._state == "unavailable" and self._clock() >= self._retry_at)
+            if self._load is None or not is_due:
                 return
             self._state, self._rests = "loading", False
             self._settled.clear()
@@ -117,12 +118,11 @@ class LazyEncoder:
 
     def _watch_idleness(self) -> None:
         """Start the idle watch, once per process: threads do not survive a fork."""
-        if self._idle_s <= 0 or self._idle_watch is not None:
-            return
-        watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
-        with suppress(RuntimeError):  # no memory for a thread now: the next search tries again
-            watch.start()
-            self._idle_watch = watch
+        if self._idle_s > 0 and self._idle_watch is None:
+            watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
+            with suppress(RuntimeError):  # no memory for a thread now: the next search tries again
+                watch.start()
+                self._idle_watch = watch
 
     def _unload_when_idle(self) -> None:
         while True:
@@ -142,9 +142,7 @@ class LazyEncoder:
 
     def unload_if_idle(self, idle_s: float) -> bool:
         """Unload if unused for idle_s, and return whether it was unloaded; 0 or less never unloads."""
-        if idle_s <= 0 or self._clock() - self._used_at < idle_s:
-            return False
-        return self.unload()
+        return 0 < idle_s <= self._clock() - self._used_at and self.unload()
 
     def unload(self) -> bool:
         """Unload the encoder and return whether there was one; one that is still loading is left alone."""
@@ -195,11 +193,6 @@ class LazyEncoder:
     def _spelling(self) -> str:
         return SPELLINGS.get(self.model, self.model)
 
-    def _may_start(self) -> bool:
-        if self._state == "unavailable":
-            return self._clock() >= self._retry_at
-        return self._state == "idle"
-
     def _run(self, load: Callable[[], Encoder]) -> None:
         log.info("Loading %s model", self._spelling)
         before, began = rss_bytes(), time.monotonic()
@@ -221,13 +214,10 @@ class LazyEncoder:
         log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
         with self._lock:
             self.loaded_s, self.loaded_mb = loaded_s, loaded_mb
-            if self._rests:
-                self._state = "unavailable"
-            else:
-                self._encoder, self.error = encoder, None
-                self._used_at = self._clock()
-                self._state = "ready"
             is_ready = not self._rests
+            if is_ready:
+                self._encoder, self.error, self._used_at = encoder, None, self._clock()
+            self._state = "ready" if is_ready else "unavailable"
         self._settled.set()
         return is_ready
 

@@ -16,7 +16,6 @@ from search.query import Query, clean_text
 from web.access import is_admin, sign_in
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
-from web.imports import upload_folder
 from web.rate_limits import rate_limit
 from web.screenings import NUMBER
 
@@ -42,7 +41,7 @@ def import_upload() -> AnyResponse | tuple[str, int]:
     if upload is None or not upload.filename:
         return refused(gettext("Choose a file first."), options, 422)
     try:
-        job = accept(db.session(), upload_folder(), upload.filename, upload.save, options)
+        job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, options)
     except FileUnusable as error:
         return refused(unusable(error), options, 422)
     return redirect(url_for("imports.import_page", number=job.id))
@@ -83,7 +82,7 @@ def unusable(error: FileUnusable) -> str:
 @import_pages.get(f"/import/{NUMBER}")
 def import_page(number: int) -> str:
     job = known_import(number)
-    path = upload_path(upload_folder(), job)
+    path = upload_path(runtime().upload_folder, job)
     shown = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
     return render_template(
         "import_job.html", query=Query(), job=job, preview=shown, cut_off=is_cut_off(job), kept=path.exists(),
@@ -110,7 +109,7 @@ def known_import(number: int) -> Job:
 def import_start(number: int) -> AnyResponse:
     """Start an import that waits, or one that failed, was cancelled or cut off."""
     job = known_import(number)
-    if upload_path(upload_folder(), job).exists() and start_import(db.session(), job):
+    if upload_path(runtime().upload_folder, job).exists() and start_import(db.session(), job):
         runtime().imports.wake()
     return redirect(url_for("imports.import_page", number=number))
 

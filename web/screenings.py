@@ -1,4 +1,4 @@
-"""What the pages and the API of screenings share."""
+"""What pages and API share about screenings."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def wake() -> None:
     runtime().screenings.wake()
 
 
-def columns_of(one: Screening) -> list[Column]:
-    return [Column.of_json(kept) for kept in one.columns]
+def columns_of(screening: Screening) -> list[Column]:
+    return [Column.of_json(column) for column in screening.columns]
 
 
-def screening_address(one: Screening, listing: Listing, **changes: object) -> str:
+def screening_address(screening: Screening, listing: Listing, **changes: object) -> str:
     parameters = listing.address(**changes)
-    path = url_for("screenings.screening", number=one.id)
+    path = url_for("screenings.screening", number=screening.id)
     return f"{path}?{parameters}" if parameters else path
 
 
-def may_delete(one: Screening) -> bool:
-    return is_admin() or (bool(browser()) and one.browser == browser())
+def may_delete(screening: Screening) -> bool:
+    return is_admin() or (bool(browser()) and screening.browser == browser())
 
 
-def exported(one: Screening, listing: Listing, form: str, names: Aliases) -> Response:
-    """Return all that a listing finds as a file, written while it is read."""
-    found_all = ScreeningMatches(db.session(), one, listing, names).all()
-    lines: Any = json_lines(one, found_all) if form == "json" else csv_lines(one, found_all)
+def exported(screening: Screening, listing: Listing, form: str, names: Aliases) -> Response:
+    """Return all rows of a listing as a file, streamed."""
+    rows = ScreeningMatches(db.session(), screening, listing, names).all()
+    lines: Any = json_lines(screening, rows) if form == "json" else csv_lines(screening, rows)
     kind, end = ("application/json", "json") if form == "json" else ("text/csv; charset=utf-8", "csv")
-    headers = {"Content-Disposition": f'attachment; filename="screening-{one.id}.{end}"'}
+    headers = {"Content-Disposition": f'attachment; filename="screening-{screening.id}.{end}"'}
     return Response(stream_with_context(lines), content_type=kind, headers=headers)
