@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 from operations.guard import Event
 from operations.memory import HIGH
@@ -93,6 +94,15 @@ class History:
         return recent if most is None else recent[len(recent) - min(most, len(recent)) :]
 
 
+# The boundaries of the stacked areas, from the bottom up, in MB.
+BOUNDARIES: tuple[Callable[[MemorySample], float], ...] = (
+    lambda _: 0.0,
+    lambda sample: sample.parts_mb[2],
+    lambda sample: sample.parts_mb[2] + sample.parts_mb[0],
+    lambda sample: sample.used_mb,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LimitLine:
     """A horizontal line: its name, height in per cent from the top, and megabytes."""
@@ -128,73 +138,51 @@ def chart(samples: Sequence[MemorySample], events: Sequence[Event] = ()) -> Char
     end, limit = samples[-1].at, samples[-1].limit_mb
     peak = max(sample.used_mb for sample in samples)
     highest = max(limit, peak) * HEADROOM
-    runs = list(unbroken(samples))
-
-    def shape(bottom: Callable[[MemorySample], float], top: Callable[[MemorySample], float]) -> str:
-        return "".join(area(run, end, highest, bottom, top) for run in runs)
-
+    runs = unbroken(samples)
+    lines = [[points(run, boundary, end, highest) for run in runs] for boundary in BOUNDARIES]
+    levels = (("limit", limit), ("high", limit * HIGH), ("half", limit / 2))
     return Chart(
         areas={
-            "application": shape(lambda _: 0.0, lambda sample: sample.parts_mb[2]),
-            "model": shape(lambda sample: sample.parts_mb[2], lambda sample: sample.parts_mb[2] + sample.parts_mb[0]),
-            "kept": shape(lambda sample: sample.parts_mb[2] + sample.parts_mb[0], lambda sample: sample.used_mb),
+            name: "".join(area(*pair) for pair in zip(lines[number], lines[number + 1], strict=True))
+            for number, name in enumerate(("application", "model", "kept"))
         },
-        top="".join(path(run, end, highest, lambda sample: sample.used_mb) for run in runs),
-        levels=tuple(
-            LimitLine(name, round(100 * (1 - mb / highest), 2), mb)
-            for name, mb in (("limit", limit), ("high", limit * HIGH), ("half", limit / 2))
-        ),
+        top="".join("M" + "L".join(line) for line in lines[-1]),
+        levels=tuple(LimitLine(name, round(100 * (1 - mb / highest), 2), mb) for name, mb in levels),
         marks=tuple(
-            Mark(round(100 * x(event.at, end) / HOUR_S, 2), event) for event in events if end - event.at < HOUR_S
+            Mark(round(100 * across(event.at, end) / HOUR_S, 2), event) for event in events if end - event.at < HOUR_S
         ),
         rows=tuple(spaced(samples)),
         peak_mb=round(peak, 1),
     )
 
 
-def unbroken(samples: Sequence[MemorySample]) -> Iterator[list[MemorySample]]:
-    """Yield runs of samples without a gap, such as when the process slept."""
-    run: list[MemorySample] = []
-    for sample in samples:
-        if run and sample.at - run[-1].at > 4 * EVERY_S:
-            yield run
-            run = []
-        run.append(sample)
-    if run:
-        yield run
+def unbroken(samples: Sequence[MemorySample]) -> list[list[MemorySample]]:
+    """Return the runs of samples without a gap, such as when the process slept."""
+    runs = [[samples[0]]]
+    for before, sample in pairwise(samples):
+        if sample.at - before.at > 4 * EVERY_S:
+            runs.append([])
+        runs[-1].append(sample)
+    return runs
 
 
-def x(at: float, end: float) -> int:
+def across(at: float, end: float) -> int:
     return round(min(max(HOUR_S - (end - at), 0.0), HOUR_S))
 
 
-def y(mb: float, highest: float) -> int:
-    return round(HEIGHT * (1 - mb / highest))
-
-
-def path(
-    run: Sequence[MemorySample], end: float, highest: float, value: Callable[[MemorySample], float], begin: str = "M"
-) -> str:
+def points(
+    run: Sequence[MemorySample], boundary: Callable[[MemorySample], float], end: float, highest: float
+) -> list[str]:
     """Return a line from left to right; a single sample is drawn as wide as its interval."""
-    points = [(x(sample.at, end), y(value(sample), highest)) for sample in run]
-    if len(points) == 1:
-        points.insert(0, (max(points[0][0] - round(EVERY_S), 0), points[0][1]))
-    return begin + "L".join(f"{across} {down}" for across, down in points)
+    places = [(across(sample.at, end), round(HEIGHT * (1 - boundary(sample) / highest))) for sample in run]
+    if len(places) == 1:
+        places.insert(0, (max(places[0][0] - round(EVERY_S), 0), places[0][1]))
+    return [f"{x} {y}" for x, y in places]
 
 
-def area(
-    run: Sequence[MemorySample],
-    end: float,
-    highest: float,
-    bottom: Callable[[MemorySample], float],
-    top: Callable[[MemorySample], float],
-) -> str:
+def area(bottom: Sequence[str], top: Sequence[str]) -> str:
     """Return the area between two lines; empty if they coincide."""
-    if all(top(sample) <= bottom(sample) for sample in run):
-        return ""
-    outline = path(run, end, highest, top)
-    back = path(run, end, highest, bottom, "L").removeprefix("L").split("L")
-    return f"{outline}L{'L'.join(reversed(back))}Z"
+    return "" if top == bottom else f"M{'L'.join((*top, *reversed(bottom)))}Z"
 
 
 def spaced(samples: Sequence[MemorySample]) -> Iterator[MemorySample]:
