@@ -215,35 +215,27 @@ class Models:
 
     def _in_torch(self, name: str, folder: Path) -> AvailableModel:
         """Return the unquantized model of a prepared folder; its embeddings are not those of the folder."""
-        from encoders.torch_encoder import original_manifest
+        from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb
+
+        settings = self._settings
+
+        def load() -> Encoder:
+            known = read_manifest(folder)
+            self._guard.check_room(original_mb(known))
+            manifest = original_manifest(known, name, settings.torch_model)
+            weights, queue = settings.torch_model or known.source, EncoderQueue(after_each=self._after_each)
+            return OriginalEncoder(manifest, weights, settings.passage_batch_size, queue)
 
         known = manifest_or_none(folder)
-        manifest = original_manifest(known, name, self._settings.torch_model) if known else None
-        return AvailableModel(name, partial(self._load_in_torch, name, folder), manifest)
+        return AvailableModel(name, load, original_manifest(known, name, settings.torch_model) if known else None)
 
     def _load(self, folder: Path) -> Encoder:
         """Load a model folder; raises ModelUnusable, and MemoryShort where it would not fit."""
         self._guard.check_room(loading_mb(read_manifest(folder)))
         from encoders.onnx_encoder import OnnxEncoder
 
-        settings = self._settings
-        return OnnxEncoder(
-            folder,
-            settings.passage_batch_size,
-            settings.tag_batch_size,
-            queue=EncoderQueue(after_each=self._after_each),
-        )
-
-    def _load_in_torch(self, name: str, folder: Path) -> Encoder:
-        from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb
-
-        settings, known = self._settings, read_manifest(folder)
-        self._guard.check_room(original_mb(known))
-        manifest = original_manifest(known, name, settings.torch_model)
-        weights = settings.torch_model or known.source
-        return OriginalEncoder(
-            manifest, weights, settings.passage_batch_size, EncoderQueue(after_each=self._after_each)
-        )
+        settings, queue = self._settings, EncoderQueue(after_each=self._after_each)
+        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, queue=queue)
 
     def _after_each(self) -> None:
         self._lazy.used()  # an import that embeds for an hour uses the model too: it must not be unloaded as idle

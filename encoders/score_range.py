@@ -18,7 +18,7 @@ import numpy as np
 
 from encoders.base import Encoder
 from encoders.manifest import ModelUnusable
-from encoders.skill_pairs import OWN, SkillPair, read_pairs
+from encoders.skill_pairs import OWN, read_pairs
 from utils.language_means import LanguageMeans
 
 SAMPLE_FILE = Path(__file__).resolve().parents[1] / "data" / "model-sample.json"
@@ -98,8 +98,9 @@ def measure_score_range(encoder: Encoder, sample: Sample) -> ScoreRange:
     hebrew = np.array([has_hebrew(pair.passage) for pair in sample.pairs])
     masks = (("he", hebrew), ("en", ~hebrew))
     languages = tuple(name for name, rows in masks if _is_known(queries[rows], passages[rows]))
-    known = _mask_of(hebrew, languages)
-    means = _means(encoder, sample, languages)
+    known = np.isin(hebrew, list(_scripts(languages)))
+    kinds = (encoder.encode_passages, sample.passages), (encoder.encode_queries, sample.queries)
+    means = np.stack([_means(encode(texts), texts, languages) for encode, texts in kinds])
     has_two = len(means[0]) > 2
     similarities = _Similarities(means, _WEIGHT_OF_TWO if has_two else _WEIGHT_OF_ONE)
     thresholds = (
@@ -170,20 +171,10 @@ def _is_known(queries: np.ndarray, passages: np.ndarray) -> bool:
     return bool((1 / ranks).mean() >= KNOWN_MRR)
 
 
-def _mask_of(hebrew: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-    """Return which rows are in a known language; all of them if none is known."""
-    return np.isin(hebrew, list(_scripts(languages)))
-
-
-def _means(encoder: Encoder, sample: Sample, languages: Sequence[str]) -> np.ndarray:
-    """Return float32 (2, 1 + languages, dim): the mean of all texts and, if the model knows two languages, of each."""
-    kinds = (encoder.encode_passages, sample.passages), (encoder.encode_queries, sample.queries)
-    return np.stack([_by_language(encode(texts), texts, languages) for encode, texts in kinds])
-
-
-def _by_language(embeddings: np.ndarray, texts: Sequence[str], languages: Sequence[str]) -> np.ndarray:
+def _means(embeddings: np.ndarray, texts: Sequence[str], languages: Sequence[str]) -> np.ndarray:
+    """Return float32 (1 + languages, dim): the mean of all texts and, if the model knows two languages, of each."""
     hebrew = np.array([has_hebrew(text) for text in texts])
-    known = embeddings[_mask_of(hebrew, languages)]
+    known = embeddings[np.isin(hebrew, list(_scripts(languages)))]
     if len(languages) < 2 or min(hebrew.sum(), (~hebrew).sum()) < _FEWEST_OF_A_LANGUAGE:
         return np.stack([known.mean(axis=0)])
     return np.stack([rows.mean(axis=0) for rows in (known, embeddings[hebrew], embeddings[~hebrew])])
@@ -228,7 +219,8 @@ def _tag_same(encoder: Encoder, languages: Sequence[str]) -> float:
 
     Pairs across two languages are left out: a model whose languages lie apart would count none of them.
     """
-    pairs = [pair for pair in read_pairs(OWN) if _is_within_one(pair, languages)]
+    scripts = [{script} for script in _scripts(languages)]
+    pairs = [pair for pair in read_pairs(OWN) if {has_hebrew(pair.one), has_hebrew(pair.other)} in scripts]
     skills, others = (encoder.encode_tags([getattr(pair, name) for pair in pairs]) for name in ("one", "other"))
     cosines = (skills * others).sum(axis=1)
     order = np.argsort(-cosines, kind="stable")
@@ -247,12 +239,6 @@ def _tag_across(encoder: Encoder, similarities: _Similarities) -> float:
         if pair.is_close and has_hebrew(pair.one) and not has_hebrew(pair.other):
             cosines[hebrew.index(pair.one), english.index(pair.other)] = np.nan
     return float(np.nanpercentile(cosines, 100 - 100 / 500))
-
-
-def _is_within_one(pair: SkillPair, languages: Sequence[str]) -> bool:
-    """Whether both skills are in the same known language."""
-    scripts = {has_hebrew(pair.one), has_hebrew(pair.other)}
-    return len(scripts) == 1 and scripts <= _scripts(languages)
 
 
 def _scripts(languages: Sequence[str]) -> set[bool]:
