@@ -61,10 +61,11 @@ API = (
 
 
 def create_app(settings: Settings | None = None) -> MatmonApp:
-    """Return the application; raises config.BadSetting where the environment cannot be used."""
+    """Return the application; raises config.BadSetting."""
     settings = settings or read_settings()
     keep_heap_small()
-    configure_logging(settings)
+    if not logging.getLogger().handlers:  # unless whoever runs the app has configured logging already
+        dictConfig(configuration(settings.log_format))
     for sentence in renamed_in_use(os.environ):
         logging.getLogger("config").warning("%s", sentence)
     app = MatmonApp(__name__)
@@ -76,19 +77,13 @@ def create_app(settings: Settings | None = None) -> MatmonApp:
     db.init_app(app)
     with app.app_context():
         prepare_sqlite(db.engine)
-        app.runtime = Runtime.build(settings, db.engine)
+        app.runtime = Runtime(settings, db.engine)
     database_timeouts.register(app)
     request_log.register(app)
     add_views(app)
     errors.register(app)
     add_commands(app)
     return app
-
-
-def configure_logging(settings: Settings) -> None:
-    """Log in the operator's format, unless whoever runs the app has configured logging already."""
-    if not logging.getLogger().handlers:
-        dictConfig(configuration(settings.log_format))
 
 
 def flask_settings(settings: Settings) -> dict[str, Any]:
@@ -100,7 +95,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "PERMANENT_SESSION_LIFETIME": LIFETIME,
-        # A form's token is valid as long as its session: a page left open, or a clock set anew, is no forgery.
+        # A form's token is valid as long as its session: a page left open, or a changed clock, is no forgery.
         "WTF_CSRF_TIME_LIMIT": None,
         "SEND_FILE_MAX_AGE_DEFAULT": STATIC_AGE_S,
         "BABEL_DEFAULT_LOCALE": settings.default_locale,
@@ -150,7 +145,7 @@ def static_version(folder: Path) -> str:
 
 
 def add_commands(app: Flask) -> None:
-    """Add the commands where the flask command runs only: Alembic alone would cost the web process 6 MB."""
+    """Add the commands only if the flask command runs: Alembic alone would cost the web process 6 MB."""
     if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
         return
     from commands.register import register
@@ -163,7 +158,7 @@ def add_commands(app: Flask) -> None:
 
 
 def __getattr__(name: str) -> Flask:
-    """Make `app` when it is first read, so that importing this module in a test starts nothing."""
+    """Create `app` when it is first read, so that importing this module in a test starts nothing."""
     if name != "app":
         raise AttributeError(name)
     with exit_on_bad_setting():

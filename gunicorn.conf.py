@@ -8,11 +8,11 @@ from pathlib import Path
 from config import exit_on_bad_setting, read_settings
 from operations.logs import configuration
 
-# Gunicorn's own `pidfile` would refuse a start whenever an old file's number belongs to any process by now, as it does
-# in a container, where numbers are small and come again.
+# Gunicorn's own `pidfile` refuses to start if the number in an old file belongs to any process, as is likely in a
+# container, where process numbers are small.
 PID_FILE = Path(os.environ.get("INSTANCE_DIR") or Path(__file__).resolve().parent / "instance") / "gunicorn.pid"
 
-# Before anything listens: a bad setting ends the server with one line about it.
+# Before anything listens: a bad setting ends the server with one line.
 with exit_on_bad_setting():
     settings = read_settings()
 bind = f"{settings.host}:{settings.port}"
@@ -43,7 +43,7 @@ def when_ready(server) -> None:  # type: ignore[no-untyped-def]
 
 
 def on_exit(server) -> None:  # type: ignore[no-untyped-def]
-    """Take the pid file away, unless another server in the same folder has written its own."""
+    """Delete the pid file, unless another server in the same folder has written its own."""
     with suppress(OSError):
         if PID_FILE.read_text(encoding="utf-8").split()[:1] == [str(server.pid)]:
             PID_FILE.unlink()
@@ -57,7 +57,7 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
 
     try:
         from app import app
-    except SystemExit:  # what a setting names went after the start: the master ends, and does not try again and again
+    except SystemExit:  # a file that a setting names is gone: the master ends instead of retrying forever
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     with app.app_context():

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from config import TEXT, VERBATIM, WEB_URL, Settings, declared
 from models import db
-from operations.chart import chart
 from operations.health import document_count, stats, stored_counts
+from operations.history import chart
 from search.documents import collections, document_page, similar
 from search.query import MODES, Query, of_mapping
 from search.results import ResultsPage

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -34,9 +33,8 @@ from matching.idf import clear_idf_cache as forget_weights
 from matching.limits import JOBS
 from matching.tag_names import clear_names_cache as forget_names
 from operations.figures import Watch
-from operations.guard import Guard
+from operations.guard import Guard, Recycling
 from operations.memory import memory
-from operations.recycling import Recycling
 from screening.runner import ScreeningJobs
 from search.current_model import AvailableModel
 from search.documents import collections
@@ -52,67 +50,45 @@ IMPORT_WAIT_S = 20  # for a model that is loading; a job that reports nothing fo
 log = logging.getLogger("matmon")
 
 
-@dataclass
 class Runtime:
-    """What one process has. Parts that need one another get it when they are built: nothing is looked up later."""
+    """What one process has, in order: the guard, the model that asks it for room, then what the guard can free."""
 
-    settings: Settings
-    engine: Engine
-    guard: Guard
-    semantic: Semantic
-    recycling: Recycling
-    imports: Runner
-    screenings: Runner
-    shared_cache: RedisCache | None
-    shared_results: SharedResults | None
-    job_collection: FilledCollection
-    watch: Watch
-    _collections: tuple[int, list[str]] = (-1, [])
-
-    @classmethod
-    def build(cls, settings: Settings, engine: Engine) -> Runtime:
-        """Build the parts: the guard first, then the model that asks it for room, then what the guard can free."""
-        guard = memory_guard(settings)
-        semantic = Models(settings, guard).semantic()
-        shared = shared_cache(settings)
-        if shared is not None:
-            semantic.shared = SharedEmbeddings(shared, settings.query_cache_s, settings.cache_skills_s)
-        semantic.after_idle = partial(close_idle_connections, engine)
-        recycling = worker_recycling(semantic, settings)
-        guard.can_free(partial(drop_caches, semantic), semantic.unload, partial(tidy, recycling))
-        runtime = cls(
-            settings=settings,
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings, self.engine = settings, engine
+        shares = settings.memory_drop_caches_share, settings.memory_unload_share
+        self.guard = Guard(partial(memory, settings.memory_limit_mb), *shares, settings.memory_pause_s)
+        self.semantic = Models(settings, self.guard).semantic()
+        self.semantic.lazy.after_idle.append(self._close_idle_connections)
+        self.shared_cache = shared_cache(settings)
+        self.shared_results: SharedResults | None = None
+        if self.shared_cache is not None:
+            self.semantic.shared = SharedEmbeddings(self.shared_cache, settings.query_cache_s, settings.cache_skills_s)
+            self.shared_results = SharedResults(self.shared_cache, settings.cache_results_s)
+        self.recycling = worker_recycling(self.semantic, settings)
+        self.guard.can_free(self._drop_caches, self.semantic.unload, self._tidy)
+        self.job_collection = FilledCollection(JOBS)
+        self.watch = Watch(
+            semantic=self.semantic,
+            guard=self.guard,
             engine=engine,
-            guard=guard,
-            semantic=semantic,
-            recycling=recycling,
-            imports=Runner("imports"),
-            screenings=Runner("screenings"),
-            shared_cache=shared,
-            shared_results=SharedResults(shared, settings.cache_results_s) if shared else None,
-            job_collection=FilledCollection(JOBS),
-            watch=Watch(
-                semantic=semantic,
-                guard=guard,
-                engine=engine,
-                most_connections=settings.db_pool_size + settings.db_max_overflow,
-                limit_mb=settings.memory_limit_mb,
-                idle_s=settings.model_idle_s,
-                with_text=settings.log_queries,
-                shared=shared,
-            ),
+            most_connections=settings.db_pool_size + settings.db_max_overflow,
+            limit_mb=settings.memory_limit_mb,
+            idle_s=settings.model_idle_s,
+            with_text=settings.log_queries,
+            shared=self.shared_cache,
         )
-        runtime.add_jobs()
-        return runtime
+        self._collections: tuple[int, list[str]] = (-1, [])
+        self.imports, self.screenings = self.make_runners()
 
-    def add_jobs(self) -> None:
-        """Give the runners their work; with BACKGROUND=worker this process imports, and the worker does the rest."""
+    def make_runners(self) -> tuple[Runner, Runner]:
+        """Return the runners of imports and screenings; with BACKGROUND=worker this process only imports."""
         is_web = self.settings.background == "web"
-        imports = ImportJobs(self.sessions, self.upload_folder, self.encoder if is_web else no_encoder)
-        embedding = [EmbedJobs(self.sessions, self.encoder)] if is_web else []
-        self.imports = Runner("imports", imports, *embedding)
+        imports = ImportJobs(self.sessions, self.upload_folder, self.encoder if is_web else lambda: None)
+        if not is_web:
+            return Runner("imports", imports), Runner("screenings")
         screenings = ScreeningJobs(self.sessions, self.semantic, self.skill_aliases)
-        self.screenings = Runner("screenings", *([screenings] if is_web else []))
+        embedding = EmbedJobs(self.sessions, self.encoder)
+        return Runner("imports", imports, embedding), Runner("screenings", screenings)
 
     def worker(self) -> Runner:
         """Return the runner of `flask worker`."""
@@ -136,7 +112,7 @@ class Runtime:
         if self.shared_cache:
             self.shared_cache.connect()
         if self.settings.model_loading == "warm":
-            self.semantic.ready(0)
+            self.semantic.lazy.load()
 
     def stop(self) -> None:
         """End background work within STOP_S: the batch at work is finished, the rest goes back into the queue."""
@@ -148,7 +124,7 @@ class Runtime:
 
     def embed_soon(self, session: Session) -> None:
         """Queue the embedding of what was just written; a worker finds it by itself."""
-        if self.settings.background == "web" and self.semantic.model_key is not None:
+        if self.settings.background == "web" and self.semantic.model.key is not None:
             queue_embedding(session)
             self.imports.wake()
 
@@ -160,18 +136,35 @@ class Runtime:
 
     def skill_aliases(self) -> Aliases:
         """Return the aliases of skills: those of the project, and those in the instance folder."""
-        return aliases(aliases_file(self.settings))
+        return aliases(self.settings.instance_dir / "skill-aliases.csv")
 
     def encoder(self) -> Encoder | None:
-        """Return the current model for indexing, loaded; None without one. Raises EncoderAway while memory is short."""
+        """Return the current model for indexing; None without one. Raises EncoderUnavailable while memory is short."""
         with Session(self.engine) as session:
-            self.semantic.follow(session)
-        self.semantic.ready(0)
+            self.semantic.model.follow(session)
+        self.semantic.lazy.load()
         if self.semantic.lazy.wait(IMPORT_WAIT_S):
             return self.semantic.lazy.encoder
         if self.guard.text_only_left_s():
             raise EncoderUnavailable(self.semantic.lazy.error or "memory is short")
         return None
+
+    def _drop_caches(self) -> None:
+        """Drop every cache of this process that can be rebuilt."""
+        self.semantic.drop_caches()
+        forget_words()
+        forget_names()
+        forget_weights()
+        release_memory()
+
+    def _tidy(self) -> None:
+        trim_memory()
+        self.recycling.check()
+
+    def _close_idle_connections(self) -> None:
+        """Close the pool's idle connections: with SQLite each holds 2 MB of pages."""
+        self.engine.dispose()
+        release_memory()
 
 
 class MatmonApp(Flask):
@@ -186,14 +179,6 @@ def runtime_of(app: Flask) -> Runtime:
     return app.runtime
 
 
-def no_encoder() -> None:
-    return None
-
-
-def aliases_file(settings: Settings) -> Path:
-    return settings.instance_dir / "skill-aliases.csv"
-
-
 class Models:
     """The models of one process by name. Each asks the guard for room before it loads."""
 
@@ -205,6 +190,7 @@ class Models:
             self._default.load if self._default else None,
             settings.model_name if self._default else "none",
             settings.model_retry_s,
+            idle_s=settings.model_idle_s,
         )
 
     def semantic(self) -> Semantic:
@@ -215,7 +201,7 @@ class Models:
         queries = query_cache(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
         index = VectorIndex(settings.vector_index, settings.vector_index_memory_mb * MB)  # type: ignore[arg-type]
         default = self._default
-        return Semantic(self._lazy, default.key, settings.model_idle_s, queries, self.find, default.manifest, index)
+        return Semantic(self._lazy, default.key, queries, self.find, default.manifest, index)
 
     def find(self, name: str) -> AvailableModel:
         """Return the model in the folder `name`; an unusable folder is reported when the model is loaded."""
@@ -229,31 +215,27 @@ class Models:
 
     def _in_torch(self, name: str, folder: Path) -> AvailableModel:
         """Return the unquantized model of a prepared folder; its embeddings are not those of the folder."""
-        from encoders.torch_encoder import original_manifest
+        from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb
+
+        settings = self._settings
+
+        def load() -> Encoder:
+            known = read_manifest(folder)
+            self._guard.check_room(original_mb(known))
+            manifest = original_manifest(known, name, settings.torch_model)
+            weights, queue = settings.torch_model or known.source, EncoderQueue(after_each=self._after_each)
+            return OriginalEncoder(manifest, weights, settings.passage_batch_size, queue)
 
         known = manifest_or_none(folder)
-        manifest = original_manifest(known, name, self._settings.torch_model) if known else None
-        return AvailableModel(name, partial(self._load_in_torch, name, folder), manifest)
+        return AvailableModel(name, load, original_manifest(known, name, settings.torch_model) if known else None)
 
     def _load(self, folder: Path) -> Encoder:
         """Load a model folder; raises ModelUnusable, and MemoryShort where it would not fit."""
         self._guard.check_room(loading_mb(read_manifest(folder)))
         from encoders.onnx_encoder import OnnxEncoder
 
-        settings = self._settings
-        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, queue=self._queue())
-
-    def _load_in_torch(self, name: str, folder: Path) -> Encoder:
-        from encoders.torch_encoder import OriginalEncoder, original_manifest, original_mb, original_weights
-
-        settings, known = self._settings, read_manifest(folder)
-        self._guard.check_room(original_mb(known))
-        manifest = original_manifest(known, name, settings.torch_model)
-        weights = original_weights(known, settings.torch_model)
-        return OriginalEncoder(manifest, weights, settings.passage_batch_size, self._queue())
-
-    def _queue(self) -> EncoderQueue:
-        return EncoderQueue(after_each=self._after_each)
+        settings, queue = self._settings, EncoderQueue(after_each=self._after_each)
+        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, queue=queue)
 
     def _after_each(self) -> None:
         self._lazy.used()  # an import that embeds for an hour uses the model too: it must not be unloaded as idle
@@ -282,37 +264,6 @@ def manifest_or_none(folder: Path) -> Manifest | None:
         return None
 
 
-def memory_guard(settings: Settings) -> Guard:
-    """Return the memory guard; gunicorn.conf.py starts it in each worker."""
-    return Guard(
-        partial(memory, settings.memory_limit_mb),
-        settings.memory_drop_caches_share,
-        settings.memory_unload_share,
-        settings.memory_pause_s,
-    )
-
-
-def drop_caches(semantic: Semantic) -> None:
-    """Drop every cache of this process that can be rebuilt."""
-    semantic.drop_caches()
-    forget_words()
-    forget_names()
-    forget_weights()
-    release_memory()
-
-
-def tidy(recycling: Recycling) -> None:
-    """Return freed memory to the system, and recycle the worker if it grew."""
-    trim_memory()
-    recycling.look()
-
-
-def close_idle_connections(engine: Engine) -> None:
-    """Close the pool's idle connections: with SQLite each holds 2 MB of pages."""
-    engine.dispose()
-    release_memory()
-
-
 def worker_recycling(semantic: Semantic, settings: Settings) -> Recycling:
     """Return what restarts a worker that grew; gunicorn.conf.py switches it on, where a master starts another."""
 
@@ -334,11 +285,8 @@ def shared_cache(settings: Settings) -> RedisCache | None:
         return None
     from utils.redis_cache import RedisCache
 
-    return RedisCache(settings.redis_url, f"matmon:{site_key(settings)}", settings.redis_tls_verify)
-
-
-def site_key(settings: Settings) -> str:
-    """Return the prefix of this site's keys in Redis: made from its database, and for SQLite also the host name."""
+    # All keys start with a hash of the database's address, with SQLite also of the host's name.
     where = make_url(settings.database_url).render_as_string(hide_password=True)
     machine = "" if settings.is_postgresql else socket.gethostname()
-    return blake2b(f"{where} {machine}".encode(), digest_size=6).hexdigest()
+    site = blake2b(f"{where} {machine}".encode(), digest_size=6).hexdigest()
+    return RedisCache(settings.redis_url, f"matmon:{site}", settings.redis_tls_verify)

@@ -75,7 +75,7 @@ def found(instance: Path, draws: Sequence[Sequence[Case]], with_model: bool = Tr
     ranks: list[int] = []
     with app.app_context():
         if with_model:
-            side.ready(60)
+            side.lazy.load(60)
         recommend(db.session(), side, ROLES, draws[0][0].skills, "words", 10, aliases())
         began = time.process_time()
         for case in (case for cases in draws for case in cases):

@@ -97,7 +97,7 @@ def server_ms(session: Session, stored: EmbeddingIndex, given: Vectors, tag: str
 def measured(session: Session, stored: EmbeddingIndex, given: Vectors, name: str) -> list[Figure]:
     meanings = given.meanings(stored)
     stored.nearest(session, meanings[0], Filter())
-    figures = [Figure(f"{name}: held by the process", stored.held_bytes()["documents"] / MB, "MB")]
+    figures = [Figure(f"{name}: held by the process", stored.documents.nbytes / MB, "MB")]
     for tag in ("", *SHARES):
         restriction = Query(tags=(tag,)).filter() if tag else Filter()
         said = f"{name}, {f'filter {tag}' if tag else 'no filter'}"

@@ -20,8 +20,7 @@ sys.path.insert(0, str(ROOT))
 from encoders.base import Encoder  # noqa: E402
 from encoders.manifest import load_means  # noqa: E402
 from encoders.onnx_encoder import OnnxEncoder  # noqa: E402
-from encoders.preparing.pairs import RELATED_TAGS  # noqa: E402
-from encoders.preparing.senseless import senseless  # noqa: E402
+from encoders.score_range import gibberish, related_tags  # noqa: E402
 
 WINDOW_CHARACTERS = 300
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 99.5, 99.9)
@@ -37,7 +36,7 @@ def main() -> None:
 
 
 def scores(encoder: Encoder, data: Path) -> None:
-    """Print queries against passages and their windows: relevant, unrelated, senseless."""
+    """Print queries against passages and their windows: relevant, unrelated, gibberish."""
     passages = [row["body"] for row in _rows(data / "heq_corpus.jsonl")]
     places = {row["id"]: place for place, row in enumerate(_rows(data / "heq_corpus.jsonl"))}
     asked = {row["id"]: row["text"] for row in _rows(data / "heq_queries.jsonl")}
@@ -75,7 +74,7 @@ def _windows(
     best[rows, wanted] = -1
     _line(f"question, windows of others{name}", cut[owners[None, :] != wanted[:, None]])
     _line(f"question, best window of any other{name}", best.max(axis=1))
-    for kind, strings in senseless():
+    for kind, strings in gibberish():
         against = _unit(encoder.encode_queries(strings) - less[1]) @ embeddings.T
         _line(f"{kind}, any window{name}", against)
         _line(f"{kind}, the best of all{name}", against.max(axis=1))
@@ -99,9 +98,9 @@ def tags(encoder: Encoder, data: Path) -> None:
     _line("Hebrew synonyms", _cosines(encoder, [(words[0], words[1]) for words in groups]))
     firsts = [words[0] for words in synsets]
     _line("Hebrew words, any two", _cosines(encoder, list(zip(firsts, firsts[997:], strict=False))))
-    _line("related tags", _cosines(encoder, list(RELATED_TAGS)))
+    _line("related tags", _cosines(encoder, related_tags()))
     print(
-        *sorted(zip(_cosines(encoder, list(RELATED_TAGS)).round(3).tolist(), RELATED_TAGS, strict=True)),
+        *sorted(zip(_cosines(encoder, related_tags()).round(3).tolist(), related_tags(), strict=True)),
         sep="\n",
     )
 

@@ -244,7 +244,7 @@ def model_findings(settings: Settings) -> Iterator[Finding]:
         yield remark("SEMANTIC_MODEL=none: only keywords and tags are searched")
         return
     try:
-        side.follow(db.session())
+        side.model.follow(db.session())
     except DBAPIError:
         yield remark("the database does not answer, and it may name another model")
     if side.lazy.state == "unavailable":
@@ -273,8 +273,8 @@ def encoding_finding(side: Semantic, settings: Settings) -> Finding:
     name = side.lazy.model
     where = f"the host at {settings.embeddings_url}" if name == "remote" else f"the model {name}"
     try:
-        assert side.find is not None  # noqa: S101 - only a site without a model has none
-        encoder = side.find(name).load()
+        assert side.model.find is not None  # noqa: S101 - only a site without a model has none
+        encoder = side.model.find(name).load()
         began = time.monotonic()
         vector = encoder.encode_queries(["שלום"])[0]
         took_ms = (time.monotonic() - began) * 1000

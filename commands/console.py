@@ -47,6 +47,6 @@ def semantic_side(needs_model: bool = False) -> Semantic:
 
 def loaded_encoder() -> Encoder:
     side = semantic_side(needs_model=True)
-    if not side.ready(LOADING_S) or side.lazy.encoder is None:
+    if not side.lazy.load(LOADING_S) or side.lazy.encoder is None:
         refuse(f"The model {side.lazy.model} cannot be loaded: {side.lazy.error}")
     return side.lazy.encoder

@@ -31,7 +31,7 @@ def embed_command(collection: str, model: str) -> None:
     if model:
         semantic_side().lazy.switch(prepared_model(model).load, model)  # in this process only
     else:
-        semantic_side().follow(db.session())
+        semantic_side().model.follow(db.session())
     encoder = loaded_encoder()
     with progress_bar(unit=" texts", desc=encoder.name) as bar:
 
@@ -59,17 +59,17 @@ def models_command(context: click.Context) -> None:
         return
     need_tables()
     side, settings = semantic_side(), runtime().settings
-    side.follow(db.session())
+    side.model.follow(db.session())
     stored = stored_models(db.session())
     for model in stored:
-        mark = "*" if model.key == side.model_key else " "
+        mark = "*" if model.key == side.model.key else " "
         counts = f"{model.embeddings} embeddings, {model.tags} of tags"
         click.echo(f"{mark} {model.name}  {model.dim} dimensions  {counts}  ({model.checksum[:12]})")
     names = {model.name for model in stored}
     for path in sorted(settings.models_dir.glob("*/manifest.json")):
         if path.parent.name not in names:
             click.echo(f"  {path.parent.name}  prepared, no embeddings")
-    how = "switched to" if chosen_key(db.session()) else f"SEMANTIC_MODEL={side.default_model}"
+    how = "switched to" if chosen_key(db.session()) else f"SEMANTIC_MODEL={side.model.default_name}"
     where = f" at {settings.embeddings_url}" if side.lazy.model == "remote" else ""
     click.echo(f"Current: {side.lazy.model}{where} ({how})")
 
@@ -96,13 +96,13 @@ def drop_command(name: str) -> None:
     """Delete the embeddings of the model NAME, unless it is the current one; its folder stays."""
     need_tables()
     side = semantic_side()
-    side.follow(db.session())
+    side.model.follow(db.session())
     stored = stored_models(db.session())
     named = [model for model in stored if model.name == name]
     if not named:
         names = sorted({model.name for model in stored})
         refuse(f"{name} has no embeddings; there are embeddings of: {', '.join(names) or 'none'}")
-    dropped = [model for model in named if model.key != side.model_key]
+    dropped = [model for model in named if model.key != side.model.key]
     if not dropped:
         refuse(f"{name} is the current model; switch to another first with: flask --app app models switch NAME")
     count = sum(model.embeddings + model.tags for model in dropped)
@@ -114,7 +114,7 @@ def drop_command(name: str) -> None:
 
 def prepared_model(name: str) -> AvailableModel:
     """Return a model that can be used; exits if there is something wrong with it."""
-    find = semantic_side(needs_model=True).find
+    find = semantic_side(needs_model=True).model.find
     if find is None:
         refuse(f"{name} cannot be loaded here")
     model = find(name)
@@ -168,7 +168,7 @@ def serve_embeddings_command(host: str, port: int, threads: int) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            return create_embeddings_app(side, key)
+            return create_embeddings_app(side.lazy, key)
 
     click.echo(f"{side.lazy.model} is served at http://{address}/v1/embeddings")
     Server().run()

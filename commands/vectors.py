@@ -51,10 +51,10 @@ def vectors_command(context: click.Context) -> None:
 def serving_now() -> Serving:
     """Return which index is in use for the current model; none without a model."""
     side = semantic_side()
-    side.follow(db.session())
-    if side.manifest is None or side.model_key is None:
+    side.model.follow(db.session())
+    if side.model.manifest is None or side.model.key is None:
         return Serving(side.vector_index.wanted)
-    choice = IndexChoice(side.model_key, side.manifest.dim, side.vector_index)
+    choice = IndexChoice(side.model.key, side.model.manifest.dim, side.vector_index)
     choice.is_pgvector(db.session(), version_of(db.session()))
     return choice.serving
 
@@ -112,8 +112,8 @@ def manifest_of(model: str) -> Manifest:
         found = prepared_model(model)
         return found.manifest or found.load().manifest
     side = semantic_side()
-    side.follow(db.session())
-    return side.manifest or refuse("There is no model to build for: set SEMANTIC_MODEL, or name one with --model")
+    side.model.follow(db.session())
+    return side.model.manifest or refuse("There is no model to build for: set SEMANTIC_MODEL, or name one with --model")
 
 
 @vectors_command.command("drop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -48,3 +49,25 @@ class Encoder(Protocol):
 
     def close(self, reason: str) -> None:
         """Refuse further texts with encoders.queue.EncoderBusy and the reason; the current batch finishes."""
+
+
+class PrefixedEncoder(ABC):
+    """The encoding methods of Encoder, by the prefixes of the manifest; a subclass defines `_encoded`."""
+
+    manifest: Manifest
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encoded("", texts, is_long=True)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encoded(self.manifest.query_prefix, texts, is_long=False)
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encoded(self.manifest.passage_prefix, texts, is_long=True)
+
+    def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
+        return self.encode_queries(texts)
+
+    @abstractmethod
+    def _encoded(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:
+        """Return float32 of shape (len(texts), dim), each row of length 1; `is_long` for passages."""

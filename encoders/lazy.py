@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from encoders.base import Encoder
@@ -18,14 +19,16 @@ log = logging.getLogger("matmon.encoders")
 
 # The model's name in the log, if it differs from its folder.
 SPELLINGS = {"alephbert": "AlephBERT"}
+MOST_LOAD_WAITS = 2
+MOST_IDLE_CHECK_S = 30.0
 
 
 class LazyEncoder:
     """Holds one encoder; loads it in the background on request, and unloads it when idle.
 
-    load=None is a site without semantic search: the state stays "off". Every method may be called from any
-    thread and none but wait() blocks. A caller that took .encoder may finish after an unload, but not
-    after `suspend`, which frees memory: texts not yet encoded are refused.
+    load=None is a site without semantic search: the state stays "off". Any thread may call any method; only wait()
+    and load() block. The encoder is unloaded after idle_s seconds without use; 0 keeps it. A caller that took .encoder
+    may finish after an unload, but not after `suspend`, which frees memory: texts not yet encoded are refused.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class LazyEncoder:
         name: str,
         retry_after_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        idle_s: float = 0,
     ) -> None:
         self.model = name
+        self.after_idle: list[Callable[[], None]] = []  # called once the encoder was unloaded as idle
         self.error: str | None = None
         self.loaded_s: float | None = None
         self.loaded_mb: float | None = None
@@ -49,6 +54,10 @@ class LazyEncoder:
         self._retry_at = 0.0
         self._rests = False
         self._used_at = 0.0
+        self._idle_s = idle_s
+        self._idle_watch: threading.Thread | None = None
+        # The site has four threads: if all waited for the model, nothing else would be answered.
+        self._waiting = threading.BoundedSemaphore(MOST_LOAD_WAITS)
 
     @property
     def state(self) -> State:
@@ -73,7 +82,9 @@ class LazyEncoder:
         After a failure it does nothing for retry_after_s seconds.
         """
         with self._lock:
-            if self._load is None or not self._may_start():
+            self._watch_idleness()
+            is_due = self._state == "idle" or (self._state == "unavailable" and self._clock() >= self._retry_at)
+            if self._load is None or not is_due:
                 return
             self._state, self._rests = "loading", False
             self._settled.clear()
@@ -92,6 +103,34 @@ class LazyEncoder:
             self._settled.wait(timeout_s)
         return self._state == "ready"
 
+    def load(self, wait_s: float = 0) -> bool:
+        """Start loading if needed, wait at most `wait_s`, and return whether the encoder is ready.
+
+        At most MOST_LOAD_WAITS threads wait; the others return at once.
+        """
+        self.start()
+        if wait_s <= 0 or not self._waiting.acquire(blocking=False):
+            return self._state == "ready"
+        try:
+            return self.wait(wait_s)
+        finally:
+            self._waiting.release()
+
+    def _watch_idleness(self) -> None:
+        """Start the idle watch, once per process: threads do not survive a fork."""
+        if self._idle_s > 0 and self._idle_watch is None:
+            watch = threading.Thread(target=self._unload_when_idle, name="idle-model", daemon=True)
+            with suppress(RuntimeError):  # no memory for a thread now: the next search tries again
+                watch.start()
+                self._idle_watch = watch
+
+    def _unload_when_idle(self) -> None:
+        while True:
+            time.sleep(min(self._idle_s / 4, MOST_IDLE_CHECK_S))
+            if self.unload_if_idle(self._idle_s):
+                for call in self.after_idle:
+                    call()
+
     def used(self) -> None:
         """Record that the encoder was used now."""
         self._used_at = self._clock()
@@ -103,9 +142,7 @@ class LazyEncoder:
 
     def unload_if_idle(self, idle_s: float) -> bool:
         """Unload if unused for idle_s, and return whether it was unloaded; 0 or less never unloads."""
-        if idle_s <= 0 or self._clock() - self._used_at < idle_s:
-            return False
-        return self.unload()
+        return 0 < idle_s <= self._clock() - self._used_at and self.unload()
 
     def unload(self) -> bool:
         """Unload the encoder and return whether there was one; one that is still loading is left alone."""
@@ -156,11 +193,6 @@ class LazyEncoder:
     def _spelling(self) -> str:
         return SPELLINGS.get(self.model, self.model)
 
-    def _may_start(self) -> bool:
-        if self._state == "unavailable":
-            return self._clock() >= self._retry_at
-        return self._state == "idle"
-
     def _run(self, load: Callable[[], Encoder]) -> None:
         log.info("Loading %s model", self._spelling)
         before, began = rss_bytes(), time.monotonic()
@@ -182,13 +214,10 @@ class LazyEncoder:
         log.info("Loaded %s model in %.1f s, %.0f MB", self._spelling, loaded_s, loaded_mb)
         with self._lock:
             self.loaded_s, self.loaded_mb = loaded_s, loaded_mb
-            if self._rests:
-                self._state = "unavailable"
-            else:
-                self._encoder, self.error = encoder, None
-                self._used_at = self._clock()
-                self._state = "ready"
             is_ready = not self._rests
+            if is_ready:
+                self._encoder, self.error, self._used_at = encoder, None, self._clock()
+            self._state = "ready" if is_ready else "unavailable"
         self._settled.set()
         return is_ready
 

@@ -78,16 +78,19 @@ def read_manifest(folder: Path, checksums: bool = False) -> Manifest:
 
     With checksums every file is read through as well (0.1 s for 80 MB). Raises ModelUnusable.
     """
-    manifest = _parsed(folder)
     try:
+        manifest = _parsed(folder)
         for name, size in manifest.sizes.items():
             path = folder / name
             if not path.is_file() or path.stat().st_size != size:
                 raise ModelUnusable(f"{path} is missing or not {size} bytes long; {remedy(folder)}")
-        if checksums:
-            _check_checksums(manifest)
+        for name, checksum in manifest.files.items() if checksums else ():
+            if file_checksum(folder / name) != checksum:
+                raise ModelUnusable(f"{folder / name} is damaged; {remedy(folder)}")
     except PermissionError as error:
-        raise _locked(folder, error) from None
+        raise ModelUnusable(
+            f"{error.filename} may not be read by this user; open it with: chmod -R a+rX {folder}"
+        ) from None
     return manifest
 
 
@@ -119,8 +122,8 @@ def _parsed(folder: Path) -> Manifest:
         values: dict[str, Any] = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelUnusable(f"{folder} is not there; {remedy(folder)}") from None
-    except PermissionError as error:
-        raise _locked(folder, error) from None
+    except PermissionError:
+        raise  # read_manifest says how to open it
     except (OSError, ValueError) as error:
         raise ModelUnusable(f"{folder / FILE_NAME} cannot be read ({error}); {remedy(folder)}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
@@ -130,16 +133,6 @@ def _parsed(folder: Path) -> Manifest:
         return Manifest(folder=folder, **{name: value for name, value in values.items() if name in known})
     except TypeError as error:
         raise ModelUnusable(f"{folder / FILE_NAME} is incomplete ({error}); {remedy(folder)}") from None
-
-
-def _locked(folder: Path, error: OSError) -> ModelUnusable:
-    return ModelUnusable(f"{error.filename} may not be read by this user; open it with: chmod -R a+rX {folder}")
-
-
-def _check_checksums(manifest: Manifest) -> None:
-    for name, checksum in manifest.files.items():
-        if file_checksum(manifest.folder / name) != checksum:
-            raise ModelUnusable(f"{manifest.folder / name} is damaged; {remedy(manifest.folder)}")
 
 
 def remedy(folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from encoders.base import PrefixedEncoder
 from encoders.footprint import trim_memory
 from encoders.manifest import ModelUnusable, read_manifest, remedy
 from encoders.queue import EncoderQueue
@@ -32,7 +33,7 @@ _MANY_TOKENS = 128
 _BATCH_TOKENS = 512
 
 
-class OnnxEncoder:
+class OnnxEncoder(PrefixedEncoder):
     """The encoders.base.Encoder of a folder made by scripts/prepare_model.py.
 
     Texts run in batches of one length only, so that no text is padded and each has the same embedding in any
@@ -60,22 +61,6 @@ class OnnxEncoder:
         self._session = _session(folder / GRAPH_FILE, threads or min(2, os.cpu_count() or 1))
         self._queue = queue or EncoderQueue()
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1, without a prefix."""
-        return self._encoded("", texts, self._passage_batch_size)
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1."""
-        return self._encoded(self.manifest.query_prefix, texts, self._tag_batch_size)
-
-    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1."""
-        return self._encoded(self.manifest.passage_prefix, texts, self._passage_batch_size)
-
-    def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1; the prefix is that of queries."""
-        return self._encoded(self.manifest.query_prefix, texts, self._tag_batch_size)
-
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
         return len(self._tokenizer.ids(cleaned(self.manifest.passage_prefix + text))) + 2
@@ -84,7 +69,8 @@ class OnnxEncoder:
         """Let the current batch finish, and refuse further ones."""
         self._queue.close(reason)
 
-    def _encoded(self, prefix: str, texts: Sequence[str], batch_size: int) -> np.ndarray:
+    def _encoded(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:
+        batch_size = self._passage_batch_size if is_long else self._tag_batch_size
         tokens = [self.tokens(prefix + text) for text in texts]
         embeddings = np.empty((len(tokens), self.dim), dtype=np.float32)
         for rows in _batches([len(ids) for ids in tokens], batch_size):

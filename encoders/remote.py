@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url
-from encoders.http_client import EndpointFailed, RequestTimeouts
+from encoders.base import PrefixedEncoder
+from encoders.endpoint import PATIENT, QUICK, Endpoint, EndpointFailed, embeddings_url
 from encoders.manifest import FILE_NAME, FORMAT, Manifest, ModelUnusable, read_manifest
 from utils.niqqud import strip_points
 
@@ -23,7 +23,7 @@ MEANS_FILE = "means.npy"
 LONGEST_TEXT = 4_000
 
 
-class RemoteEncoder:
+class RemoteEncoder(PrefixedEncoder):
     """The encoders.base.Encoder of a model on another host."""
 
     def __init__(self, endpoint: Endpoint, manifest: Manifest) -> None:
@@ -32,19 +32,6 @@ class RemoteEncoder:
         self._endpoint = endpoint
         endpoint.checksum = manifest.checksum
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1; encoding raises EndpointFailed."""
-        return self._encoded("", texts)
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
-    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.passage_prefix, texts, PATIENT)
-
-    def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
     def count_tokens(self, text: str) -> int:
         """Estimate four letters per token: the tokenizer is on the other host."""
         return len(text) // 4 + 2
@@ -52,28 +39,28 @@ class RemoteEncoder:
     def close(self, reason: str) -> None:
         """Do nothing: there is no memory to free here."""
 
-    def _encoded(self, prefix: str, texts: Sequence[str], timeouts: RequestTimeouts | None = None) -> np.ndarray:
-        """Return the embeddings; a single text is a search query, for which someone waits."""
+    def _encoded(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:
         cleaned = [prefix + " ".join(strip_points(text[:LONGEST_TEXT]).split()) for text in texts]
-        return self._endpoint.embed(cleaned, self.dim, timeouts or (QUICK if len(texts) == 1 else PATIENT))
+        # A single short text is a search query, for which someone waits.
+        return self._endpoint.embed(cleaned, self.dim, QUICK if len(texts) == 1 and not is_long else PATIENT)
 
 
 def open_remote(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str]) -> RemoteEncoder:
     """Return the encoder of an endpoint; raises ModelUnusable if it fails and its manifest is not known yet.
 
     A Matmon host describes its model itself, and the embeddings are those of that model wherever it runs. Of another
-    server's model the cosines are measured once, on a sample (some 400 texts), and kept in the folder.
+    server's model the cosines are measured once, on a sample (some 400 texts), and stored in the folder.
     """
     source_name = source(endpoint.url, endpoint.model, prefixes)
     try:
-        published = _told(endpoint, endpoint.models(), source_name)
+        published = _published_model(endpoint, endpoint.models(), source_name)
     except EndpointFailed as error:
         known = known_manifest(folder, source_name)
         if known is None:
             raise ModelUnusable(str(error)) from error
         return RemoteEncoder(endpoint, known)
     if published:
-        return RemoteEncoder(endpoint, _kept(folder, *published))
+        return RemoteEncoder(endpoint, _stored(folder, *published))
     manifest = known_manifest(folder, source_name) or _measured(endpoint, folder, prefixes, source_name)
     return RemoteEncoder(endpoint, manifest)
 
@@ -93,7 +80,7 @@ def source(url: str, model: str, prefixes: tuple[str, str]) -> str:
     return f"{model or 'the model'} at {embeddings_url(url)}{marked}"
 
 
-def _told(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, Any], np.ndarray] | None:
+def _published_model(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, Any], np.ndarray] | None:
     """Return the manifest and means that a Matmon host publishes; None for another server. Raises EndpointFailed."""
     rows = answer.get("data") if isinstance(answer, dict) else None
     of_matmon = [row for row in rows if isinstance(row, dict) and "matmon" in row] if isinstance(rows, list) else []
@@ -101,14 +88,14 @@ def _told(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, 
         return None
     row = next((row for row in of_matmon if not endpoint.model or row.get("id") == endpoint.model), None)
     if row is None:
-        there = ", ".join(str(row.get("id")) for row in of_matmon)
-        raise EndpointFailed(f"{endpoint.url} serves {there} and not {endpoint.model}; look at EMBEDDINGS_MODEL")
+        names = ", ".join(str(row.get("id")) for row in of_matmon)
+        raise EndpointFailed(f"{endpoint.url} serves {names} and not {endpoint.model}; look at EMBEDDINGS_MODEL")
     try:
         # Gibberish is detected by its tokens, which cannot be counted here.
         values = dict(row["matmon"]) | {"source": source_name, "letters_per_token": 0.0}
         means = np.array(values.pop("means"), dtype=np.float32)
-        names = {each.name for each in fields(Manifest)}
-        Manifest(**{name: value for name, value in values.items() if name in names})
+        known = {each.name for each in fields(Manifest)}
+        Manifest(**{name: value for name, value in values.items() if name in known})
         fits = means.ndim == 3 and means.shape[::2] == (2, values["dim"]) and values.pop("format") == FORMAT
     except (TypeError, ValueError, KeyError):
         fits = False
@@ -118,8 +105,7 @@ def _told(endpoint: Endpoint, answer: Any, source_name: str) -> tuple[dict[str, 
 
 
 def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], source_name: str) -> Manifest:
-    from encoders.preparing.measuring import measured
-    from encoders.preparing.texts import built_in
+    from encoders.score_range import built_in_sample, measure_score_range  # not needed once measured
 
     name = "remote-" + (re.sub(r"[^\w.-]+", "-", endpoint.model or endpoint.url.split("//", 1)[1]).strip("-"))
     try:
@@ -128,16 +114,16 @@ def _measured(endpoint: Endpoint, folder: Path, prefixes: tuple[str, str], sourc
             "name": name, "dim": dim, "max_tokens": 512, "source": source_name,
             "query_prefix": prefixes[0], "passage_prefix": prefixes[1],
         }  # fmt: skip
-        rough = Manifest(score_low=0, score_high=1, score_floor=0, tag_low=0, tag_high=1, **about)
-        measurements = measured(RemoteEncoder(endpoint, rough), built_in())
-    except EndpointFailed as failed:
-        raise ModelUnusable(str(failed)) from failed
+        unmeasured = Manifest(score_low=0, score_high=1, score_floor=0, tag_low=0, tag_high=1, **about)
+        score_range = measure_score_range(RemoteEncoder(endpoint, unmeasured), built_in_sample())
+    except EndpointFailed as error:
+        raise ModelUnusable(str(error)) from error
     checksum = hashlib.sha256(json.dumps([name, dim, *prefixes]).encode()).hexdigest()
-    values = about | measurements.cut_offs | {"letters_per_token": 0.0, "checksum": checksum}
-    return _kept(folder, values, measurements.means)
+    values = about | score_range.thresholds | {"letters_per_token": 0.0, "checksum": checksum}
+    return _stored(folder, values, score_range.means)
 
 
-def _kept(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
+def _stored(folder: Path, values: dict[str, Any], means: np.ndarray) -> Manifest:
     """Store the manifest and means, for a start while the endpoint is down. Raises ModelUnusable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

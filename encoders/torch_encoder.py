@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from encoders.base import PrefixedEncoder
 from encoders.manifest import Manifest, ModelUnusable
 from encoders.onnx_encoder import cleaned
 from encoders.queue import EncoderQueue
 
 # Measured: torch and sentence-transformers alone are 400 MB resident.
 LIBRARIES_MB, BYTES_A_WEIGHT = 400.0, 4
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-class OriginalEncoder:
+class OriginalEncoder(PrefixedEncoder):
     """The encoders.base.Encoder of the published float32 weights.
 
     Its manifest is that of the prepared folder (cut-offs, means, prefixes) with a name and a checksum of its own.
@@ -33,34 +36,21 @@ class OriginalEncoder:
         self._batch_size, self._queue = batch_size or manifest.passage_batch_size, queue or EncoderQueue()
         self._model = _load_model(manifest, weights)
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 of shape (len(texts), dim), each row of length 1, without a prefix."""
-        return self._encoded("", texts)
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
-    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.passage_prefix, texts)
-
-    def encode_tags(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encoded(self.manifest.query_prefix, texts)
-
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
-        return len(self._model.tokenizer.encode(cleaned(self.manifest.passage_prefix + text)).ids)
+        return len(self._model.tokenizer.encode(cleaned(self.manifest.passage_prefix + text), verbose=False))
 
     def close(self, reason: str) -> None:
         """Let the current batch finish, and refuse further ones."""
         self._queue.close(reason)
 
-    def _encoded(self, prefix: str, texts: Sequence[str]) -> np.ndarray:
+    def _encoded(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:  # noqa: ARG002
         vectors = np.empty((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch_size):
             batch = [cleaned(prefix + text) for text in texts[start : start + self._batch_size]]
             with self._queue.slot():
                 # An empty prompt: a published one would be added to the prefix.
-                vectors[start : start + len(batch)] = self._model.whole.encode(
+                vectors[start : start + len(batch)] = self._model.encode(
                     batch, prompt="", batch_size=len(batch), normalize_embeddings=True, show_progress_bar=False
                 )
         return vectors
@@ -68,14 +58,9 @@ class OriginalEncoder:
 
 def original_manifest(manifest: Manifest, name: str, weights: str) -> Manifest:
     """Return the original's manifest, under a key of its own, since its embeddings differ."""
-    deciding = ("sentence-transformers", original_weights(manifest, weights), manifest.revision, manifest.max_tokens,
+    deciding = ("sentence-transformers", weights or manifest.source, manifest.revision, manifest.max_tokens,
                 manifest.query_prefix, manifest.passage_prefix)  # fmt: skip
     return replace(manifest, name=name, checksum=hashlib.sha256(repr(deciding).encode()).hexdigest())
-
-
-def original_weights(manifest: Manifest, given: str) -> str:
-    """Return the given folder or hub id, else the one that the model was prepared from."""
-    return given or manifest.source
 
 
 def original_mb(manifest: Manifest) -> float:
@@ -85,39 +70,34 @@ def original_mb(manifest: Manifest) -> float:
 
 
 def _load_model(manifest: Manifest, weights: str) -> Any:
+    """Return the SentenceTransformer, downloaded from the hub if needed; raises ModelUnusable."""
     try:
         import torch
-
-        from encoders.preparing import sentence_model
-        from encoders.preparing.folder import NotPrepared
+        from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise ModelUnusable(
             f"SEMANTIC_RUNTIME=sentence-transformers takes {error.name}, which is not installed here; install it with:"
             " pip install -r requirements-original.txt"
         ) from error
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
-    try:
-        model = sentence_model.loaded_model(_folder(manifest, weights), weights)
-    except NotPrepared as error:
-        raise ModelUnusable(f"{error} (TORCH_MODEL names a folder or a hub id)") from error
-    except ImportError as error:
-        raise ModelUnusable(f"{error.name} is not installed: pip install -r requirements-original.txt") from error
-    if model.dim != manifest.dim:
-        raise ModelUnusable(f"{weights} gives embeddings {model.dim} wide, not {manifest.dim}; look at TORCH_MODEL")
-    model.whole.max_seq_length = manifest.max_tokens
-    return model
-
-
-def _folder(manifest: Manifest, weights: str) -> Path:
-    """Return the folder of the weights, downloaded from the hub if needed."""
-    if Path(weights).is_dir():
-        return Path(weights)
-    from encoders.preparing import hub, sentence_model
-
-    if not hub.is_hub_id(weights):
+    is_folder = Path(weights).is_dir()
+    if not is_folder and not HUB_ID.fullmatch(weights):
         raise ModelUnusable(
             f"the original of {manifest.folder.name} is {weights!r}, no folder here and no hub id; set TORCH_MODEL"
             " to a folder or a hub id such as owner/model"
         )
-    commit = manifest.revision.rpartition("-")[2] if weights == manifest.source else None
-    return hub.fetched(weights, lambda folder: sentence_model.check(folder, weights), commit).folder
+    commit = manifest.revision.rpartition("-")[2] if weights == manifest.source and not is_folder else None
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    try:
+        model = SentenceTransformer(
+            weights, device="cpu", revision=commit, local_files_only=is_folder,
+            model_kwargs={"attn_implementation": "eager"},
+        )  # fmt: skip
+    except Exception as error:  # safetensors, pickle, torch, json and the hub each have their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelUnusable(
+            f"{weights} cannot be loaded ({reason}); TORCH_MODEL names a folder with all files, or a hub id"
+        ) from error
+    if (dim := model.get_embedding_dimension()) != manifest.dim:
+        raise ModelUnusable(f"{weights} gives embeddings {dim} wide, not {manifest.dim}; look at TORCH_MODEL")
+    model.max_seq_length = manifest.max_tokens
+    return model.eval()

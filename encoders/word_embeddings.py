@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -16,13 +15,6 @@ WORDS_FILE = "words.npy"
 # high nibbles, offset by 8. (The Q4_0 format of llama.cpp.)
 BLOCK_WEIGHTS = 32
 BLOCK_BYTES = 18
-
-
-class WordTable(Protocol):
-    """Rows of a model's word embeddings, read on demand."""
-
-    def rows(self, ids: Sequence[int]) -> np.ndarray:
-        """Return float32 of shape (len(ids), width)."""
 
 
 class BlockTable:
@@ -51,7 +43,7 @@ class ByteTable:
 
 
 # By the manifest's `words`.
-WORD_TABLES: dict[str, Callable[[Path], WordTable]] = {"4-bit": BlockTable, "int8": ByteTable}
+WORD_TABLES: dict[str, Callable[[Path], BlockTable | ByteTable]] = {"4-bit": BlockTable, "int8": ByteTable}
 
 
 class _Mapped:

@@ -90,8 +90,8 @@ class MissingEmbeddings:
 
     def _is_complete(self, session: Session) -> bool:
         """Tell whether no document or tag needs an embedding; only what was written since the last time is checked."""
-        self._semantic.follow(session)
-        model, version = self._semantic.model_key, caught_up(session)
+        self._semantic.model.follow(session)
+        model, version = self._semantic.model.key, caught_up(session)
         is_complete = model is None or (version, model) == self._complete_at
         if not is_complete and model is not None:
             is_complete = not needs_embedding(session, model, self._since(model, version))

@@ -74,7 +74,7 @@ def _semantic_scores(
     session: Session, semantic: Semantic, text: str, restriction: Filter, jobs: Sequence[int]
 ) -> Mapping[int, float] | None:
     """Return the semantic scores of the most similar jobs and the given ones; None without a model."""
-    if not semantic.ready(0):
+    if not semantic.lazy.load():
         return None
     try:
         query_vector = semantic.query_vector(text)

@@ -205,7 +205,7 @@ class Matcher:
         """Return {tag key of a name: {tag: similarity}} by embedding, among each block of tags; all tags for None."""
         similar: dict[int, dict[int, float]] = defaultdict(dict)
         try:
-            self._semantic.follow(self._session)
+            self._semantic.model.follow(self._session)
             for tags in blocks:
                 near, is_whole = self._semantic.similar_tags(self._session, names, tags, MOST_UNKNOWN)
                 self.is_whole = self.is_whole and (is_whole or self._semantic.is_off)

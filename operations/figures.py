@@ -23,6 +23,51 @@ from utils.memory import MB
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache, RedisFigures
 
+MOST_SLOWEST = 10
+KEPT_S = 3_600.0
+MOST_TEXT = 200  # characters of a query that are kept, if at all
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search; its text is private, so `text` is None unless LOG_QUERIES=1."""
+
+    at: float
+    mode: str
+    ms: float
+    hits: int
+    length: int  # characters
+    words: int
+    text: str | None = None
+
+
+class Searches:
+    """Search counts by mode since the start, and the slowest searches of the last hour; thread-safe."""
+
+    def __init__(self, with_text: bool = False, clock: Callable[[], float] = time.time) -> None:
+        self.counts: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+        self._with_text, self._clock = with_text, clock
+        self._slowest: list[Search] = []
+        self._lock = threading.Lock()
+
+    def note(self, mode: str, text: str, hits: int, ms: float) -> None:
+        shown = text[:MOST_TEXT] if self._with_text else None
+        search = Search(self._clock(), mode, ms, hits, len(text), len(text.split()), shown)
+        with self._lock:
+            self.counts[mode] = self.counts.get(mode, 0) + 1
+            self.seconds[mode] = self.seconds.get(mode, 0.0) + ms / 1000
+            self._slowest = sorted([*self._recent(), search], key=lambda item: -item.ms)[:MOST_SLOWEST]
+
+    def _recent(self) -> list[Search]:
+        since = self._clock() - KEPT_S
+        return [search for search in self._slowest if search.at >= since]
+
+    def slowest(self) -> list[Search]:
+        """Return the slowest searches of the last hour, slowest first."""
+        with self._lock:
+            return self._recent()
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
@@ -111,8 +156,7 @@ class Watch:
 
     def sample(self) -> MemorySample:
         used = self.memory()
-        model, index, caches = self._own_mb(self.semantic)
-        return MemorySample(time.time(), used.used_mb, used.limit_mb, used.anonymous_mb, model, index, caches)
+        return MemorySample(time.time(), used.used_mb, used.limit_mb, used.anonymous_mb, *self._own_mb())
 
     def samples(self) -> list[MemorySample]:
         """Return the last hour's samples and one taken now."""
@@ -126,11 +170,11 @@ class Watch:
             worker=os.getpid(),
             up_s=round(time.time() - self.since, 1),
             processes=tuple(processes),
-            parts=memory_parts(used.used_mb, *self._own_mb(semantic)),
+            parts=memory_parts(used.used_mb, *self._own_mb()),
             model=model_figures(semantic, self.idle_s),
-            index=index_figures(semantic),
+            index=semantic.index_sizes(),
             vector_index=semantic.serving,
-            caches=self.caches(semantic),
+            caches=self.caches(),
             pool=pool_figures(self.engine.pool, self.most_connections),
             guard=guard_figures(self.guard),
             searches=dict(self.searches.counts),
@@ -139,16 +183,17 @@ class Watch:
             shared=self.shared.figures() if self.shared else None,
         )
 
-    def caches(self, semantic: Semantic) -> dict[str, float]:
-        """Return what the caches tell of themselves, numbers by name; a search side without such figures has none."""
-        read_caches: Callable[[], Mapping[str, Any]] = getattr(semantic, "cache_figures", dict)
-        return dict(flat_numbers(read_caches())) | dict(flat_numbers(self.own_caches()))
+    def caches(self) -> dict[str, float]:
+        """Return the figures of the caches by name."""
+        return dict(flat_numbers(self.semantic.cache_figures())) | dict(flat_numbers(self.own_caches()))
 
-    def _own_mb(self, semantic: Semantic) -> tuple[float, float, float]:
+    def _own_mb(self) -> tuple[float, float, float]:
         """Return the megabytes of the model, the index and the caches."""
-        model = (semantic.lazy.loaded_mb or 0.0) if semantic.lazy.state == "ready" else 0.0
-        caches = sum(value for name, value in self.caches(semantic).items() if name.endswith("bytes"))
-        return max(model, 0.0), sum(semantic.held_bytes().values()) / MB, caches / MB
+        lazy = self.semantic.lazy
+        model_mb = max(lazy.loaded_mb or 0.0, 0.0) if lazy.state == "ready" else 0.0
+        index_bytes = sum(size["bytes"] for size in self.semantic.index_sizes().values())
+        cache_bytes = sum(value for name, value in self.caches().items() if name.endswith("bytes"))
+        return model_mb, index_bytes / MB, cache_bytes / MB
 
 
 def flat_numbers(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
@@ -184,11 +229,6 @@ def model_figures(semantic: Semantic, idle_s: float) -> ModelFigures:
     )
 
 
-def index_figures(semantic: Semantic) -> dict[str, dict[str, int]]:
-    sizes = semantic.held_bytes()
-    return {name: {"rows": rows, "bytes": sizes.get(name, 0)} for name, rows in semantic.held_rows().items()}
-
-
 def pool_figures(pool: Pool, most: int) -> PoolFigures:
     """Return the pool's figures; all zero for a pool that keeps no connections, as in tests."""
     if not isinstance(pool, QueuePool):
@@ -199,49 +239,3 @@ def pool_figures(pool: Pool, most: int) -> PoolFigures:
 
 def round_or_none(value: float | None, digits: int = 1) -> float | None:
     return None if value is None else round(value, digits)
-
-
-MOST_SLOWEST = 10
-KEPT_S = 3_600.0
-MOST_TEXT = 200  # characters of a query that are kept, if at all
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """One search; its text is private, so `text` is None unless LOG_QUERIES=1."""
-
-    at: float
-    mode: str
-    ms: float
-    hits: int
-    length: int  # characters
-    words: int
-    text: str | None = None
-
-
-class Searches:
-    """Search counts by mode since the start, and the slowest searches of the last hour; thread-safe."""
-
-    def __init__(self, with_text: bool = False, clock: Callable[[], float] = time.time) -> None:
-        self.counts: dict[str, int] = {}
-        self.seconds: dict[str, float] = {}
-        self._with_text, self._clock = with_text, clock
-        self._slowest: list[Search] = []
-        self._turn = threading.Lock()
-
-    def note(self, mode: str, text: str, hits: int, ms: float) -> None:
-        shown = text[:MOST_TEXT] if self._with_text else None
-        search = Search(self._clock(), mode, ms, hits, len(text), len(text.split()), shown)
-        with self._turn:
-            self.counts[mode] = self.counts.get(mode, 0) + 1
-            self.seconds[mode] = self.seconds.get(mode, 0.0) + ms / 1000
-            self._slowest = sorted([*self._recent(), search], key=lambda item: -item.ms)[:MOST_SLOWEST]
-
-    def _recent(self) -> list[Search]:
-        since = self._clock() - KEPT_S
-        return [search for search in self._slowest if search.at >= since]
-
-    def slowest(self) -> list[Search]:
-        """Return the slowest searches of the last hour, slowest first."""
-        with self._turn:
-            return self._recent()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, Embedding, Model, State, TagCount, TagEmbedding
-from operations.embedding_counts import embedded_count
 from operations.memory import Memory
 from search.semantic import Semantic
+from utils.lru import LRUCache
+
+# A platform polls /health every few seconds, and counting 100,000 documents takes 0.1 s.
+LONG_S = 0.2
+MANY = 100_000  # a slow count of fewer means that the host was busy
+PAUSES = 60  # after a slow count, wait this many times as long as it took
+QUERY_CANCELED = "57014"  # statement_timeout: too many to count within a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class StoredCounts:
 
 def stored_counts(session: Session, semantic: Semantic) -> StoredCounts | None:
     """Return the counts; None if the database does not answer."""
-    model = semantic.model_key
+    model = semantic.model.key
     try:
         session.execute(select(Document.id).limit(1))  # on a cluster, every server must answer
         documents, embedded = document_count(session), embedded_count(session, model)
@@ -57,7 +64,7 @@ def document_count(session: Session) -> int:
 
 def stats(session: Session, semantic: Semantic) -> dict[str, Any]:
     """Return the stored counts by table and collection, and what awaits an embedding."""
-    model = semantic.model_key
+    model = semantic.model.key
     documents, embedded = document_count(session), embedded_count(session, model)
     tags = session.execute(select(func.count(func.distinct(TagCount.tag_id)))).scalar_one()
     tags_embedded = (
@@ -79,8 +86,8 @@ def stats(session: Session, semantic: Semantic) -> dict[str, Any]:
         "tags_waiting": 0 if model is None else max(tags - tags_embedded, 0),
         "collections": [{"name": row.name, "documents": row.documents} for row in collections],
         "models": model_status(session),
-        "index": semantic.held_rows(),
-        "index_bytes": semantic.held_bytes(),
+        "index": {name: size["rows"] for name, size in semantic.index_sizes().items()},
+        "index_bytes": {name: size["bytes"] for name, size in semantic.index_sizes().items()},
         "version": session.execute(select(State.version)).scalar_one(),
     }
 
@@ -96,3 +103,55 @@ def model_status(session: Session) -> list[dict[str, Any]]:
         {"name": row.name, "dim": row.dim, "checksum": row.checksum[:12], "embeddings": row.windows}
         for row in session.execute(rows)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """A count at one data version, when it was made, and how long it stays valid regardless of changes."""
+
+    value: int
+    version: int
+    made_at: float
+    rests_s: float
+
+    def holds(self, version: int, now: float) -> bool:
+        return version == self.version or now - self.made_at < self.rests_s
+
+
+_COUNTS: LRUCache[_Count] = LRUCache(4)
+
+
+def embedded_count(session: Session, model: int | None) -> int:
+    """Return the number of documents with a current embedding; may lag where there are millions."""
+    if model is None:
+        return 0
+    key = (str(session.get_bind().engine.url), model)
+    version, last = session.execute(select(State.version)).scalar_one(), _COUNTS.get(key)
+    if last is None or not last.holds(version, time.monotonic()):
+        last = _COUNTS.set(key, _counted(session, model, version, last.value if last else 0))
+    return last.value
+
+
+def _counted(session: Session, model: int, version: int, before: int) -> _Count:
+    started, is_cut = time.monotonic(), False
+    try:
+        value = _embedded_now(session, model)
+    except OperationalError as error:
+        if getattr(error.orig, "pgcode", None) != QUERY_CANCELED:
+            raise
+        session.rollback()
+        value, is_cut = before, True
+    took_s = time.monotonic() - started
+    rests_s = took_s * PAUSES if is_cut or (took_s > LONG_S and value >= MANY) else 0.0
+    return _Count(value, version, started, rests_s)
+
+
+def _embedded_now(session: Session, model: int) -> int:
+    rows = select(func.count()).select_from(Embedding).join(Document, Document.id == Embedding.document_id)
+    return session.execute(
+        rows.where(
+            Embedding.model_id == model,
+            Embedding.window == 0,
+            Embedding.content_hash == Document.content_hash,
+        )
+    ).scalar_one()

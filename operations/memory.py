@@ -53,7 +53,7 @@ def memory(limit_mb: int | None, processes: Sequence[ProcessFigures] | None = No
 
 
 # By name, since the page translates them.
-SAID = {
+ADVICE = {
     "workers": "Set GUNICORN_WORKERS=1: each worker holds a model and an index of its own.",
     "idle": "Lower MODEL_IDLE_SECONDS: an unused model is unloaded sooner.",
     "batch": "Lower PASSAGE_BATCH_SIZE and TAG_BATCH_SIZE: fewer texts are encoded at once.",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from utils.memory import MB, process_memory
-
-if TYPE_CHECKING:
-    import psutil
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from utils.memory import MB, process_memory
+
+PID_FILE = "gunicorn.pid"
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - bind addresses, reached from this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +40,11 @@ class ProcessFigures:
 
 def own_family() -> list[ProcessFigures]:
     """Return the figures of this process's server, master first."""
-    import psutil
-
     return figures_of(process_family(psutil.Process()))
 
 
 def process_family(member: psutil.Process) -> list[psutil.Process]:
     """Return the master and all its workers, given any of them; a process without a server is returned alone."""
-    import psutil
-
     try:
         parent = member.parent()
         head = parent if parent is not None and is_server(parent) and is_server(member) else member
@@ -61,8 +55,6 @@ def process_family(member: psutil.Process) -> list[psutil.Process]:
 
 def is_server(process: psutil.Process) -> bool:
     """Whether a process is gunicorn's, by its command; a process that started it may mention gunicorn too."""
-    import psutil
-
     try:
         words = process.cmdline()
     except psutil.Error:
@@ -72,39 +64,28 @@ def is_server(process: psutil.Process) -> bool:
 
 
 def figures_of(processes: list[psutil.Process]) -> list[ProcessFigures]:
+    """Return the figures of a server's processes, master first; those that are gone are left out."""
     roles = ["master" if len(processes) > 1 else "alone", *["worker"] * (len(processes) - 1)]
-    figures = [process_figures(process, role) for process, role in zip(processes, roles, strict=True)]
-    return [item for item in figures if item is not None]
+    return [figures for figures in map(process_figures, processes, roles) if figures is not None]
 
 
 def process_figures(process: psutil.Process, role: str) -> ProcessFigures | None:
     """Return what is known of a process; None if it is gone."""
-    import psutil
-
     whole = process_memory(process.pid)
     if whole is not None:
         values = (whole.rss, whole.pss, whole.uss, whole.anonymous)
         return ProcessFigures(process.pid, role, *(round(value / MB, 1) for value in values))
     try:
-        return ProcessFigures(process.pid, role, round(process.memory_info().rss / MB, 1), uss_mb=uss_mb(process))
+        rss = process.memory_info().rss
     except psutil.NoSuchProcess:
         return None
     except psutil.AccessDenied:
         return ProcessFigures(process.pid, role, None)
-
-
-def uss_mb(process: psutil.Process) -> float | None:
-    """Return the USS on macOS, which tells it for the user's own processes only."""
-    import psutil
-
-    try:
-        return round(float(process.memory_full_info().uss) / MB, 1)
-    except psutil.AccessDenied:
-        return None
-
-
-PID_FILE = "gunicorn.pid"
-EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - bind addresses, reached from this machine
+    try:  # macOS, which tells the USS of the user's own processes only
+        uss = round(process.memory_full_info().uss / MB, 1)
+    except psutil.Error:
+        uss = None
+    return ProcessFigures(process.pid, role, round(rss / MB, 1), uss_mb=uss)
 
 
 class NotRunning(Exception):
@@ -184,10 +165,6 @@ def belongs(process: psutil.Process, instance: Path) -> bool:
 
 def listening_address(processes: list[psutil.Process]) -> str | None:
     """Return the address that the processes listen on; None if unknown."""
-    return next(addresses(processes), None)
-
-
-def addresses(processes: list[psutil.Process]) -> Iterator[str]:
     for process in processes:
         try:
             sockets = process.net_connections("tcp")
@@ -195,7 +172,8 @@ def addresses(processes: list[psutil.Process]) -> Iterator[str]:
             continue
         for socket in sockets:
             if socket.status == psutil.CONN_LISTEN:
-                yield f"http://{url_host(socket.laddr.ip)}:{socket.laddr.port}"
+                return f"http://{url_host(socket.laddr.ip)}:{socket.laddr.port}"
+    return None
 
 
 def url_host(host: str) -> str:

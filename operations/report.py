@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlsplit
 
-from operations.fetch import NotAnswered, figures_at
-from operations.memory import DEFAULT_LIMIT_MB, SAID, Level, level, memory_advice
+from operations.memory import ADVICE, DEFAULT_LIMIT_MB, Level, level, memory_advice
 from operations.processes import ProcessFigures, Running, figures_of
 from utils.memory import MB, GroupMemory, group_memory
 
+FIGURES_PATH = "/api/monitoring/memory"
+WAIT_S = 10.0
+MOST_BYTES = 1_048_576
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 GROUP = ("used_mb", "limit_mb", "anonymous_mb")
 VERDICTS: dict[Level, str] = {
     "fine": "well: there is room",
@@ -20,103 +29,108 @@ VERDICTS: dict[Level, str] = {
 }
 
 
+class NotAnswered(Exception):
+    """No figures were received; the message says what was."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryReport:
-    """Megabytes; `told` are the app's own figures, None if unavailable; `unseen` explains what is missing."""
+    """Megabytes; `own` are the app's own figures, None if unavailable; `unseen` explains what is missing."""
 
     of: str
     used_mb: float
     limit_mb: float
-    share: float
-    level: Level
-    verdict: str
-    advice: list[str]
     counted_by: str
     processes: list[ProcessFigures]
     group: dict[str, float | None] | None
-    told: dict[str, Any] | None
+    own: dict[str, Any] | None
     unseen: list[str]
 
     @property
-    def parts(self) -> dict[str, float]:
-        return dict(self.told["parts"]) if self.told else {}
+    def share(self) -> float:
+        return self.used_mb / self.limit_mb
+
+    @property
+    def level(self) -> Level:
+        return level(self.share)
+
+    @property
+    def advice(self) -> list[str]:
+        workers = sum(process.role == "worker" for process in self.processes)
+        model = str(self.own["model"].get("name")) if self.own else None
+        return [ADVICE[name] for name in memory_advice(self.level, workers, model)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON, with the app's own figures at the top level."""
+        return {
+            "of": self.of,
+            "used_mb": round(self.used_mb, 1),
+            "limit_mb": round(self.limit_mb, 1),
+            "share": round(self.share, 3),
+            "level": self.level,
+            "verdict": VERDICTS[self.level],
+            "advice": self.advice,
+            "counted_by": self.counted_by,
+            "processes": [asdict(process) for process in self.processes],
+            "group": self.group,
+            "unseen": self.unseen,
+        } | {name: (self.own or {}).get(name) for name in ("parts", "model", "index", "caches", "pool", "guard")}
 
 
 def of_running(site: Running, limit_mb: float | None = None) -> MemoryReport:
     """Return the report on local processes, with the app's own figures if available."""
     processes, unseen = figures_of(site.processes), list(site.remarks)
-    told = figures_told_by(site, unseen)
+    own = own_figures(site, unseen)
     group = group_memory(process=site.processes[0].pid)
     unseen += hidden_figures(processes)
     used_mb, counted_by = counted(processes, group)
-    allowed = limit_mb or (told["limit_mb"] if told else None) or (group and group.limit and group.limit / MB)
+    group_mb = group.limit / MB if group and group.limit else None
+    limit_mb = limit_mb or (own["limit_mb"] if own else None) or group_mb or DEFAULT_LIMIT_MB
     name = f"server {site.processes[0].pid}" + (f" at {site.address}" if site.address else "")
-    return memory_report(
-        name, used_mb, allowed or DEFAULT_LIMIT_MB, counted_by, processes, of_group(group), told, unseen
-    )
+    return MemoryReport(name, used_mb, limit_mb, counted_by, processes, of_group(group), own, unseen)
 
 
 def of_address(address: str, limit_mb: float | None = None) -> MemoryReport:
     """Return the report on a remote site, from its own figures; raises NotAnswered."""
-    told = figures_at(address)
+    values = figures_at(address)
     try:
-        checked_answer = checked_figures(told)
-        processes = [process_told(process) for process in told["processes"]]
-        group = {name: optional_number(told["group"].get(name)) for name in GROUP} if told["group"] else None
-        used_mb, allowed = checked_answer["used_mb"], limit_mb or checked_answer["limit_mb"]
-        return memory_report(address, used_mb, allowed, str(told["source"]), processes, group, checked_answer, [])
+        own = checked_figures(values)
+        processes = [process_from(process) for process in own["processes"]]
+        group = {name: optional_number(own["group"].get(name)) for name in GROUP} if own["group"] else None
+        limit_mb = limit_mb or own["limit_mb"]
+        return MemoryReport(address, own["used_mb"], limit_mb, str(own["source"]), processes, group, own, [])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotAnswered(f"{address} answered JSON that is not this site's: {error!r}") from error
 
 
-def memory_report(
-    of: str,
-    used_mb: float,
-    limit_mb: float,
-    counted_by: str,
-    processes: list[ProcessFigures],
-    group: dict[str, float | None] | None,
-    told: dict[str, Any] | None,
-    unseen: list[str],
-) -> MemoryReport:
-    share = used_mb / limit_mb
-    memory_level = level(share)
-    workers = sum(process.role == "worker" for process in processes)
-    names = memory_advice(memory_level, workers, str(told["model"].get("name")) if told else None)
-    return MemoryReport(
-        of, round(used_mb, 1), round(limit_mb, 1), round(share, 3), memory_level, VERDICTS[memory_level],
-        [SAID[name] for name in names], counted_by, processes, group, told, unseen,
-    )  # fmt: skip
-
-
-def figures_told_by(site: Running, unseen: list[str]) -> dict[str, Any] | None:
+def own_figures(site: Running, unseen: list[str]) -> dict[str, Any] | None:
     """Return the app's own figures; if unavailable, the reason is appended to `unseen`."""
     if site.address is None:
         unseen.append("the app's own figures: its address is unknown")
         return None
     try:
-        told = checked_figures(figures_at(site.address))
+        own = checked_figures(figures_at(site.address))
     except NotAnswered as error:
         unseen.append(f"the app itself: {error}")
         return None
     except (KeyError, TypeError, ValueError, AttributeError):
         unseen.append(f"the app itself: what {site.address} answers is not this site's")
         return None
-    if told["worker"] not in {process.pid for process in site.processes}:
+    if own["worker"] not in {process.pid for process in site.processes}:
         unseen.append(f"the app itself: {site.address} is answered by another server")
         return None
-    return told
+    return own
 
 
-def checked_figures(told: dict[str, Any]) -> dict[str, Any]:
+def checked_figures(values: dict[str, Any]) -> dict[str, Any]:
     """Return the figures if they have the expected shape; raises KeyError, TypeError, ValueError or AttributeError."""
-    parts = {str(name): finite_number(value) for name, value in told["parts"].items()}
-    numbers = {name: finite_number(told[name]) for name in ("used_mb", "limit_mb", "worker")}
+    parts = {str(name): finite_number(value) for name, value in values["parts"].items()}
+    numbers = {name: finite_number(values[name]) for name in ("used_mb", "limit_mb", "worker")}
     if numbers["limit_mb"] <= 0:
-        raise ValueError("a limit of nothing")
-    if not all(isinstance(told[name], dict) for name in ("model", "index", "caches", "pool", "guard")):
-        raise TypeError("parts that are not as they should be")
-    return {**told, **numbers, "parts": parts}
+        raise ValueError("the limit is zero")
+    if not all(isinstance(values[name], dict) for name in ("model", "index", "caches", "pool", "guard")):
+        raise TypeError("parts have another shape")
+    return {**values, **numbers, "parts": parts}
 
 
 def finite_number(value: object) -> float:
@@ -124,7 +138,7 @@ def finite_number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a number")
     if not 0 <= value < float("inf"):
-        raise ValueError(f"{value!r} cannot be")
+        raise ValueError(f"{value!r} is out of range")
     return float(value)
 
 
@@ -132,13 +146,13 @@ def optional_number(value: object) -> float | None:
     return None if value is None else finite_number(value)
 
 
-def process_told(values: dict[str, Any]) -> ProcessFigures:
+def process_from(values: dict[str, Any]) -> ProcessFigures:
     figures = (optional_number(values[f"{kind}_mb"]) for kind in ("rss", "pss", "uss", "anonymous"))
     return ProcessFigures(int(finite_number(values["pid"])), str(values["role"]), *figures)
 
 
 def hidden_figures(processes: Sequence[ProcessFigures]) -> list[str]:
-    """Return a remark on the figures that the system did not tell."""
+    """Return a remark on the figures that the system hides."""
     kinds = [
         name for name in ("rss", "pss", "uss", "anonymous") if any(process.kinds[name] is None for process in processes)
     ]
@@ -164,8 +178,49 @@ def of_group(group: GroupMemory | None) -> dict[str, float | None] | None:
     return {f"{name}_mb": None if value is None else round(value / MB, 1) for name, value in values.items()}
 
 
-def as_json(report: MemoryReport) -> dict[str, Any]:
-    """Return the report as JSON, with the app's own figures at the top level."""
-    told = report.told or {}
-    own = {name: told.get(name) for name in ("parts", "model", "index", "caches", "pool", "guard")}
-    return {name: value for name, value in asdict(report).items() if name != "told"} | own
+def figures_at(base: str, wait_s: float = WAIT_S) -> dict[str, Any]:
+    """Fetch the figures of the site at an address; raises NotAnswered after at most `wait_s` seconds.
+
+    Runs in a thread, since a server that sends a byte now and then never triggers the socket's timeout.
+    """
+    answers: list[dict[str, Any] | NotAnswered] = []
+    try:
+        address = figures_url(base)
+    except ValueError as error:
+        raise NotAnswered(f"{base} is not an address: {error}") from error
+    request = threading.Thread(target=lambda: answers.append(_fetch(address, wait_s)), daemon=True)
+    request.start()
+    request.join(wait_s)
+    answer = answers[0] if answers else NotAnswered(f"{address} did not answer within {wait_s:g} s")
+    if isinstance(answer, NotAnswered):
+        raise answer
+    return answer
+
+
+def figures_url(base: str) -> str:
+    """Return the URL of the figures for a site's address."""
+    if "://" not in base:
+        base = f"http{'' if urlsplit('//' + base).hostname in LOCAL_HOSTS else 's'}://{base}"
+    return base if urlsplit(base).path.endswith(FIGURES_PATH) else base.rstrip("/") + FIGURES_PATH
+
+
+def _fetch(address: str, wait_s: float) -> dict[str, Any] | NotAnswered:
+    if urlsplit(address).scheme not in ("http", "https"):
+        return NotAnswered(f"{address} is not an http or https address")
+    # Local addresses bypass any proxy.
+    proxies = [urllib.request.ProxyHandler({})] if urlsplit(address).hostname in LOCAL_HOSTS else []
+    try:
+        # The thread's limit comes first.
+        with urllib.request.build_opener(*proxies).open(address, timeout=2 * wait_s) as response:
+            kind, body = response.headers.get_content_type(), response.read(MOST_BYTES)
+        figures = json.loads(body)
+    except urllib.error.HTTPError as error:
+        with error:
+            return NotAnswered(f"{address} answered {error.code}")
+    except urllib.error.URLError as error:
+        return NotAnswered(f"{address} cannot be reached: {error.reason}")
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return NotAnswered(f"{address} answered {kind}, not figures: is it this site?")
+    except (OSError, ValueError, HTTPException) as error:  # an invalid address, or not HTTP
+        return NotAnswered(f"{address} cannot be reached: {error!r}")
+    return figures if isinstance(figures, dict) else NotAnswered(f"{address} answered JSON that is not this site's")

@@ -77,7 +77,7 @@ def import_page(number: int) -> str:
 
 def unembedded_documents(job: Job) -> int:
     """Return how many documents of a finished import's collection still lack an embedding."""
-    model = semantic().model_key
+    model = semantic().model.key
     if job.state != "done" or model is None:
         return 0
     return waiting_documents(db.session(), model, options_of(job).collection)

@@ -127,7 +127,7 @@ class Run:
         if words.is_whole:
             return words
         until = time.monotonic() + MODEL_WAIT_S
-        while not self._semantic.ready(0):
+        while not self._semantic.lazy.load():
             time.sleep(WAIT_STEP_S)
             self._report(session)
             if time.monotonic() > until or self._semantic.state in ("off", "unavailable"):

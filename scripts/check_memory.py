@@ -30,9 +30,8 @@ except ModuleNotFoundError:
     print("psutil is missing: pip install -r requirements.txt", file=sys.stderr)
     sys.exit(69)  # EX_UNAVAILABLE in sysexits.h; 1 to 3 describe the site
 
-from operations.fetch import NotAnswered
 from operations.processes import NotRunning, instance_folder, running, site_of_process
-from operations.report import MemoryReport, as_json, of_address, of_running
+from operations.report import VERDICTS, MemoryReport, NotAnswered, of_address, of_running
 
 CODES = {"fine": 0, "high": 1, "critical": 2}
 NOT_FOUND, MISUSED = 3, 64
@@ -132,7 +131,7 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def print_once(report: MemoryReport, options: argparse.Namespace) -> None:
-    print(json.dumps(as_json(report), indent=2) if options.json else "\n".join(lines(report)))
+    print(json.dumps(report.as_json(), indent=2) if options.json else "\n".join(lines(report)))
 
 
 def draw(report: MemoryReport, options: argparse.Namespace) -> None:
@@ -143,7 +142,7 @@ def draw(report: MemoryReport, options: argparse.Namespace) -> None:
 def print_line(report: MemoryReport, options: argparse.Namespace) -> None:
     at = time.strftime("%Y-%m-%dT%H:%M:%S")
     if options.json:
-        print(json.dumps({"at": at} | as_json(report)), flush=True)
+        print(json.dumps({"at": at} | report.as_json()), flush=True)
     else:
         print(f"{at}  {used(report)}  {report.level}  {model(report) or 'model unknown'}", flush=True)
 
@@ -153,7 +152,7 @@ def lines(report: MemoryReport) -> Iterator[str]:
     filled = min(round(report.share * BAR), BAR)
     yield f"Matmon, {clean(report.of)}"
     yield f"Memory   {used(report)}  [{'#' * filled}{'.' * (BAR - filled)}]  by {clean(report.counted_by)}"
-    yield f"Verdict  {report.verdict}"
+    yield f"Verdict  {VERDICTS[report.level]}"
     yield from (f"         - {advice}" for advice in report.advice)
     yield from processes(report)
     yield from parts(report)
@@ -183,30 +182,30 @@ def cell(value: float | None) -> str:
 
 
 def parts(report: MemoryReport) -> Iterator[str]:
-    for name, value in report.parts.items():
+    for name, value in (report.own or {}).get("parts", {}).items():
         yield f"{PARTS.get(name, clean(name)):<30}{value:>9.1f} MB{value / report.limit_mb:>8.1%} of the limit"
 
 
 def details(report: MemoryReport) -> Iterator[str]:
     """Yield what the app reports of its model, index, caches, connections and guard."""
-    if report.told is None:
+    if report.own is None:
         return
     yield ""
     yield f"Model    {model(report)}"
-    for name, figures in report.told["index"].items():
+    for name, figures in report.own["index"].items():
         yield f"Index    {clean(name)}: {clean(flat(figures))}"
     for name in ("caches", "pool"):
-        yield f"{name.capitalize():<9}{clean(flat(report.told[name])) or '-'}"
-    guard = report.told["guard"]
+        yield f"{name.capitalize():<9}{clean(flat(report.own[name])) or '-'}"
+    guard = report.own["guard"]
     state = flat(guard.get("counts") or {}) if guard.get("on") else "not running"
     yield f"Guard    {clean(state)}"
 
 
 def model(report: MemoryReport) -> str:
     """Return the state of the model; empty if the app did not answer."""
-    if report.told is None:
+    if report.own is None:
         return ""
-    figures = report.told["model"]
+    figures = report.own["model"]
     words = [f"{figures.get('name')}: {figures.get('state')}"]
     for name, unit, label in (
         ("cost_mb", "MB", "added"), ("unused_s", "s", "unused for"), ("given_back_in_s", "s", "unloads in"),

@@ -74,7 +74,7 @@ def _page(session: Session, document: Document, collection: str) -> DocumentPage
 
 def similar(session: Session, number: int, semantic: Semantic, limit: int) -> tuple[Hit, ...]:
     """Return the documents most similar to a stored one; the model itself is not needed."""
-    semantic.follow(session)
+    semantic.model.follow(session)
     result = semantic.similar(session, number)
     if result is None:
         return ()

@@ -69,11 +69,10 @@ class EmbeddingIndex:
             KEPT_CLOSE, 2 * 2**20, size=lambda tags: 300 + 100 * len(tags)
         )
 
-    def held_bytes(self) -> dict[str, int]:
-        return {"documents": self.documents.nbytes, "tags": self.tags.nbytes}
-
-    def held_rows(self) -> dict[str, int]:
-        return {"documents": self.documents.size, "tags": self.tags.size}
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """Return the rows and bytes that each index holds in memory."""
+        indexes = {"documents": self.documents, "tags": self.tags}
+        return {name: {"rows": index.size, "bytes": index.nbytes} for name, index in indexes.items()}
 
     def nearest(
         self,

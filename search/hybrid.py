@@ -51,7 +51,7 @@ def hybrid_ranking(session: Session, query: Query, semantic: Semantic, snapshot:
     text_query = TextQuery(session, parts, snapshot)
     if text_query.is_empty:
         return _without_excluded(session, query, snapshot)
-    query_vector = semantic.query_vector(parts.wanted(), text_query.knows_a_word) if semantic.ready(0) else None
+    query_vector = semantic.query_vector(parts.wanted(), text_query.knows_a_word) if semantic.lazy.load() else None
     restriction = query.filter()
     matches = text_query.matches(restriction)
     by_text = dict(zip(matches.documents.tolist(), matches.scores.tolist(), strict=True))

@@ -52,12 +52,12 @@ def search(
     Results that another process shared for the same model and data are taken from `shared`, without the model.
     """
     started = time.perf_counter()
-    snapshot = read_snapshot(session) if query.mode == "text" else semantic.follow(session)
+    snapshot = read_snapshot(session) if query.mode == "text" else semantic.model.follow(session)
     key = shared.key(snapshot, query, semantic) if shared else None
     ranked = shared.get(key, query, semantic) if shared and key else None
     if ranked is None:
         if query.mode in ("semantic", "hybrid") and query.parts().wanted():
-            semantic.ready(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
+            semantic.lazy.load(wait_s if wait_s is not None else SEMANTIC_WAIT_S if query.mode == "semantic" else 0)
         state = semantic.state  # read before the search: a model that becomes ready during it counts for the next one
         near: tuple[TagScore, ...] = ()
         try:

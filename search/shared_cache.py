@@ -62,7 +62,7 @@ class SharedResults:
         It covers the whole state row: the version, which grows with each committed change, and the totals, which tell
         a database from one that was restored or created anew under the same address.
         """
-        model = "" if not uses_model(query) or semantic.is_off else semantic.model_key
+        model = "" if not uses_model(query) or semantic.is_off else semantic.model.key
         if model is None or (model != "" and semantic.lazy.state == "unavailable"):
             return None
         return cache_key([FORMAT, ANALYSIS_VERSION, astuple(snapshot), model, semantic.is_off, asdict(query)])

@@ -25,7 +25,7 @@ def ready_side(encoder: HashedWords | None = None) -> Semantic:
     """Return a semantic side whose encoder is loaded."""
     kept = encoder or HashedWords()
     side = Semantic(LazyEncoder(lambda: kept, kept.name), model_of(kept))
-    assert side.ready(10)
+    assert side.lazy.load(10)
     return side
 
 

@@ -16,5 +16,5 @@ def use_semantic(app: Flask, side: Side) -> Side:
     """Let every part of the application search with this side from now on, and return it."""
     runtime = runtime_of(app)
     runtime.semantic = runtime.watch.semantic = side
-    runtime.add_jobs()
+    runtime.imports, runtime.screenings = runtime.make_runners()
     return side

@@ -42,7 +42,7 @@ def app(site_folder: Path, e5_folder: Path, queue: EncoderQueue) -> Iterator[Fla
     encoder = OnnxEncoder(e5_folder, queue=queue)
     key = model_number(encoder.manifest.name, encoder.manifest.checksum)
     side = use_semantic(app, Semantic(LazyEncoder(lambda: encoder, "e5-small"), key))
-    assert side.ready(20)
+    assert side.lazy.load(20)
     yield app
     closed(app)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.fetch import NotAnswered, figures_at, figures_url
+from operations.report import NotAnswered, figures_at, figures_url
 from tests.memory_checks import check
 from tests.other_servers import GOOD, Dripping, answering, telling
 from tests.servers import free_port

@@ -76,7 +76,7 @@ def encoder_of(app: Flask) -> Encoder:
 
 def filled(app: Flask, archive: Path) -> None:
     """Add jobs to the embedded sample collection, and keep all of it in an archive."""
-    assert runtime_of(app).semantic.ready(60)
+    assert runtime_of(app).semantic.lazy.load(60)
     import_file(db.session(), ROOT / "data" / "sample-jobs.jsonl", Options("jobs"))
     embed(db.session(), encoder_of(app))
     backup(db.engine, archive)
@@ -103,7 +103,7 @@ def test_it_answers_as_one_server_before_and_after_it_is_spread(
     assert expected != expected_later
     with cluster.whole() as url, site(url, tmp_path / "several", e5_folder) as several:
         restore(db.session(), Archive(archive))
-        assert runtime_of(several).semantic.ready(60)
+        assert runtime_of(several).semantic.lazy.load(60)
         assert answers(several) == expected
         said = asked(several, "distribute")
         assert "8 tables are on several servers now" in said.output

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models import State, model_number
-from operations import embedding_counts as embedded
-from operations.embedding_counts import embedded_count
+from operations import health
+from operations.health import embedded_count
 from tests.collections import HOUSE, fill
 from tests.fakes import HashedWords
 
@@ -20,7 +20,7 @@ MODEL = model_number(HashedWords.manifest.name, HashedWords.manifest.checksum)
 
 @pytest.fixture(autouse=True)
 def nothing_counted() -> None:
-    embedded._COUNTS.clear()
+    health._COUNTS.clear()
 
 
 def test_each_write_is_counted(session: Session) -> None:
@@ -34,11 +34,11 @@ def test_each_write_is_counted(session: Session) -> None:
 def test_a_count_that_took_long_holds_for_a_while(session: Session) -> None:
     fill(session, HOUSE[:2])
     assert embedded_count(session, MODEL) == 2
-    ((key, (count, *_)),) = embedded._COUNTS._values.items()
-    embedded._COUNTS.set(key, replace(count, rests_s=3_600.0))
+    ((key, (count, *_)),) = health._COUNTS._values.items()
+    health._COUNTS.set(key, replace(count, rests_s=3_600.0))
     fill(session, HOUSE)
     assert embedded_count(session, MODEL) == 2
-    embedded._COUNTS.set(key, replace(count, rests_s=3_600.0, made_at=time.monotonic() - 3_601))
+    health._COUNTS.set(key, replace(count, rests_s=3_600.0, made_at=time.monotonic() - 3_601))
     assert embedded_count(session, MODEL) == 5
 
 
@@ -47,7 +47,7 @@ def test_what_cannot_be_counted_in_time_is_told_as_it_was(session: Session, monk
     fill(session, HOUSE[:2])
     assert embedded_count(session, MODEL) == 2
     fill(session, HOUSE)
-    monkeypatch.setattr(embedded, "_embedded_now", slow)
+    monkeypatch.setattr(health, "_embedded_now", slow)
     assert embedded_count(session, MODEL) == 2
     assert session.query(State).count() == 1, "the session goes on"
 

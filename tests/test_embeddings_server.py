@@ -17,7 +17,6 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import ModelUnusable
 from encoders.onnx_encoder import OnnxEncoder
 from encoders.queue import EncoderBusy
-from search.semantic import Semantic
 from tests.commands import run
 from tests.conftest import settings_for
 from tests.fakes import HashedWords, embedding
@@ -34,7 +33,7 @@ class Words(HashedWords):
 
 
 def client_of(load: type[HashedWords] = Words, key: str = "") -> FlaskClient:
-    return create_embeddings_app(Semantic(LazyEncoder(load, "hashed")), key).test_client()
+    return create_embeddings_app(LazyEncoder(load, "hashed"), key).test_client()
 
 
 def test_the_answer_has_openais_shape() -> None:
@@ -64,13 +63,13 @@ def test_another_matmon_is_told_what_it_must_know_and_nothing_of_this_host() -> 
     "body", [{}, [], "text", {"input": []}, {"input": [1, 2]}, {"input": [[1, 2]]}, {"input": None}, {"inputs": ["a"]}]
 )
 def test_what_holds_no_texts_is_422_and_loads_nothing(body: object) -> None:
-    side = Semantic(LazyEncoder(Words, "hashed"))
-    client = create_embeddings_app(side).test_client()
+    lazy = LazyEncoder(Words, "hashed")
+    client = create_embeddings_app(lazy).test_client()
     answer = client.post("/v1/embeddings", json=body)
     assert (answer.status_code, answer.get_json()["error"]["type"]) == (422, "invalid_request_error")
     assert "'input' must be a text or a list of texts" in answer.get_json()["error"]["message"]
     assert client.post("/embed", data="no json").status_code == 422
-    assert side.lazy.state == "idle"
+    assert lazy.state == "idle"
 
 
 def test_too_many_texts_and_too_large_a_body_are_413() -> None:

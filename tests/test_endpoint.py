@@ -11,8 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from encoders.endpoint import PATIENT, QUICK, Endpoint, embeddings_url, models_url
-from encoders.http_client import EndpointFailed, HttpClient, RequestTimeouts
+from encoders.endpoint import (
+    PATIENT,
+    QUICK,
+    Endpoint,
+    EndpointFailed,
+    HttpClient,
+    RequestTimeouts,
+    embeddings_url,
+    models_url,
+)
 from encoders.queue import EncoderBusy
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
 from tests.waiting import until

@@ -23,7 +23,7 @@ from config import ROOT
 from encoders.lazy import LazyEncoder
 from models import Base, db, model_number
 from operations.figures import Watch, flat_numbers, memory_parts
-from operations.memory import CRITICAL, HIGH, SAID, level, memory_advice
+from operations.memory import ADVICE, CRITICAL, HIGH, level, memory_advice
 from operations.metrics import CONTENT_TYPE
 from operations.processes import ProcessFigures, figures_of, is_server, process_family
 from runtime import runtime_of
@@ -227,7 +227,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
     client = app.test_client()
     before = told(client, "/api/monitoring/memory")["model"]
     assert (before["state"], before["unused_s"], before["given_back_in_s"]) == ("idle", None, None)
-    assert side.ready(20)
+    assert side.lazy.load(20)
     after = told(client, "/api/monitoring/memory")["model"]
     assert after["state"] == "ready"
     assert after["unused_s"] + after["given_back_in_s"] == pytest.approx(600, abs=0.2)
@@ -239,7 +239,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
 def test_a_model_that_is_never_given_back_says_so(database: str, tmp_path: Path) -> None:
     app = create_app(settings_for(database, tmp_path, model_idle_s=0))
     side = use_semantic(app, Semantic(LazyEncoder(HashedWords, "words")))
-    assert side.ready(20)
+    assert side.lazy.load(20)
     client = app.test_client()
     assert told(client, "/api/monitoring/memory")["model"]["given_back_in_s"] is None
     assert "when unused never" in Page(client.get("/status?lang=en").get_data(as_text=True)).text
@@ -273,12 +273,12 @@ def test_advice_fits_the_site() -> None:
     assert list(memory_advice("fine", 4, "e5-small")) == []
     assert list(memory_advice("high", 1, "none")) == ["pool"]
     assert list(memory_advice("critical", 2, "e5-small")) == ["workers", "idle", "batch", "pool", "none", "plan"]
-    assert set(memory_advice("critical", 2, None)) == set(SAID)
+    assert set(memory_advice("critical", 2, None)) == set(ADVICE)
 
 
 def test_the_page_says_every_advice_in_hebrew_too(app: Flask) -> None:
     template = (ROOT / "templates" / "_hour.html").read_text(encoding="utf-8")
-    assert all(f'"{name}": _("{said}")' in template for name, said in SAID.items())
+    assert all(f'"{name}": _("{said}")' in template for name, said in ADVICE.items())
 
 
 def test_one_sample_for_the_page_is_made_where_there_is_no_history(app: Flask) -> None:

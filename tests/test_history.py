@@ -16,9 +16,8 @@ import pytest
 
 from app import create_app
 from config import ROOT
-from operations.chart import HEADROOM, HEIGHT, chart
-from operations.guard import Done
-from operations.history import EVERY_S, HOUR_S, KEPT, History, MemorySample
+from operations.guard import Event
+from operations.history import EVERY_S, HEADROOM, HEIGHT, HOUR_S, KEPT, History, MemorySample, chart
 from tests.conftest import closed, settings_for
 from tests.processes import child
 from tests.servers import environment, free_port, serving
@@ -173,7 +172,7 @@ def test_one_sample_is_a_picture() -> None:
 
 def test_marks_stand_where_the_guard_did_something() -> None:
     now = time.time()
-    events = [Done(now - ago, "caches_dropped", 440.0, 512.0) for ago in (1_800.0, HOUR_S + 60)]
+    events = [Event(now - ago, "caches_dropped", 440.0, 512.0) for ago in (1_800.0, HOUR_S + 60)]
     found = chart([sample()], events)
     assert [mark.x for mark in found.marks] == [pytest.approx(50, abs=0.1)]
 

@@ -75,7 +75,7 @@ def ask(sample: Path, e5_folder: Path, tmp_path_factory: pytest.TempPathFactory)
         assert mode in ("text", "tags") or answer["semantic"]["state"] == "ready"
         return answer
 
-    assert runtime_of(app).semantic.ready(60)
+    assert runtime_of(app).semantic.lazy.load(60)
     yield asked
     closed(app)
 

@@ -119,10 +119,12 @@ def test_the_web_process_imports_no_build_time_tool() -> None:
     code = "import app, commands.register, sys; app.app; print(*[m for m in sys.modules if 'preparing' in m])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
-    importers = [path for path in modules() if "encoders/preparing" not in str(path)]
-    named = {(path.name, module) for path in importers for module, _ in imports(path) if "preparing" in module}
-    # Inside functions: the score range of a remote model, and the unquantized model of a large host.
-    assert {name for name, _ in named} <= {"remote.py", "torch_encoder.py"}
+
+
+def test_only_build_time_tools_import_one() -> None:
+    """Not even inside functions, except in commands, which are no part of the web process."""
+    importers = [path for path in modules() if owner(path) != "commands" and path.parent.name != "preparing"]
+    assert [path for path in importers if any("preparing" in module for module, _ in imports(path))] == []
 
 
 def defined_names(path: Path) -> set[str]:

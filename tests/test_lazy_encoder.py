@@ -263,13 +263,13 @@ import resource, sys
 from encoders.lazy import LazyEncoder
 from search.semantic import Semantic
 
-side = Semantic(LazyEncoder(object, "e5-small", retry_after_s=0), idle_s=900)
+side = Semantic(LazyEncoder(object, "e5-small", retry_after_s=0, idle_s=900))
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 _, most = resource.getrlimit(resource.RLIMIT_AS)
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, most))
-print(side.ready(10), side.lazy.state, side.lazy.error)
+print(side.lazy.load(10), side.lazy.state, side.lazy.error)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
-print(side.ready(10), side.lazy.state, side.lazy.error)
+print(side.lazy.load(10), side.lazy.state, side.lazy.error)
 """
 
 

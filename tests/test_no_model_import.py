@@ -24,7 +24,7 @@ answers = [client.get(path).status_code for path in paths]
 print(json.dumps({"answers": answers, "state": runtime_of(app).semantic.lazy.state,
                   "modules": sorted(sys.modules)}))
 """
-MODEL = ("onnxruntime", "encoders.onnx_encoder", "encoders.unigram", "onnx", "tokenizers", "torch", "transformers")
+MODEL = ("onnxruntime", "encoders.onnx_encoder", "encoders.tokenizers", "onnx", "tokenizers", "torch", "transformers")
 REDIS = ("redis", "utils.redis_cache")
 COMMANDS = ("alembic", "flask_migrate", "tqdm", "commands")
 

@@ -83,9 +83,9 @@ def test_no_write_reads_a_whole_table_without_a_reason(client: FlaskClient) -> N
 def test_a_workers_look_reads_what_was_written_since(client: FlaskClient) -> None:
     session, side = db.session(), runtime_of(client.application).semantic
     seen = caught_up(session)
-    assert side.model_key
+    assert side.model.key
     with executed() as said:
-        assert not needs_embedding(session, side.model_key, seen)
+        assert not needs_embedding(session, side.model.key, seen)
         write_documents(session, "jobs", [NewDocument("owed", "not embedded", "", ("a new tag",))])
-        assert needs_embedding(session, side.model_key, seen)
+        assert needs_embedding(session, side.model.key, seen)
     assert not [one for one in said if not is_known(one[0]) and whole_reads(session, *one)]

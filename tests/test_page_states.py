@@ -85,7 +85,7 @@ def test_unavailable_is_said_and_the_words_are_searched(filled: Flask) -> None:
         raise RuntimeError("a file is damaged")
 
     side = give(filled, load)
-    assert not side.ready(20)
+    assert not side.lazy.load(20)
     found = page(client, "/?q=water&lang=en")
     assert "not available right now; only keyword results are shown" in found.text
     assert len(found.all("li", class_="hit")) == 2
@@ -96,7 +96,7 @@ def test_meaning_alone_falls_back_to_words_and_says_so(filled: Flask) -> None:
     def load() -> Encoder:
         raise RuntimeError("a file is damaged")
 
-    assert not give(filled, load).ready(20)
+    assert not give(filled, load).lazy.load(20)
     found = page(filled.test_client(), "/semantic?q=water&lang=en")
     assert "not available right now; only keyword results are shown" in found.text
     assert len(found.all("li", class_="hit")) == 2
@@ -111,14 +111,14 @@ class Busy(HashedWords):
 
 @pytest.mark.parametrize("path", ["/", "/semantic", "/tags"])
 def test_a_busy_model_is_said_and_the_words_are_searched(filled: Flask, path: str) -> None:
-    assert give(filled, Busy).ready(20)
+    assert give(filled, Busy).lazy.load(20)
     found = page(filled.test_client(), f"{path}?q=water&lang=en")
     assert "The model is busy with other searches; only keyword results are shown." in found.text
     assert len(found.all("li", class_="hit")) >= 1
 
 
 def test_a_busy_model_is_503_to_who_asks_for_meaning_alone_and_tells_when_to_come_again(filled: Flask) -> None:
-    assert give(filled, Busy).ready(20)
+    assert give(filled, Busy).lazy.load(20)
     client = filled.test_client()
     refused = client.get("/api/search?q=water&mode=semantic")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
@@ -131,7 +131,7 @@ def test_ready_says_how_close_and_shows_tags_and_documents_near_in_meaning(fille
     client = filled.test_client()
     with filled.app_context():
         embed(db.session(), HashedWords())
-    assert give(filled, HashedWords).ready(20)
+    assert give(filled, HashedWords).lazy.load(20)
     assert "similarity:" in page(client, "/?q=saving+water&lang=en").text
     assert "Similar documents" in page(client, "/documents/1").text
     assert "Similar tags" in page(client, "/tags?tag=water").text

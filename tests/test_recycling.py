@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from config import ROOT
-from operations.recycling import EVERY_S, LOOKS, Recycling
+from operations.guard import RECYCLE_CHECKS, RECYCLE_EVERY_S, Recycling
 from tests.conftest import Started
 from tests.servers import Server
 from tests.waiting import until
@@ -15,8 +15,8 @@ IMPATIENT = f"""
 exec(open({str(ROOT / "gunicorn.conf.py")!r}).read())
 began = post_worker_init
 def post_worker_init(worker):
-    import operations.guard, operations.recycling
-    operations.guard.EVERY_S = operations.guard.TRIM_EVERY_S = operations.recycling.EVERY_S = 0.05
+    from operations import guard
+    guard.EVERY_S = guard.TRIM_EVERY_S = guard.RECYCLE_EVERY_S = 0.05
     began(worker)
 """
 
@@ -35,26 +35,26 @@ class Worker:
     def clock(self) -> float:
         return self.now
 
-    def look(self, times: int = LOOKS) -> int:
+    def look(self, times: int = RECYCLE_CHECKS) -> int:
         for _ in range(times):
-            self.now += EVERY_S
-            self.recycling.look()
+            self.now += RECYCLE_EVERY_S
+            self.recycling.check()
         return self.ends
 
 
 def test_a_grown_worker_ends_once() -> None:
     worker = Worker()
     worker.held_mb = 301
-    assert worker.look(LOOKS - 1) == 0
+    assert worker.look(RECYCLE_CHECKS - 1) == 0
     assert worker.look(1) == 1
     assert worker.look() == 1
 
 
 def test_a_worker_that_is_large_for_a_moment_stays() -> None:
     worker = Worker()
-    for held in (400.0, 100.0) * LOOKS:
+    for held in (400.0, 100.0) * RECYCLE_CHECKS:
         worker.held_mb = held
-        assert worker.look(LOOKS - 1) == 0
+        assert worker.look(RECYCLE_CHECKS - 1) == 0
 
 
 def test_a_model_explains_what_is_held() -> None:

@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from tests.certificates import certificate
 from tests.redis_server import RedisServer, answering, redis_server, serving_redis
 from tests.waiting import until
-from utils.redis_cache import BUDGET_S, CONNECTIONS, MAX_BYTES, OPERATION_S, NotConnected, RedisCache
+from utils.redis_cache import BUDGET_S, MAX_BYTES, OPERATION_S, NotConnected, RedisCache
 
 NEARLY_60 = pytest.approx(60, abs=1)  # a busy machine takes a while between the setting and the look
 GENEROUS_S = 1.0  # for what is bounded to BUDGET_S: a machine of tests may be busy
@@ -78,7 +79,7 @@ def test_the_first_operation_waits_for_no_connection(server: RedisServer) -> Non
         assert cache.get("results", "a") is None
         assert cache.counts["skipped"] == 1
         until(lambda: is_connected(cache), "a connection")
-        assert len(server.client.client_list()) == CONNECTIONS + 1
+        assert len(server.client.client_list()) == 2  # the cache's, and the one that asks
 
 
 def test_a_value_that_is_too_large_is_neither_stored_nor_read(server: RedisServer, cache: RedisCache) -> None:
@@ -142,6 +143,14 @@ def test_a_hung_server_is_waited_for_once(server: RedisServer, cache: RedisCache
         assert seconds_of_a_request(cache) < GENEROUS_S
         assert cache.counts["errors"] == 1
     until(lambda: is_connected(cache), "a connection")
+
+
+def test_threads_take_turns_on_the_connection(server: RedisServer, cache: RedisCache) -> None:
+    cache.set("results", "a", b"x", 60)
+    with ThreadPoolExecutor(8) as threads:
+        values = list(threads.map(lambda _: cache.get("results", "a"), range(400)))
+    assert values.count(b"x") == 400
+    assert (cache.counts["errors"], cache.figures().state) == (0, "connected")
 
 
 def test_after_a_flush_every_key_is_a_miss(server: RedisServer, cache: RedisCache) -> None:

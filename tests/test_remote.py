@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.endpoint import Endpoint
-from encoders.http_client import HttpClient
+from encoders.endpoint import Endpoint, HttpClient
 from encoders.manifest import FORMAT, Manifest, ModelUnusable, load_means
 from encoders.remote import RemoteEncoder, known_manifest, open_remote, source
 from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, openai, rows_of
 from tests.fakes import HashedWords
-from web.embeddings_server import TOLD
+from web.embeddings_server import PUBLISHED
 
 NONE = ("", "")
 MEANS = np.full((2, 1, 64), 0.125, np.float32)
@@ -26,7 +25,7 @@ def to(served: Endpoints, model: str = "") -> Endpoint:
 
 
 def matmon(manifest: Manifest, **changes: object) -> dict[str, object]:
-    told = {name: value for name, value in asdict(manifest).items() if name in TOLD} | {"means": MEANS.tolist()}
+    told = {name: value for name, value in asdict(manifest).items() if name in PUBLISHED} | {"means": MEANS.tolist()}
     return {"object": "list", "data": [{"id": manifest.name, "matmon": told | changes}]}
 
 

@@ -137,7 +137,7 @@ def site(started: Started, tmp_path: Path) -> Iterator[tuple[Flask, Endpoints]]:
     with started.maker("sqlite").fresh(tmp_path) as url, endpoint() as served:
         app = create_app(settings_for(url, tmp_path, semantic_model="remote", embeddings_url=served.url))
         side: Semantic = runtime_of(app).semantic
-        assert side.ready(30), side.lazy.error
+        assert side.lazy.load(30), side.lazy.error
         with app.app_context():
             write_documents(db.session(), "house", list(HOUSE))
             assert side.lazy.encoder
@@ -255,8 +255,8 @@ def test_a_start_while_the_endpoint_is_down_searches_words_and_meaning_once_it_i
     with started.maker("sqlite").fresh(tmp_path) as url:
         app = create_app(settings_for(url, tmp_path, semantic_model="remote", embeddings_url=first.url))
         side: Semantic = runtime_of(app).semantic
-        assert side.model_key is not None  # what is kept is known at the start
-        assert side.ready(30)
+        assert side.model.key is not None  # what is kept is known at the start
+        assert side.lazy.load(30)
         assert found(app)["semantic"]["state"] == "unavailable"
         with endpoint(port=port) as again:
             assert found(app)["semantic"]["state"] == "ready"
@@ -270,7 +270,7 @@ def test_nothing_kept_and_nobody_there_is_unavailable_with_the_reason(started: S
     with started.maker("sqlite").fresh(tmp_path) as url:
         app = create_app(settings_for(url, tmp_path, semantic_model="remote", embeddings_url=gone.url))
         side: Semantic = runtime_of(app).semantic
-        assert not side.ready(30)
+        assert not side.lazy.load(30)
         assert found(app)["semantic"]["state"] == "unavailable"
         page = Page(app.test_client().get("/status?lang=en").get_data(as_text=True))
         assert "no connection; look at EMBEDDINGS_URL" in page.text

@@ -240,10 +240,10 @@ def test_skills_that_nobody_embedded_wait_for_the_model_and_are_told_where_it_st
         raise ModelUnusable("a damaged folder")
 
     monkeypatch.setattr(screening_runner, "WAIT_STEP_S", 0.01)
-    run(session, Semantic(LazyEncoder(broken, HashedWords.name), side.model_key, manifest=HashedWords.manifest))
+    run(session, Semantic(LazyEncoder(broken, HashedWords.name), side.model.key, manifest=HashedWords.manifest))
     one = fresh(session, number)
     assert (one.state, one.message, found(session, one)[0].score) == ("done", "model", 0.0)
-    idle = Semantic(LazyEncoder(HashedWords, HashedWords.name), side.model_key, manifest=HashedWords.manifest)
+    idle = Semantic(LazyEncoder(HashedWords, HashedWords.name), side.model.key, manifest=HashedWords.manifest)
     assert run_again(session, number)
     run(session, idle)
     one = fresh(session, number)

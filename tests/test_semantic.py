@@ -53,7 +53,7 @@ def test_a_running_process_sees_new_changed_and_deleted_documents(session: Sessi
     assert found(session, "roses thyme", side)[0] == "sky"
     delete_documents(session, [document_number("house", "sky")])
     assert "sky" not in found(session, "roses thyme", side)
-    assert side.held_rows()["documents"] == 2 * len(HOUSE)
+    assert side.index_sizes()["documents"]["rows"] == 2 * len(HOUSE)
 
 
 def test_a_process_far_behind_reads_everything_anew(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_while_the_model_loads_words_are_found_and_then_the_meaning_joins(sessio
     assert first.semantic_state == "loading"
     assert first.hits[0].why.semantic is None
     gate.set()
-    assert side.ready(10)
+    assert side.lazy.load(10)
     second = search(session, Query("bread"), side)
     assert second.semantic_state == "ready"
     assert second.hits[0].why.semantic is not None
@@ -126,7 +126,7 @@ def test_a_model_that_fails_is_unavailable_and_text_never_notices(session: Sessi
         raise OSError("weights.bin is damaged")
 
     side = Semantic(LazyEncoder(load, "hashed"))
-    side.ready(10)
+    side.lazy.load(10)
     results = search(session, Query("bread"), side)
     assert results.semantic_state == "unavailable"
     assert [hit.id for hit in results.hits] == ["bread"]
@@ -140,8 +140,8 @@ def test_an_unused_model_is_given_back_and_loaded_again_on_demand(session: Sessi
         loads.append(weakref.ref(encoder := HashedWords()))
         return encoder
 
-    side = Semantic(LazyEncoder(load, "hashed"), idle_s=0.2)
-    assert side.ready(10)
+    side = Semantic(LazyEncoder(load, "hashed", idle_s=0.2))
+    assert side.lazy.load(10)
     assert found(session, "good bread", side)[0] == "bread"
     until = time.monotonic() + 10
     while side.lazy.state != "idle" and time.monotonic() < until:

@@ -68,7 +68,7 @@ def test_a_shared_answer_is_the_same_in_fewer_statements(
     session: Session, cache: RedisCache, shared: SharedResults, query: Query
 ) -> None:
     side = fill(session)
-    side.ready(60)
+    side.lazy.load(60)
     first = search(session, query, side, shared=shared)
     with counted(session) as statements:
         again = search(session, query, side, shared=shared)
@@ -94,7 +94,7 @@ def test_a_document_that_was_written_changed_or_deleted_is_never_served_as_it_wa
     session: Session, shared: SharedResults
 ) -> None:
     side = fill(session)
-    side.ready(60)
+    side.lazy.load(60)
 
     def found(words: str) -> list[tuple[str, str]]:
         hits = search(session, Query(words, "text"), side, shared=shared).hits
@@ -114,7 +114,7 @@ def test_a_document_that_was_written_changed_or_deleted_is_never_served_as_it_wa
 
 def test_an_embedding_that_is_made_is_found_at_once(session: Session, shared: SharedResults) -> None:
     side = fill(session)
-    side.ready(60)
+    side.lazy.load(60)
     write_documents(session, "house", [NewDocument("sky", "Telescope", "Stars through a telescope.")])
     query = Query("telescope stars", "semantic")
     assert "sky" not in [hit.id for hit in search(session, query, side, shared=shared).hits]
@@ -137,11 +137,11 @@ def test_a_database_that_was_put_back_at_the_same_version_has_answers_of_its_own
 
 def test_results_without_meaning_are_not_served_as_with_it(session: Session, shared: SharedResults) -> None:
     side = fill(session)
-    loading = Semantic(LazyEncoder(HashedWords, "hashed"), side.model_key, manifest=HashedWords.manifest)
+    loading = Semantic(LazyEncoder(HashedWords, "hashed"), side.model.key, manifest=HashedWords.manifest)
     query = Query("זכויותיהם של עובדים")
     words = search(session, query, off_side(), shared=shared)
     assert words.semantic_state == "off"
-    side.ready(60)
+    side.lazy.load(60)
     whole = search(session, query, side, shared=shared)
     assert whole.semantic_state == "ready"
     assert {hit.why.semantic for hit in whole.hits} != {None}
@@ -166,7 +166,7 @@ def test_results_found_while_the_model_is_away_are_not_cached(
 def test_each_model_has_answers_of_its_own(session: Session, shared: SharedResults) -> None:
     side, query = fill(session), Query("bread", "semantic")
     other = fill(session)
-    other.model_key = 7
+    other.model.key = 7
     now = read_snapshot(session)
     assert shared.key(now, query, side) != shared.key(now, query, other)
     assert shared.key(now, Query("bread", "text"), side) == shared.key(now, Query("bread", "text"), other)
@@ -218,7 +218,7 @@ def test_an_embedding_of_a_query_is_shared_to_the_bit(server: RedisServer, cache
 def test_a_process_does_not_encode_what_another_did(session: Session, cache: RedisCache) -> None:
     first, second = fill(session), fill(session)
     for side in (first, second):
-        side.ready(60)
+        side.lazy.load(60)
         side.shared = SharedEmbeddings(cache, 60, 30)
     search(session, Query("good bread", "semantic"), first)
     encoder = second.lazy.encoder

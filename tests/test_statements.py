@@ -13,7 +13,7 @@ from app import create_app
 from matching.idf import clear_idf_cache
 from matching.tag_names import clear_names_cache
 from models import db
-from operations.embedding_counts import _COUNTS
+from operations.health import _COUNTS
 from search.saved_searches import MOST_OF_BROWSER
 from tests.conftest import Started, closed, settings_for
 from tests.plans import executed

@@ -88,7 +88,7 @@ def test_no_text_is_too_strange(alephbert: Tokenizer) -> None:
 
 
 def test_characters_of_all_scripts_are_not_kept_for_good(alephbert: Tokenizer) -> None:
-    from encoders.wordpiece import WordPiece
+    from encoders.tokenizers import WordPiece
 
     assert isinstance(alephbert, WordPiece)
     alephbert.ids("".join(map(chr, range(0x4E00, 0x9FFF))))
@@ -101,7 +101,7 @@ from pathlib import Path
 import numpy
 from encoders.footprint import rss_bytes
 before = rss_bytes()
-from encoders.wordpiece import WordPiece
+from encoders.tokenizers import WordPiece
 WordPiece(Path({folder!r})).ids({text!r})
 print((rss_bytes() - before) // 1024)
 """

@@ -100,7 +100,7 @@ def in_torch(minilm: Path, folder: Path, **changes: str) -> Settings:
 def test_where_torch_is_not_installed_the_site_says_what_to_install(minilm: Path, instance: Path) -> None:
     app = create_app(replace(in_torch(minilm, instance), memory_limit_mb=4096))
     side: Semantic = runtime_of(app).semantic
-    assert not side.ready(60)
+    assert not side.lazy.load(60)
     assert "pip install -r requirements-original.txt" in (side.lazy.error or "")
     answer = app.test_client().get("/api/search?q=bread")
     assert (answer.status_code, answer.get_json()["semantic"]["state"]) == (200, "unavailable")
@@ -110,7 +110,7 @@ def test_where_torch_is_not_installed_the_site_says_what_to_install(minilm: Path
 def test_on_a_small_host_it_is_refused_before_anything_is_imported(minilm: Path, instance: Path) -> None:
     app = create_app(replace(in_torch(minilm, instance), memory_limit_mb=512))
     side: Semantic = runtime_of(app).semantic
-    assert not side.ready(60)
+    assert not side.lazy.load(60)
     assert "the model needs about" in (side.lazy.error or "")
     closed(app)
 

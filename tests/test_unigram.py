@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from encoders.unigram import UNKNOWN, Unigram
+from encoders.tokenizers import UNKNOWN, Unigram
 from tests.model_fixtures import ROOT
 from tests.shared import DATA
 

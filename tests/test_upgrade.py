@@ -177,7 +177,7 @@ def test_what_a_former_release_wrote_is_there_after_the_upgrade(filled: Filled, 
         with opened(url, filled) as app:
             stands_right(db.session())
             assert db.session.execute(select(Collection.documents)).scalars().all() == [len(DOCUMENTS)]
-            runtime_of(app).semantic.follow(db.session())
+            runtime_of(app).semantic.model.follow(db.session())
 
 
 class Kept:

@@ -98,7 +98,7 @@ def test_auto_takes_pgvector_where_memory_would_hold_too_much(built: Built) -> N
         assert len(stored.nearest(built.session, built.vectors.meanings(stored)[0], Filter())) > 100
         assert (stored.choice.serving.serves, stored.choice.serving.why) == (serves, why)
         assert stored.choice.serving.rows == ROWS
-    assert stored.held_rows()["documents"] == 0
+    assert stored.documents.size == 0
     assert (stored.choice.serving.nbytes or 0) > ROWS * 2 * DIM
 
 
@@ -106,10 +106,10 @@ def test_memory_is_given_back_when_pgvector_takes_over(built: Built) -> None:
     stored = built.stored("auto", 2**40)
     meaning = built.vectors.meanings(stored)[0]
     stored.nearest(built.session, meaning, Filter())
-    assert stored.held_rows()["documents"] == ROWS
+    assert stored.documents.size == ROWS
     stored.choice = built.stored("pgvector").choice
     stored.nearest(built.session, meaning, Filter())
-    assert stored.held_bytes()["documents"] == 0
+    assert stored.documents.nbytes == 0
 
 
 def test_what_is_chosen_costs_a_search_one_statement_while_nothing_changes(

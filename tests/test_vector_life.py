@@ -72,7 +72,7 @@ def side(wanted: str = "pgvector") -> Semantic:
         find=found,
         vector_index=VectorIndex(wanted),  # type: ignore[arg-type]
     )
-    assert made.ready(10)
+    assert made.lazy.load(10)
     return made
 
 

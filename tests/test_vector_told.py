@@ -89,7 +89,7 @@ def test_the_commands_build_tell_and_drop_or_say_why_not(site: Flask, started: S
     assert (code, "e5-small: pgvector, since VECTOR_INDEX is set to it" in told, "indexed" in told) == (0, True, True)
     assert checked(site)[:2] == (0, "ok")
     with site.app_context():
-        model = runtime_of(site).semantic.model_key
+        model = runtime_of(site).semantic.model.key
         assert model
         table = half_table(model)
         db.session.execute(text(f"DROP INDEX {halfvec_index_name(table)}"))
@@ -109,7 +109,7 @@ def test_the_status_and_the_monitoring_say_which_serves(site: Flask) -> None:
     assert client.get("/api/monitoring/memory").json["vector_index"]["serves"] is None  # type: ignore[index]
     side_of_site = runtime_of(site).semantic
     with site.app_context():
-        assert side_of_site.ready(60)
+        assert side_of_site.lazy.load(60)
     client.get("/api/search?mode=semantic&q=bread")
     told = client.get("/api/monitoring/health").json
     assert told is not None

@@ -16,9 +16,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from encoders.preparing import pairs, sample  # noqa: E402
+from encoders.score_range import built_in_sample  # noqa: E402
 
-TEXTS = [*sample.PASSAGES, *sample.QUERIES, *pairs.QUESTIONS]
+SAMPLE = built_in_sample()
+TEXTS = [*SAMPLE.passages, *SAMPLE.queries, *(pair.query for pair in SAMPLE.pairs)]
 SHAPE = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
 
 

@@ -7,14 +7,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis import exceptions as errors
 from redis.backoff import NoBackoff
-from redis.connection import BlockingConnectionPool, Connection, SSLConnection, parse_url
+from redis.connection import Connection, SSLConnection, parse_url
 from redis.retry import Retry
 
 from utils.circuit_breaker import CircuitBreaker
@@ -25,11 +27,11 @@ DEADLINE_S = 0.2  # for a whole answer, since a socket's time-out starts anew wi
 GREETINGS = 3  # AUTH, SELECT and PING, each within a socket's time-out
 CONNECT_S = 2.0  # only the background thread waits this long
 RETRY_S = 2.0
-CONNECTIONS = 2  # an operation takes well under a millisecond, so threads can take turns
 MAX_BYTES = 256 * 1024
 URL_OPTIONS = ("host", "port", "username", "password", "db", "path")
 # Something other than a Redis may answer, and the client raises whatever its parser runs into.
-REDIS_ERRORS = (errors.RedisError, OSError, ValueError, TypeError, AttributeError, IndexError, RuntimeError)
+OTHER_ERRORS = (OSError, ValueError, TypeError, AttributeError, LookupError, RuntimeError, MemoryError)
+REDIS_ERRORS = (errors.RedisError, *OTHER_ERRORS)
 FAULTS_BY_TYPE = (
     (errors.OutOfMemoryError, "full"),
     (errors.ReadOnlyError, "read_only"),
@@ -43,11 +45,14 @@ FAULTS_BY_TEXT = {
     "ssl": "tls",
     "closed by server": "closed",
     "connection not ready": "garbage",  # it sent something before it was asked
-    "no connection available": "slow",
 }
 State = Literal["connecting", "connected", "away"]
 T = TypeVar("T")
 log = logging.getLogger("matmon.redis")
+
+
+class NotConnected(errors.ConnectionError):
+    """The server closed the connection while it was idle."""
 
 
 def redis_client(url: str, verify_tls: bool = True, timeout_s: float = OPERATION_S) -> Redis:
@@ -57,10 +62,10 @@ def redis_client(url: str, verify_tls: bool = True, timeout_s: float = OPERATION
     options: dict[str, Any] = {name: value for name, value in parsed.items() if name in URL_OPTIONS}
     if kind is SSLConnection and not verify_tls:
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
-    timeouts = {"timeout": timeout_s, "socket_timeout": timeout_s, "socket_connect_timeout": CONNECT_S}
-    options |= timeouts | {"retry": Retry(NoBackoff(), 0), "max_connections": CONNECTIONS, "redis_connect_func": greet}
+    options |= {"socket_timeout": timeout_s, "socket_connect_timeout": CONNECT_S, "redis_connect_func": greet}
     # RESP 2 needs no HELLO, and without driver information no CLIENT SETINFO: one round trip less each.
-    return Redis(connection_pool=BlockingConnectionPool(connection_class=kind, protocol=2, driver_info=None, **options))
+    options |= {"retry": Retry(NoBackoff(), 0), "protocol": 2, "driver_info": None}
+    return Redis(connection_pool=ConnectionPool(connection_class=kind, **options))
 
 
 def greet(connection: Any) -> None:
@@ -91,19 +96,6 @@ def error_text(error: Exception, client: Redis) -> str:
     return (str(error).replace(password, "…") if password else str(error))[:300]
 
 
-class NotConnected(errors.ConnectionError):
-    """The server closed the connection while it was idle."""
-
-
-class OpenedInBackground:
-    """Mixin for redis-py's connections: a request never opens one, since a name server or TLS may take seconds."""
-
-    def connect(self: Any) -> None:
-        if not self.is_connected and threading.current_thread().name != "redis":
-            raise NotConnected("connection closed by server")
-        super().connect()  # type: ignore[misc]
-
-
 @dataclass(frozen=True, slots=True)
 class RedisFigures:
     """The state for the status page. `fault` is also set while a connected server refuses writes."""
@@ -117,8 +109,8 @@ class RedisFigures:
 class RedisCache:
     """A cache and counter in Redis. Nothing raises for what the server does: the methods return None instead.
 
-    A background thread connects, at the pace of a circuit breaker; while there is no connection, operations cost
-    nothing. It also closes connections whose answer is not complete after DEADLINE_S.
+    One background thread has the connection. It connects at the pace of a circuit breaker, and runs the operations,
+    for which requests wait at most DEADLINE_S; while there is no connection, operations cost nothing.
     """
 
     def __init__(self, url: str, prefix: str = "", verify_tls: bool = True, retry_s: float = RETRY_S) -> None:
@@ -126,12 +118,12 @@ class RedisCache:
         self.breaker = CircuitBreaker(failures=1, rest_s=retry_s)
         self._client = redis_client(url, verify_tls)
         self._pool = self._client.connection_pool
-        self._pool.connection_class = type("Connection", (OpenedInBackground, self._pool.connection_class), {})
+        self._pool.connection_kwargs["redis_connect_func"] = self._greet
         self._state: State = "connecting"
         self._fault, self._since, self._is_loss_logged = "", time.monotonic(), False
-        self._lock, self._wake, self._request = threading.Lock(), threading.Event(), threading.local()
-        self._deadlines: dict[int, float] = {}  # of running operations, by thread
-        self._thread, self._is_closed = threading.Thread(target=self._run, name="redis", daemon=True), False
+        self._lock, self._request, self._is_closed = threading.Lock(), threading.local(), False
+        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
 
     @property
     def is_connected(self) -> bool:
@@ -149,7 +141,7 @@ class RedisCache:
 
     def get(self, kind: str, key: str) -> bytes | None:
         """Return a value; one over MAX_BYTES is not ours."""
-        value: bytes | None = self._do(lambda redis: redis.getrange(self._name(kind, key), 0, MAX_BYTES))
+        value: Any = self._do(lambda: self._client.getrange(self._name(kind, key), 0, MAX_BYTES))
         if value is not None and len(value) > MAX_BYTES:
             self.count_unreadable(kind)
             value = b""
@@ -161,17 +153,17 @@ class RedisCache:
         if len(value) > MAX_BYTES:
             self._count("too_large")
         else:
-            self._do(lambda redis: redis.set(self._name(kind, key), value, ex=ttl_s), is_write=True)
+            self._do(lambda: self._client.set(self._name(kind, key), value, ex=ttl_s), is_write=True)
 
     def increment(self, key: str, amount: int, window_s: int) -> tuple[int, float] | None:
         """Add to the count of a window, which starts with its first use; return the count and the seconds left."""
         name = self._name("rate", key)
 
-        def add(redis: Any) -> tuple[int, float]:
-            pipeline = redis.pipeline(transaction=False)
+        def add() -> tuple[int, float]:
+            pipeline: Any = self._client.pipeline(transaction=False)
             _, count, left_ms = pipeline.set(name, 0, ex=window_s, nx=True).incrby(name, amount).pttl(name).execute()
             if left_ms < 0:  # the key expired in between, or never would
-                redis.expire(name, window_s)
+                self._client.expire(name, window_s)
             return count, min(left_ms / 1000, window_s) if left_ms >= 0 else float(window_s)
 
         return self._do(add, is_write=True)
@@ -183,7 +175,7 @@ class RedisCache:
     def figures(self) -> RedisFigures:
         """Return the state, after a PING if the server is thought connected."""
         if self.is_connected:
-            self._do(lambda redis: redis.ping())
+            self._do(self._client.ping)
         self.connect()
         with self._lock:
             for_s = round(time.monotonic() - self._since, 1)
@@ -191,7 +183,7 @@ class RedisCache:
 
     def close(self) -> None:
         self._is_closed = True
-        self._wake.set()
+        self._tasks.put(lambda: None)
         if self._thread.ident is not None:
             self._thread.join()
         self._lose("closed")
@@ -203,18 +195,30 @@ class RedisCache:
         with self._lock:
             self.counts[event] += 1
 
-    def _do(self, operation: Callable[[Any], T], is_write: bool = False) -> T | None:
+    def _do(self, operation: Callable[[], T], is_write: bool = False) -> T | None:
         """Return the operation's result; None without a connection, without time left, or after an error."""
         started, left_s = time.monotonic(), getattr(self._request, "left_s", BUDGET_S)
         if not self.is_connected or left_s <= 0:
             self._count("skipped")
             self.connect()
             return None
-        self._deadlines[threading.get_ident()] = started + DEADLINE_S
-        self._wake.set()
+        future: Future[T | None] = Future()
+        self._tasks.put(lambda: future.set_result(self._attempt(operation, is_write)))
+        if not wait([future], DEADLINE_S).done:
+            self._pool.disconnect()  # this ends the operation with an error
+            wait([future], OPERATION_S)
+        if hasattr(self._request, "left_s"):
+            self._request.left_s -= time.monotonic() - started
+        return future.result() if future.done() else None
+
+    def _attempt(self, operation: Callable[[], T], is_write: bool) -> T | None:
+        if not self.is_connected:  # lost since the request queued this
+            self._count("skipped")
+            return None
+        started = time.monotonic()
         try:
             with self.breaker.watch(harmless=(errors.ResponseError, NotConnected)):
-                result = operation(self._client)
+                result = operation()
         except NotConnected:
             self._count("skipped")
             self._lose("closed")
@@ -231,10 +235,6 @@ class RedisCache:
                 self._fault = ""
                 log.info("Redis accepts writes again")
             return result
-        finally:
-            del self._deadlines[threading.get_ident()]
-            if hasattr(self._request, "left_s"):
-                self._request.left_s -= time.monotonic() - started
         return None
 
     def _lose(self, fault: str, error: Exception | None = None) -> None:
@@ -243,30 +243,23 @@ class RedisCache:
             if self._state != "away":
                 self._state, self._since = "away", time.monotonic()
             self._fault = fault
-        self._pool.disconnect(inuse_connections=False)
-        self._wake.set()
+        self._pool.disconnect()
         if error is not None and not self._is_loss_logged:
             self._is_loss_logged = True
             log.warning("Redis is away; continuing without it: %s", error_text(error, self._client))
 
     def _run(self) -> None:
-        """Connect when there is no connection, and end the operations that are past their deadlines."""
+        """Run operations while there is a connection, and connect while there is none."""
         while not self._is_closed:
-            if not self.is_connected and self.breaker.allows():
+            if not self.is_connected and self._tasks.empty() and self.breaker.allows():
                 self._open()
-            elif self._deadlines:
-                time.sleep(DEADLINE_S / 4)
-                if min(list(self._deadlines.values()), default=float("inf")) < time.monotonic():
-                    self._pool.disconnect()
-            else:
-                self._wake.wait(None if self.is_connected else self.breaker.rest_s)
-                self._wake.clear()
+            with suppress(Empty):
+                self._tasks.get(timeout=None if self.is_connected else self.breaker.rest_s)()
 
     def _open(self) -> None:
         try:
-            with self.breaker.watch(), ExitStack() as opened:
-                for _ in range(CONNECTIONS):
-                    opened.callback(self._pool.release, self._pool.get_connection())
+            with self.breaker.watch():
+                self._pool.release(self._pool.get_connection())
         except REDIS_ERRORS as error:
             self._count("failed_connects")
             self._lose(fault_of(error), error)
@@ -276,3 +269,9 @@ class RedisCache:
         if self._is_loss_logged:
             log.info("Redis is connected again")
         self._is_loss_logged = False
+
+    def _greet(self, connection: Any) -> None:
+        """Greet, unless an operation finds its connection closed: it would wait for another one to open."""
+        if self.is_connected:
+            raise NotConnected("connection closed by server")
+        greet(connection)

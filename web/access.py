@@ -13,7 +13,7 @@ ADMIN_S = 3_600
 
 
 def is_admin() -> bool:
-    """Tell whether this browser gave the admin token within the last hour."""
+    """Whether this browser gave the admin token within the last hour."""
     until = session.get("admin_until", 0)
     return isinstance(until, int) and until > time.time()
 
@@ -26,11 +26,11 @@ def sign_in(token: str) -> bool:
     return True
 
 
-def is_token(given: str) -> bool:
-    return hmac.compare_digest(given.encode(), settings().admin_token.encode())
+def is_token(token: str) -> bool:
+    return hmac.compare_digest(token.encode(), settings().admin_token.encode())
 
 
 def is_bearer() -> bool:
-    """Tell whether the request carries the admin token as a bearer token."""
+    """Whether the request carries the admin token as a bearer token."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return scheme.lower() == "bearer" and is_token(token.strip())

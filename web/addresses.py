@@ -16,11 +16,11 @@ LOCALES = ("he", "en")
 
 def locale() -> str:
     """Return the interface's language: the address's, the session's, or the site's own."""
-    wanted = request.args.get("lang", "")
-    if wanted in LOCALES:
-        session["lang"] = wanted
-    kept = session.get("lang")
-    return kept if kept in LOCALES else settings().default_locale
+    requested = request.args.get("lang", "")
+    if requested in LOCALES:
+        session["lang"] = requested
+    language = session.get("lang")
+    return language if language in LOCALES else settings().default_locale
 
 
 def mode_path(mode: str) -> str:
@@ -36,7 +36,7 @@ def address(query: Query, **changes: object) -> str:
 
 
 def page_path() -> str:
-    """Return this page's path; for the answer to a form, which no link can lead to, that of the nearest page above."""
+    """Return this page's path; for the response to a form, which has no link, that of the nearest page above."""
     path, adapter = request.path, current_app.create_url_adapter(request)
     is_form = request.method not in ("GET", "HEAD") or isinstance(request.routing_exception, MethodNotAllowed)
     while is_form and adapter and path != "/" and not adapter.test(path, "GET"):
@@ -50,7 +50,7 @@ def address_in(lang: str) -> str:
 
 
 def safe_link(url: str) -> str:
-    """Return a document's own address if it is one of the web, and nothing else."""
+    """Return a document's own URL if it is http or https, else an empty string."""
     return url if url.lower().startswith(("http://", "https://")) else ""
 
 

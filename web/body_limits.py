@@ -1,4 +1,4 @@
-"""How large a request body may be, declared beside each view and enforced before the body is read."""
+"""Limits on request bodies, declared next to each view and enforced before the body is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def body_limit(most_bytes: int) -> Callable[[View], View]:
-    """Allow a larger body to whoever has the admin token; everybody else gets the limit of all routes."""
+    """Allow a larger body with the admin token; without it the usual limit holds."""
 
     def mark(view: View) -> View:
         view.body_limit = most_bytes  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The database as this process reaches it: how many connections, and how long a request waits for an answer."""
+"""Database connections: how many, and how long a request waits for them and for an answer."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from config import Settings
 from models import db
 from runtime import MatmonApp
 
-CONNECT_S = 5.0  # for a connection made by nobody's request
+CONNECT_S = 5.0  # for a connection outside a request
 FULL = re.compile(r"too many (clients|connections)|remaining connection slots|connection limit exceeded")
 FULL_EVERY_S = 0.1
 HARDLY_S = 0.05
 log = logging.getLogger("matmon")
-# What is left of a request's patience; none for what no visitor waits for, such as an import.
+# The time that a request may still wait; None for background work.
 _PATIENCE: ContextVar[Patience | None] = ContextVar("patience", default=None)
 
 
 class Patience:
-    """How many seconds a request may still wait in vain: what was answered in time takes nothing from it."""
+    """The seconds that a request may still lose to waits without an answer; a wait that is answered costs nothing."""
 
     def __init__(self, seconds: float) -> None:
         self.left_s = seconds
@@ -39,7 +39,7 @@ class Patience:
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {"pool_size": settings.db_pool_size, "max_overflow": settings.db_max_overflow}
-    options["hide_parameters"] = True  # what is searched for and stored does not belong in a log
+    options["hide_parameters"] = True  # queries and documents do not belong in a log
     if settings.is_postgresql:
         # Hosts close idle connections after five minutes; a dead one is noticed before it is used.
         options |= {"pool_pre_ping": True, "pool_recycle": 280, "pool_timeout": settings.db_timeout_s}
@@ -50,7 +50,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 def register(app: MatmonApp) -> None:
     """Bound how long a request waits for the database, and end its session safely.
 
-    To be called after Flask-SQLAlchemy's own set-up: what is registered last runs first.
+    Call it after Flask-SQLAlchemy's own set-up: what is registered last runs first.
     """
     app.teardown_appcontext(end_session)
     if app.runtime.settings.is_postgresql:
@@ -68,10 +68,10 @@ def end_session(_error: BaseException | None) -> None:
 
 
 def limit_waits(app: Flask, engine: Engine, settings: Settings) -> None:
-    """Let no request wait longer than DB_TIMEOUT_SECONDS for PostgreSQL: neither for a connection nor an answer."""
+    """Limit a request's waits for PostgreSQL to DB_TIMEOUT_SECONDS, both for a connection and for answers."""
     import psycopg2.extensions
 
-    # The driver has no limit of its own where a server or a network hangs: it would wait for hours.
+    # The driver itself waits for hours if the server or the network hangs.
     psycopg2.extensions.set_wait_callback(wait)
     app.before_request(lambda: _PATIENCE.set(Patience(settings.db_timeout_s)) and None)
     app.teardown_request(lambda _: _PATIENCE.set(None) and None)
@@ -79,7 +79,7 @@ def limit_waits(app: Flask, engine: Engine, settings: Settings) -> None:
 
     @event.listens_for(engine, "checkout")
     def limit_statements(connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
-        """Have the server itself give up a request's statement: it would go on working for nobody."""
+        """Let the server cancel a request's statement, which nobody waits for any more."""
         wanted = int(settings.db_timeout_s * 1000) if _PATIENCE.get() else 0
         if entry.info.get("statement_timeout", 0) != wanted:
             with connection.cursor() as cursor:
@@ -89,7 +89,7 @@ def limit_waits(app: Flask, engine: Engine, settings: Settings) -> None:
 
 
 def connected(_dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """Return a new connection; a server that has none left is asked again for a while."""
+    """Return a new connection; retry for a while if the server has none left."""
     import psycopg2
 
     patience, began = _PATIENCE.get(), time.monotonic()
@@ -104,9 +104,9 @@ def connected(_dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[An
 
 
 def wait(connection: Any) -> None:
-    """Wait for the server's answer on psycopg2's connection; raises OperationalError where patience is over.
+    """Wait for the server's answer on a psycopg2 connection; raises OperationalError when the time is up.
 
-    An exception here makes psycopg2 close the connection, so that nothing of a late answer is ever read.
+    An exception here makes psycopg2 close the connection, so a late answer is never read.
     """
     import psycopg2
     from psycopg2 import extensions
@@ -122,8 +122,7 @@ def wait(connection: Any) -> None:
 
 
 def limit_of(connection: Any) -> float | None:
-    """Return how many seconds this wait may take: a request's patience, a connection's time, or for ever."""
+    """Return the seconds that this wait may take: what the request has left, CONNECT_S to connect; None: no limit."""
     if patience := _PATIENCE.get():
         return patience.left_s
-    is_new = not connection.status
-    return CONNECT_S if is_new else None
+    return None if connection.status else CONNECT_S  # status 0: still connecting

@@ -10,17 +10,17 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from encoders.base import Encoder
+from encoders.lazy import LazyEncoder
 from encoders.manifest import load_means
 from encoders.queue import EncoderUnavailable
-from search.semantic import Semantic
 
 MOST_TEXTS, MOST_BODY_BYTES = 256, 4 * 2**20
 # A model reads 512 tokens; no token is longer than 16 letters.
 MOST_LETTERS = 8_192
 LOADING_S = 60.0
 RETRY_S = 2
-# What another Matmon must know of the model to search with it; nothing of this host's files.
-TOLD = (
+# What another Matmon needs to know of the model to search with it; nothing about this host's files.
+PUBLISHED = (
     "name", "dim", "max_tokens", "score_low", "score_high", "score_floor", "tag_low", "tag_high", "tag_same",
     "tag_across", "revision", "licence", "query_prefix", "passage_prefix", "pooling", "centred_floor", "strict_floor",
     "centred_weight", "checksum", "format",
@@ -35,7 +35,7 @@ class Refused(HTTPException):
         self.code, self.retry_s = status, retry_s
 
 
-def create_embeddings_app(side: Semantic, api_key: str = "") -> Flask:
+def create_embeddings_app(lazy: LazyEncoder, api_key: str = "") -> Flask:
     """Return the application; the model is loaded at the first request, and unloaded when idle."""
     app = Flask("matmon-embeddings", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
@@ -48,23 +48,23 @@ def create_embeddings_app(side: Semantic, api_key: str = "") -> Flask:
 
     @app.get("/health")
     def health() -> Response:
-        return jsonify({"status": "ok", "model": side.lazy.model, "state": side.lazy.state})
+        return jsonify({"status": "ok", "model": lazy.model, "state": lazy.state})
 
     @app.get("/v1/models")
     def models() -> Response:
-        encoder = loaded(side)
+        encoder = loaded(lazy)
         means = load_means(encoder.manifest).astype(float).round(7).tolist()
-        told = {name: value for name, value in asdict(encoder.manifest).items() if name in TOLD}
-        row = {"id": encoder.name, "object": "model", "owned_by": "matmon", "matmon": told | {"means": means}}
+        published = {name: value for name, value in asdict(encoder.manifest).items() if name in PUBLISHED}
+        row = {"id": encoder.name, "object": "model", "owned_by": "matmon", "matmon": published | {"means": means}}
         return jsonify({"object": "list", "data": [row]})
 
     @app.post("/v1/embeddings")
     def embeddings() -> Response:
-        texts, encoder = given_texts("input"), loaded(side)
+        texts, encoder = given_texts("input"), loaded(lazy)
         check_model(encoder)
         rows = [
             {"object": "embedding", "index": place, "embedding": row}
-            for place, row in enumerate(encoded(side, encoder, texts))
+            for place, row in enumerate(encoded(lazy, encoder, texts))
         ]
         tokens = sum(min(encoder.count_tokens(text), encoder.manifest.max_tokens) for text in texts)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
@@ -75,7 +75,7 @@ def create_embeddings_app(side: Semantic, api_key: str = "") -> Flask:
     @app.post("/embed")
     def embed() -> Response:
         texts = given_texts("inputs")
-        return jsonify(encoded(side, loaded(side), texts))
+        return jsonify(encoded(lazy, loaded(lazy), texts))
 
     @app.errorhandler(HTTPException)
     def failed(error: HTTPException) -> tuple[Response, int, dict[str, str]]:
@@ -87,22 +87,21 @@ def create_embeddings_app(side: Semantic, api_key: str = "") -> Flask:
     return app
 
 
-def loaded(side: Semantic) -> Encoder:
-    side.lazy.start()
-    side.watch_idleness()
-    side.lazy.wait(LOADING_S)
-    encoder = side.lazy.encoder
+def loaded(lazy: LazyEncoder) -> Encoder:
+    lazy.start()
+    lazy.wait(LOADING_S)
+    encoder = lazy.encoder
     if encoder is None:
-        raise Refused(503, f"the model {side.lazy.model} is not loaded: {side.lazy.error or side.lazy.state}", RETRY_S)
-    side.lazy.used()
+        raise Refused(503, f"the model {lazy.model} is not loaded: {lazy.error or lazy.state}", RETRY_S)
+    lazy.used()
     return encoder
 
 
 def given_texts(name: str) -> list[str]:
     """Return the texts of a request: one, or a list of MOST_TEXTS at the most; no model reads more of each."""
     body: Any = request.get_json(silent=True)
-    found = body.get(name) if isinstance(body, dict) else None
-    texts = [found] if isinstance(found, str) else found
+    value = body.get(name) if isinstance(body, dict) else None
+    texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise Refused(422, f"{name!r} must be a text or a list of texts")
     if len(texts) > MOST_TEXTS:
@@ -116,10 +115,10 @@ def check_model(encoder: Encoder) -> None:
         raise Refused(404, f"there is no model {wanted} here, but {encoder.name}")
 
 
-def encoded(side: Semantic, encoder: Encoder, texts: list[str]) -> list[list[float]]:
+def encoded(lazy: LazyEncoder, encoder: Encoder, texts: list[str]) -> list[list[float]]:
     try:
         rows: list[list[float]] = encoder.encode_texts(texts).astype(float).round(7).tolist()
     except EncoderUnavailable as away:
         raise Refused(429, str(away), RETRY_S) from away
-    side.lazy.used()
+    lazy.used()
     return rows

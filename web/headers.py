@@ -8,7 +8,7 @@ from flask import Response, request
 
 from web.errors import RETRY_S
 
-# Everything comes from here: no script, style, font or picture from anywhere else, and none written into a page.
+# No script, style, font or image from anywhere else, and none inline.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
@@ -29,7 +29,7 @@ def with_headers(response: Response) -> Response:
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_S)
     elif response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
-        response.headers.pop("Retry-After", None)  # the limiter gives it to every answer
+        response.headers.pop("Retry-After", None)  # the limiter adds it to every response
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

@@ -19,7 +19,7 @@ from runtime import MatmonApp
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache
 
-DEFAULT_FACTOR = 10  # a request that searches nothing counts a tenth
+DEFAULT_FACTOR = 10  # a request that does not search counts a tenth
 SIGN_IN_RATE = "10/minute"
 MOST_CLIENTS = 10_000  # about 2 MB; beyond it the clients seen first are evicted
 
@@ -29,8 +29,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 class BoundedStorage(Storage):
     """Fixed-window counts by client, as a Flask-Limiter storage at `bounded://`.
 
-    With Redis its counts are used for all processes, and copied here: while it is away, each process continues from the
-    last count it received. Windows end by the monotonic clock, since setting back the time would make them last hours.
+    With Redis, its counts are shared by all processes and copied here: if it goes away, each process continues from the
+    last count it received. Windows end by the monotonic clock: with the time of day, setting it back would extend them.
     """
 
     STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 - the base class has it so
@@ -88,9 +88,9 @@ class BoundedStorage(Storage):
 
     def reset(self) -> int:
         with self._lock:
-            held = len(self._counts)
+            count = len(self._counts)
             self._counts.clear()
-            return held
+            return count
 
     def clear(self, key: str) -> None:
         with self._lock:
@@ -113,7 +113,7 @@ def rate_limit(scope: str) -> Callable[[View], View]:
 
 
 def register(app: MatmonApp) -> None:
-    """Limit every route: by the scope declared beside its view, else together at DEFAULT_FACTOR times RATE_LIMIT."""
+    """Limit every route: by the scope declared next to its view, else together at DEFAULT_FACTOR times RATE_LIMIT."""
     cache = app.runtime.shared_cache
     if cache:
         app.before_request(cache.start_request)
@@ -134,6 +134,6 @@ def register(app: MatmonApp) -> None:
 
 
 def is_cheap() -> bool:
-    """Tell whether a page searches nothing: the home page, the list of tags, the empty matching form."""
+    """Whether a page searches nothing: the home page, the list of tags, the empty matching form."""
     endpoints = ("search.everything", "search.tags", "matching.match")
     return request.endpoint in endpoints and not set(request.args) - {"lang"}

@@ -1,4 +1,4 @@
-"""A line a request in the log: how it ended and how long it took, never what was asked for; an id for all its lines."""
+"""One log line per request, with status and duration but never the query, and an id on all lines of a request."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def register(app: Flask) -> None:
 
 
 def begin() -> None:
-    """Take the id that a proxy gave, so that both logs can be held together, or make one."""
-    given = request.headers.get("X-Request-ID", "")
-    REQUEST_ID.set(given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8))
+    """Take the id from the proxy, so that both logs can be compared, or make one."""
+    request_id = request.headers.get("X-Request-ID", "")
+    REQUEST_ID.set(request_id if GIVEN_ID.fullmatch(request_id) else secrets.token_hex(8))
     g.began = time.perf_counter()
 
 
@@ -33,7 +33,7 @@ def end(response: Response) -> Response:
     response.headers["X-Request-ID"] = REQUEST_ID.get()
     if not request.path.startswith(QUIET):
         ms = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000)
-        # The path without its query: what is searched for is the visitor's own.
+        # The path without its query, which is private.
         path = request.path.encode("unicode_escape").decode()[:200]
         more = {"method": request.method, "path": path, "status": response.status_code, "ms": ms}
         log.info("%s %s %s %s ms", *more.values(), extra=more)
@@ -41,5 +41,5 @@ def end(response: Response) -> Response:
 
 
 def forget(_error: BaseException | None) -> None:
-    """Let no later line of this thread carry the id."""
+    """Clear the id for this thread's later lines."""
     REQUEST_ID.set("")

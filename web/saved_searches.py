@@ -1,4 +1,4 @@
-"""Saved searches as pages and API show them: what an address asks for, and what is new."""
+"""What pages and API share about saved searches: the search behind an address, and how many matches are new."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ LONGEST_NUMBER = 16  # digits of a screening's
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an address asks for: a search, or a list of a screening."""
+    """The search, or the list of a screening, behind an address."""
 
     query: Query = field(default_factory=Query)
     screening: Screening | None = None
     listing: Listing = field(default_factory=Listing)
 
     def address(self, since: int = 0) -> str:
-        """Return the canonical address, with `since` only of what was written after that version."""
+        """Return the canonical address; `since` restricts it to what was written after that version."""
         changes = {"page": "", "limit": "", "since": since or ""}
         if self.screening is not None:
             return screening_address(self.screening, self.listing, **changes)
         return address(self.query, **changes)
 
     def name(self) -> str:
-        asked = self.query
-        words = [asked.text, *asked.tags, asked.collection, asked.language, *(f"-{tag}" for tag in asked.not_tags)]
+        query = self.query
+        words = [query.text, *query.tags, query.collection, query.language, *(f"-{tag}" for tag in query.not_tags)]
         if self.screening is not None:
             words = [self.screening.title, *self.listing.skills, *self.listing.statuses]
         return (" · ".join(word for word in words if word) or self.address())[:LONGEST_NAME]
@@ -50,7 +50,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A kept search, and how many of its documents are new: None where only the model could tell, or it is gone."""
+    """A saved search and its number of new matches: None if it needs the model, or the screening is gone."""
 
     kept: SavedSearch
     count: int | None = None
@@ -58,9 +58,9 @@ class News:
     is_gone: bool = False
 
 
-def target(given: str) -> Target | None:
-    """Return what an address of this site asks for; None for one that asks for nothing that can be kept."""
-    parts = urlsplit(given[:LONGEST_ADDRESS])
+def target(url: str) -> Target | None:
+    """Return the target of a URL of this site; None if it is not a search that can be saved."""
+    parts = urlsplit(url[:LONGEST_ADDRESS])
     args: MultiDict[str, str] = MultiDict(parse_qsl(parts.query))
     modes = {mode_path(mode): mode for mode in MODES}
     if parts.scheme or parts.netloc:
@@ -69,11 +69,8 @@ def target(given: str) -> Target | None:
         query = replace(Query.from_args(args), mode=modes[parts.path])
         return None if query.is_empty() and not query.collection and not query.language else Target(query)
     name = parts.path.removeprefix(url_for("screenings.screenings") + "/")
-    screening = (
-        screening_by_id(db.session(), int(name))
-        if name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER
-        else None
-    )
+    is_number = name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER
+    screening = screening_by_id(db.session(), int(name)) if is_number else None
     return Target(screening=screening, listing=Listing.from_args(args, columns_of(screening))) if screening else None
 
 
@@ -81,24 +78,24 @@ def search_or_404(number: int) -> SavedSearch:
     return saved_search(db.session(), browser(), number) or abort(404, "This browser has saved no such search.")
 
 
-def news(one: SavedSearch, now: int) -> News:
-    """Return how many documents of a kept search were written since it was looked at; no model is loaded for it."""
-    wanted = target(one.address)
+def news(saved: SavedSearch, version: int) -> News:
+    """Return how many matches were written since the search was last opened; this loads no model."""
+    wanted = target(saved.address)
     if wanted is None:
-        return News(one, is_gone=True)
-    if one.version >= now:
-        return News(one, 0)
+        return News(saved, is_gone=True)
+    if saved.version >= version:
+        return News(saved, 0)
     session = db.session()
     if wanted.screening is not None:
-        listing = replace(wanted.listing, since=one.version)
-        return News(one, ScreeningMatches(session, wanted.screening, listing, skill_aliases()).count())
+        listing = replace(wanted.listing, since=saved.version)
+        return News(saved, ScreeningMatches(session, wanted.screening, listing, skill_aliases()).count())
     side = semantic() if semantic().state == "ready" else WITHOUT_MEANING
     if wanted.query.mode == "semantic" and side is WITHOUT_MEANING:
-        return News(one, None)
-    results = search(session, replace(wanted.query, since=one.version, page=1, limit=1), side, 0)
-    return News(one, results.total, results.total_is_exact)
+        return News(saved, None)
+    results = search(session, replace(wanted.query, since=saved.version, page=1, limit=1), side, 0)
+    return News(saved, results.total, results.total_is_exact)
 
 
-def all_news(own: Sequence[SavedSearch]) -> list[News]:
-    now = caught_up(db.session()) if own else 0
-    return [news(one, now) for one in own]
+def all_news(searches: Sequence[SavedSearch]) -> list[News]:
+    version = caught_up(db.session()) if searches else 0
+    return [news(saved, version) for saved in searches]

@@ -1,4 +1,4 @@
-"""What the pages and the API of screenings share."""
+"""What pages and API share about screenings."""
 
 from __future__ import annotations
 

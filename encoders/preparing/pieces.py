@@ -1,4 +1,4 @@
-"""Writes the files of a unigram tokenizer, which encoders.unigram maps into memory."""
+"""Writes the files of a unigram tokenizer, which encoders.tokenizers maps into memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from encoders.hashes import hashes_of
 from encoders.preparing.folder import NotPrepared
-from encoders.unigram import NORMALISATION_FILE, PIECES_FILE, UNKNOWN
+from encoders.tokenizers import NORMALISATION_FILE, PIECES_FILE, UNKNOWN
+from encoders.vocabulary_tables import codes, extended
 
 # An unknown character scores this much less than the rarest piece, as in sentencepiece.
 _UNKNOWN_PENALTY = 10.0
@@ -49,3 +49,15 @@ def write_hashed(folder: Path, hashes: np.ndarray, values: np.ndarray) -> None:
     if (np.diff(hashes[order]) == 0).any():
         raise NotPrepared("two pieces of the vocabulary have the same hash: the model is not supported")
     np.save(folder / PIECES_FILE, np.stack([hashes[order], values[order]]))
+
+
+def hashes_of(strings: list[str], seed: int = 0) -> np.ndarray:
+    """Return the uint64 hashes of whole strings, shape (len(strings),)."""
+    lengths = np.array([len(string) for string in strings])
+    hashes = np.full(len(strings), seed, dtype=np.uint64)
+    for length in np.unique(lengths[lengths > 0]):
+        rows = np.flatnonzero(lengths == length)
+        columns = codes("".join(strings[row] for row in rows)).reshape(len(rows), length)
+        for column in columns.astype(np.uint64).T:
+            hashes[rows] = extended(hashes[rows], column)
+    return hashes

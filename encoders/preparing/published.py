@@ -16,11 +16,10 @@ from encoders.onnx_encoder import OnnxEncoder
 from encoders.preparing import hub, sentence_model
 from encoders.preparing.checking import Checked, checked
 from encoders.preparing.folder import NotPrepared, make_folder, write_manifest
-from encoders.preparing.measuring import measured
 from encoders.preparing.sentence_model import SentenceModel
-from encoders.preparing.texts import Sample, built_in
 from encoders.preparing.tokenizer_files import write_tokenizer
 from encoders.preparing.word_rows import write_rows
+from encoders.score_range import Sample, built_in_sample, measure_score_range
 
 # Incremented when a folder made earlier would be different.
 RECIPE = "published-1"
@@ -68,7 +67,7 @@ def prepare_published(wanted: Wanted, folder: Path, sample: Sample | None = None
     make_folder(
         folder,
         _TIMES_THE_WEIGHTS * weights,
-        lambda made: results.append(_fill(made, wanted, published, sample or built_in(), say)),
+        lambda made: results.append(_fill(made, wanted, published, sample or built_in_sample(), say)),
     )
     return results[0]
 
@@ -129,11 +128,14 @@ def _fill(made: Path, wanted: Wanted, published: hub.Published, sample: Sample, 
     write_exported(model, made, made.parent)
     write_manifest(made, values | _UNMEASURED)
     say("measuring its cosines")
-    found = measured(OnnxEncoder(made), sample)
-    if not found.languages:
+    try:
+        score_range = measure_score_range(OnnxEncoder(made), sample)
+    except ModelUnusable as error:
+        raise NotPrepared(str(error)) from error
+    if not score_range.languages:
         say("it finds the right texts of no language of the sample: its cut-offs mean little, measure with --texts")
-    np.save(made / _MEANS_FILE, found.means)
-    write_manifest(made, values | found.cut_offs | {"means": _MEANS_FILE}, beside=(_MEANS_FILE,))
+    np.save(made / _MEANS_FILE, score_range.means)
+    write_manifest(made, values | score_range.thresholds | {"means": _MEANS_FILE}, beside=(_MEANS_FILE,))
     say("checking it against the original")
     return checked(made, model, sample)
 

@@ -1,16 +1,14 @@
-"""The texts that a model is measured on: the built-in sample, or a file."""
+"""A sample of the user's own texts, on which a model is measured."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from encoders.preparing import sample
 from encoders.preparing.folder import NotPrepared
-from encoders.preparing.pairs import QUESTIONS
+from encoders.score_range import Pair, Sample, built_in_sample
 
 MOST_PAIRS = 500
 FEWEST_PAIRS = 30
@@ -18,40 +16,17 @@ _WINDOW = 300  # characters of a chunk, which search compares with a query
 _SENTENCE = re.compile(r"(.{8,200}?[.!?:])\s+(\S.{20,})", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A query and a passage that answers it."""
-
-    query: str
-    passage: str
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Pairs of a query and its right passage, and all passages and queries for the means."""
-
-    pairs: tuple[Pair, ...]
-    passages: tuple[str, ...]
-    queries: tuple[str, ...]
-
-
-def built_in() -> Sample:
-    """Return the built-in sample, Hebrew and English."""
-    pairs = tuple(Pair(query, passage) for query, passage in zip(QUESTIONS, sample.PASSAGES, strict=True))
-    return Sample(pairs, sample.PASSAGES, sample.QUERIES)
-
-
 def read_sample(path: Path) -> Sample:
-    """Return the sample in a file with one text per line: a JSON object with title and body, or plain text.
+    """Return the sample in a file: each line is a JSON object with title and body, or a plain text.
 
-    The first sentence of a plain text is used as a query for the rest. Raises NotPrepared.
+    The first sentence of a plain text is the query for the rest. Raises NotPrepared.
     """
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise NotPrepared(f"{path} cannot be read ({error}); use a UTF-8 text file") from None
-    found = [pair for number, line in enumerate(lines, 1) if (pair := _pair(path, number, line))]
-    unique = list({pair.query: pair for pair in found}.values())
+        raise NotPrepared(f"{path} cannot be read ({error}); give a file of texts in UTF-8") from None
+    pairs_of_lines = [pair for number, line in enumerate(lines, 1) if (pair := _pair(path, number, line))]
+    unique = list({pair.query: pair for pair in pairs_of_lines}.values())
     if len(unique) < FEWEST_PAIRS:
         raise NotPrepared(
             f"{path} has {len(unique)} texts with a title, or with more than one sentence, and measuring takes "
@@ -59,11 +34,8 @@ def read_sample(path: Path) -> Sample:
         )
     step = max(1, len(unique) // MOST_PAIRS)  # from the whole file, not only its beginning
     pairs = tuple(unique[::step][:MOST_PAIRS])
-    return Sample(pairs, tuple(pair.passage for pair in pairs), tuple(pair.query for pair in pairs) + sample.QUERIES)
-
-
-def has_hebrew(text: str) -> bool:
-    return any("א" <= letter <= "ת" for letter in text)
+    queries = tuple(pair.query for pair in pairs) + built_in_sample().queries
+    return Sample(pairs, tuple(pair.passage for pair in pairs), queries)
 
 
 def _pair(path: Path, number: int, line: str) -> Pair | None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from encoders import byte_pairs
-from encoders.byte_pairs import ENDINGS, LETTER, MERGES_FILE, NUMBER, OTHER, SPACE
-from encoders.hashes import hashes_of
-from encoders.normalizer import ALL, CHARACTERS_FILE, table
 from encoders.preparing.folder import NotPrepared
-from encoders.preparing.pieces import write_hashed, write_vocabulary
-from encoders.wordpiece import INNER_SEED, SETTINGS_FILE
+from encoders.preparing.pieces import hashes_of, write_hashed, write_vocabulary
+from encoders.tokenizers import (
+    BYTE_PAIRS_FILE,
+    ENDINGS,
+    INNER_SEED,
+    LETTER,
+    MERGES_FILE,
+    NUMBER,
+    OTHER,
+    SPACE,
+    WORDPIECE_FILE,
+)
+from encoders.vocabulary_tables import ALL_CHARACTERS, APART, CHARACTERS_FILE
 
 _Write = Callable[[Any, dict[str, Any], Path, bool], None]
 
@@ -55,13 +62,13 @@ def write_wordpiece(backend: Any, parts: dict[str, Any], folder: Path, lower_cas
     hashes = np.concatenate([hashes_of(list(first)), hashes_of(list(inner), INNER_SEED)])
     numbers = np.array([*first.values(), *inner.values()], dtype=np.uint64)
     write_hashed(folder, hashes, numbers)
-    np.save(folder / CHARACTERS_FILE, table(_words_apart(backend, lower_case)))
+    np.save(folder / CHARACTERS_FILE, character_table(_words_apart(backend, lower_case)))
     settings = {
         "unknown": model["vocab"][model["unk_token"]],
         "longest": max(map(len, [*first, *inner])),
         "longest_word": model["max_input_chars_per_word"],
     }
-    (folder / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    (folder / WORDPIECE_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
 
 def write_byte_pairs(backend: Any, parts: dict[str, Any], folder: Path, lower_case: bool) -> None:
@@ -77,10 +84,10 @@ def write_byte_pairs(backend: Any, parts: dict[str, Any], folder: Path, lower_ca
         merged.append(rank << 32 | vocabulary[left + right])
     order = np.argsort(np.array(pairs, dtype=np.uint64))
     np.save(folder / MERGES_FILE, np.array([pairs, merged], dtype=np.uint64)[:, order])
-    np.save(folder / CHARACTERS_FILE, table(_kinds(backend)))
+    np.save(folder / CHARACTERS_FILE, character_table(_kinds(backend)))
     letters = _byte_letters()
     settings = {"bytes": [vocabulary[letters[byte]] for byte in range(256)], "space_first": split["add_prefix_space"]}
-    (folder / byte_pairs.SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    (folder / BYTE_PAIRS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
 
 def write_unigram(backend: Any, parts: dict[str, Any], folder: Path, lower_case: bool) -> None:
@@ -95,7 +102,7 @@ def write_unigram(backend: Any, parts: dict[str, Any], folder: Path, lower_case:
 
 def _words_apart(backend: Any, lower_case: bool) -> Iterator[str]:
     """Yield the normalized form of each character, with spaces where it begins and ends words."""
-    for code in range(ALL):
+    for code in range(ALL_CHARACTERS):
         if code in _SURROGATES:
             yield ""  # a surrogate, which no UTF-8 text contains
             continue
@@ -109,7 +116,7 @@ def _words_apart(backend: Any, lower_case: bool) -> Iterator[str]:
 
 def _kinds(backend: Any) -> Iterator[str]:
     """Yield the kind of each character: characters of one kind can form a token."""
-    for code in range(ALL):
+    for code in range(ALL_CHARACTERS):
         character = chr(code)
         if character in (*ENDINGS, " ", "'"):
             yield character
@@ -141,9 +148,32 @@ def _replaced(backend: Any) -> dict[int, str]:
     if backend.normalizer is None:
         return {}
     found = {}
-    for code in range(ALL):
+    for code in range(ALL_CHARACTERS):
         if code not in _SURROGATES:
             normal = backend.normalizer.normalize_str(f"א{chr(code)}א")[1:-1]
             if normal != chr(code):
                 found[code] = normal
     return found
+
+
+def character_table(replacements: Iterable[str]) -> np.ndarray:
+    """Return the uint32 table of the replacements of all code points, in order.
+
+    A value below ALL_CHARACTERS is one character; with APART it stands by itself; any other is the place, in the
+    same array, of a length and of so many characters.
+    """
+    values: list[int] = []
+    more: list[int] = []
+    places: dict[str, int] = {}
+    for replacement in replacements:
+        inner = replacement[1:-1]
+        if len(replacement) == 1:
+            values.append(ord(replacement))
+        elif len(inner) == 1 and replacement == f" {inner} ":
+            values.append(ord(inner) | APART)
+        else:
+            if replacement not in places:
+                places[replacement] = ALL_CHARACTERS + len(more)
+                more += [len(replacement), *map(ord, replacement)]
+            values.append(places[replacement])
+    return np.array(values + more, dtype=np.uint32)

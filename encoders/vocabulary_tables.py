@@ -1,13 +1,45 @@
-"""Hashes of strings and of all their substrings, to look up vocabulary pieces in a memory-mapped table."""
+"""Memory-mapped tables of a tokenizer: characters with their normalization, and pieces by the hash of their text.
+
+The table of characters comes from the published tokenizer, so it follows the Unicode version that the model was trained
+with, not Python's; a text touches a page or two of its 4 MB.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
+CHARACTERS_FILE = "characters.npy"
+ALL_CHARACTERS = 0x110000
+# Characters that are words of their own; the 75,000 ideographs need no string each.
+APART = 1 << 31
+_MOST_CACHED = 4096  # texts in one script use a few hundred
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: spreads neighbouring values
 _SHIFT = np.uint64(29)
+
+
+class Characters(dict[int, str]):
+    """Code point to replacement, for str.translate; caches look-ups, and is emptied when full."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._table = np.load(folder / CHARACTERS_FILE, mmap_mode="r")
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _MOST_CACHED:
+            self.clear()
+        self[code] = replacement = self._replacement(int(self._table[code]))
+        return replacement
+
+    def _replacement(self, value: int) -> str:
+        if value >= APART:
+            return f" {chr(value - APART)} "
+        if value < ALL_CHARACTERS:
+            return chr(value)
+        length = int(self._table[value])
+        return "".join(map(chr, self._table[value + 1 : value + 1 + length].tolist()))
 
 
 def codes(text: str) -> np.ndarray:
@@ -42,15 +74,3 @@ def substrings(
             return
         hashes = extended(hashes, wide[ends - 1])
         yield starts, ends, hashes
-
-
-def hashes_of(strings: list[str], seed: int = 0) -> np.ndarray:
-    """Return the uint64 hashes of whole strings, shape (len(strings),)."""
-    lengths = np.array([len(string) for string in strings])
-    hashes = np.full(len(strings), seed, dtype=np.uint64)
-    for length in np.unique(lengths[lengths > 0]):
-        rows = np.flatnonzero(lengths == length)
-        columns = codes("".join(strings[row] for row in rows)).reshape(len(rows), length)
-        for column in columns.astype(np.uint64).T:
-            hashes[rows] = extended(hashes[rows], column)
-    return hashes
