@@ -108,7 +108,7 @@ def test_what_was_embedded_through_the_host_is_found_by_the_model_here(
     assert "5 embedded under e5-small" in flask(site_folder, remote, "embed")
     lines = flask(site_folder, remote, "models").splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("* e5-small  384 wide")
+    assert lines[0].startswith("* e5-small  384 dimensions")
     assert lines[1] == f"Current: remote at {remote['EMBEDDINGS_URL']} (SEMANTIC_MODEL=remote)"
     assert "0 embedded" in flask(site_folder, with_e5, "embed")
     asked = ("search", "baking loaves", "--mode", "semantic", "--collection", "new", "--json")

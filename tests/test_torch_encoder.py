@@ -81,15 +81,15 @@ def test_the_original_is_a_model_beside_the_prepared_one_and_means_the_same(
     cosines = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert (cosines > 0.995).all()
     listed = flask(preparing, instance, "models", **torch).stdout
-    assert "* minilm-original  384 wide  6 embeddings" in listed
-    assert "  minilm  384 wide  6 embeddings" in listed
+    assert "* minilm-original  384 dimensions  6 embeddings" in listed
+    assert "  minilm  384 dimensions  6 embeddings" in listed
     found = flask(preparing, instance, "search", "insomnia", "--mode", "semantic", "--json", **torch)
     assert json.loads(found.stdout)["hits"][0]["id"] == "sleep", found.stderr
     assert flask(preparing, instance, "models", "switch", "minilm-original", **torch).returncode == 0
     elsewhere = flask(sys.executable, instance, "search", "bread", "--mode", "semantic", **onnx)
     assert "Only keywords were searched: the model minilm-original is unavailable" in elsewhere.stderr
     assert flask(sys.executable, instance, "models", "switch", "minilm", **onnx).returncode == 0
-    assert "* minilm  384 wide" in flask(preparing, instance, "models", **torch).stdout
+    assert "* minilm  384 dimensions" in flask(preparing, instance, "models", **torch).stdout
 
 
 def in_torch(minilm: Path, folder: Path, **changes: str) -> Settings:
