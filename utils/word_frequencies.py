@@ -16,7 +16,7 @@ from utils.hebrew import ANALYSIS_VERSION
 
 FOLDER = "hebrew-words"
 WORDS_FILE = "words.bin"
-MANIFEST_FILE = "manifest.json"
+MANIFEST_FILE = "words.json"  # not manifest.json, by which model folders are found
 FORMAT = 1
 _BUCKETS = 1 << 16
 _MAGIC = b"MATMONWF"
