@@ -61,7 +61,4 @@ def _changed_once(form: str) -> Iterator[tuple[str, float]]:
             yield shorter, _DOUBLED if _is_doubled(shorter, form) else _ONE
         for mater in MATRES:
             longer = form[: place + 1] + mater + form[place + 1 :]
-            if place or mater == letter == "ו":  # behind the first consonant and any other, doubled at the beginning
-                yield longer, _DOUBLED if _is_doubled(longer, form) else _ONE
-            elif letter not in MATRES:
-                yield longer, _ONE
+            yield longer, _DOUBLED if _is_doubled(longer, form) else _ONE

@@ -62,7 +62,7 @@ class WordFrequencies:
 _FREQUENCIES: list[float] = [10.0 ** (-level / _STEPS) for level in range(256)]
 
 
-def packed(frequencies: Mapping[str, float]) -> bytes:
+def packed_frequencies(frequencies: Mapping[str, float]) -> bytes:
     """Return the table as bytes: header, uint32 bucket starts, uint16 hashes, uint8 levels."""
     levels: dict[int, int] = {}
     for form, frequency in frequencies.items():

@@ -47,10 +47,12 @@ _WITNESSES = {"ה": "הבל", "ב": "הבלמ", "ל": "הבלמ", "מ": "הבל"
 _OTHER_WITNESSES = "הבלמ"
 # The share of words of their own that begin with the letter: how likely an unknown form is one.
 _INITIALS = {"ו": 0.01, "ה": 0.09, "ב": 0.06, "ל": 0.05, "מ": 0.14, "ש": 0.07, "כ": 0.05}
+_INFINITIVE = 0.2  # what ל + ה says: להעיר is "to remark" more often than "to" + the noun העיר
 _UNKNOWN = 1e-8  # the frequency of a word that is not in the list
 _NOISE = 0.003  # of freq(f) is seen behind any prefix by mistake
-# A form this much more frequent than its bases explain is a word of its own; ratios vary by 5 between words.
-_UNEXPLAINED = 30.0
+# A form this much more frequent than its bases explain is a word of its own. Ratios vary by 5 between words, and
+# that of the article by 10: some nouns are hardly ever without it.
+_UNEXPLAINED, _UNEXPLAINED_ARTICLE = 30.0, 60.0
 _MOST_BY_WITNESSES = 3.0  # times its own frequency: what the frequencies behind other prefixes say of a base
 _LEAST_PROBABILITY = 0.02
 
@@ -99,7 +101,8 @@ class Readings:
         if not _is_hebrew_word(form):
             return {}
         # A vav that begins a word is doubled behind a prefix: ועדה, הוועדה.
-        doubled = [f"{run}ו{form}" for run in RUNS[1:]] if form[0] == "ו" and form[:2] != "וו" else []
+        is_doubled = form[0] == "ו" and form[:2] != "וו"
+        doubled = [f"{run}ו{form}" for run in RUNS if run[-1] in "הבלמכ"] if is_doubled else []
         found = {}
         for candidate in [run + form for run in RUNS] + doubled:
             probability = self._bases(candidate).get(form, 0.0)
@@ -130,7 +133,8 @@ class _Estimates:
         parts = self._parts(form, level)
         expected = sum(part[0] for part in parts)
         most_expected = sum(part[1] for part in parts)
-        excess = (seen / (_UNEXPLAINED * most_expected)) ** 3 if most_expected else 1.0
+        limit = _UNEXPLAINED_ARTICLE if form[0] == "ה" else _UNEXPLAINED
+        excess = (seen / (limit * most_expected)) ** 3 if most_expected else 1.0
         unexplained = max(seen * excess / (1 + excess), _UNKNOWN * _INITIALS[form[0]])
         witnessed = self._witnessed(form) if seen else 0.0
         is_witnessed = witnessed >= unexplained
@@ -173,6 +177,8 @@ class _Estimates:
         noise = _NOISE * self._get(form)
         witnesses = _WITNESSES[form[0]]
         seen = [max(0.0, self._get(letter + form) - noise) / self._ratios[letter] for letter in witnesses]
+        if form[0] == "ה":
+            seen[2] *= _INFINITIVE
         return max(sum(seen) / len(seen), seen[0] if witnesses[0] == "ה" else 0.0)
 
 

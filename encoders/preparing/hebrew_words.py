@@ -13,7 +13,14 @@ from typing import Any
 from encoders.preparing.folder import make_folder
 from encoders.preparing.wheels import downloaded_wheel, wheel_member
 from utils.hebrew import ANALYSIS_VERSION, forms
-from utils.word_frequencies import FORMAT, MANIFEST_FILE, WORDS_FILE, FrequenciesUnusable, packed, read_frequencies
+from utils.word_frequencies import (
+    FORMAT,
+    MANIFEST_FILE,
+    WORDS_FILE,
+    FrequenciesUnusable,
+    packed_frequencies,
+    read_frequencies,
+)
 from utils.word_readings import PREFIX_LETTERS, SIMPLE_PREFIXES
 
 VERSION = "3.1.1"
@@ -48,7 +55,7 @@ def _fill(new: Path) -> None:
 
 def write_frequencies(folder: Path, frequencies: Mapping[str, float], threshold: float = THRESHOLD) -> None:
     """Write the table and the manifest beside it."""
-    table = packed({form: frequency for form, frequency in frequencies.items() if frequency >= threshold})
+    table = packed_frequencies({form: frequency for form, frequency in frequencies.items() if frequency >= threshold})
     (folder / WORDS_FILE).write_bytes(table)
     manifest = {
         "format": FORMAT,
