@@ -48,6 +48,11 @@ def test_numbers_and_two_letters_have_none(form: str) -> None:
     assert not any(len(candidate) < 3 for candidate in inflected(form, None))
 
 
+@pytest.mark.parametrize("word", ["running", "cities", "played"])
+def test_an_inflection_is_not_inflected_again(word: str) -> None:
+    assert not any(candidate.startswith(word) for candidate in inflected(word, None))
+
+
 @pytest.mark.parametrize("word", ["glass", "status", "analysis"])
 def test_an_s_that_is_no_plural_stays(word: str) -> None:
     assert word[:-1] not in inflected(word, None)

@@ -56,7 +56,10 @@ def _hebrew(form: str) -> dict[str, float]:
 
 def _english(form: str) -> dict[str, float]:
     found: dict[str, float] = {}
-    for stem, certainty in _english_stems(form):
+    stems = list(_english_stems(form))
+    if len(stems) > 1 and form.endswith(("ing", "ed", "s")):
+        stems = stems[1:]  # the form is an inflection itself, which has none
+    for stem, certainty in stems:
         for candidate, weight in _english_forms(stem):
             found[candidate] = max(weight * certainty, found.get(candidate, 0.0))
     return found

@@ -62,6 +62,7 @@ _BARE = frozenset(
     for word in """
     לך לו לה לי לנו לכם לכן להם להן בו בה בי בך בנו בכם בהם בהן את אתה אתם אתן אני אנחנו הוא היא לא של אל על עד כי גם
     אבל או ולא אך אף שלו שלה שלי שלהם שלך אותו אותה אותי אותם היה היו הייתה היתה איך איפה
+    רק כבר יותר כן מאוד
     """.split()
 )
 
@@ -168,7 +169,9 @@ class _Estimates:
         """Return the frequency of a base as a word of its own, as seen and as expected from its other prefixes."""
         frequency, probabilities = self._analysis(base, 0)
         own = frequency * probabilities[base]
-        witnesses = [letter for letter in _WITNESSES.get(base[0], _OTHER_WITNESSES) if letter != prefix[-1]]
+        if prefix == "מה":  # a noun that is rare without the article is rare behind מ too, and not behind מה
+            return own, max(own, probabilities[base] * self._get("ה" + base) / self._ratios["ה"])
+        witnesses = [letter for letter in _WITNESSES.get(base[0], _OTHER_WITNESSES) if letter != prefix]
         seen = sum(self._get(letter + base) / self._ratios[letter] for letter in witnesses) / len(witnesses)
         return own, max(own, probabilities[base] * min(seen, _MOST_BY_WITNESSES * own))
 
@@ -176,10 +179,16 @@ class _Estimates:
         """Return the frequency of a form as a word of its own, estimated from the form behind prefixes."""
         noise = _NOISE * self._get(form)
         witnesses = _WITNESSES[form[0]]
+        if form[0] == "ו":  # few words begin with it, and behind a prefix they are spelt with two: two are no proof
+            doubled = [self._get(letter + form) + self._get(f"{letter}ו{form}") for letter in witnesses]
+            seen = [
+                max(0.0, both - noise) / self._ratios[letter] for letter, both in zip(witnesses, doubled, strict=True)
+            ]
+            return max(sorted(seen)[-3], self._get("הו" + form) / self._ratios["ה"])
         seen = [max(0.0, self._get(letter + form) - noise) / self._ratios[letter] for letter in witnesses]
         if form[0] == "ה":
             seen[2] *= _INFINITIVE
-        return max(sum(seen) / len(seen), seen[0] if witnesses[0] == "ה" else 0.0)
+        return max(sum(seen) / len(seen), seen[0])
 
 
 def _level_behind(particle: str, rest: str) -> int:
