@@ -35,6 +35,7 @@ PREFIXED = [
     לעבודה:עבודה הספר:ספר בספר:ספר והספר:ספר לספרים:ספרים בכנסת:כנסת הכנסת:כנסת מהאוניברסיטה:אוניברסיטה
     מהסביבה:סביבה ושנה:שנה ורכבת:רכבת ודעות:דעות ושבת:שבת לכנסת:כנסת בתל:תל הכלב:כלב לכלב:כלב בשולחן:שולחן
     השולחן:שולחן בשנה:שנה השנה:שנה שאני:אני ואני:אני שהיא:היא היום:יום
+    להסכם:הסכם להגנה:הגנה להר:הר להגדיל:הגדיל ולהחליף:החליף שלהפעיל:הפעיל להתנגד:התנגד
     """.split()
 ]
 
@@ -91,6 +92,13 @@ def test_a_vav_that_begins_a_word_is_doubled_behind_a_prefix(readings: Readings)
     found = readings.prefixed("ועדה")
     assert found["לוועדה"] > 0.5
     assert found["לועדה"] > 0.5
+
+
+@pytest.mark.model
+def test_lamed_stands_before_no_article(readings: Readings) -> None:
+    assert readings.bases(folded("להעיר"))[folded("להעיר")] > 0.5
+    assert readings.bases(folded("להכנסת"))[folded("הכנסת")] < 0.2
+    assert readings.bases(folded("להם")) == {folded("להם"): 1}
 
 
 @pytest.mark.model

@@ -48,6 +48,7 @@ _OTHER_WITNESSES = "הבלמ"
 # The share of words of their own that begin with the letter: how likely an unknown form is one.
 _INITIALS = {"ו": 0.01, "ה": 0.09, "ב": 0.06, "ל": 0.05, "מ": 0.14, "ש": 0.07, "כ": 0.05}
 _INFINITIVE = 0.2  # what ל + ה says: להעיר is "to remark" more often than "to" + the noun העיר
+_LAMED = 0.7  # how likely ל + ה… is the base that begins with ה, if that is a word of its own
 _UNKNOWN = 1e-8  # the frequency of a word that is not in the list
 _NOISE = 0.003  # of freq(f) is seen behind any prefix by mistake
 # A form this much more frequent than its bases explain is a word of its own. Ratios vary by 5 between words, and
@@ -60,8 +61,8 @@ _LEAST_PROBABILITY = 0.02
 _BARE = frozenset(
     normalise(word)
     for word in """
-    לך לו לה לי לנו לכם לכן להם להן בו בה בי בך בנו בכם בהם בהן את אתה אתם אתן אני אנחנו הוא היא לא של אל על עד כי גם
-    אבל או ולא אך אף שלו שלה שלי שלהם שלך אותו אותה אותי אותם היה היו הייתה היתה איך איפה
+    לך לו לה לי לנו לכם לכן להם להן בו בה בי בך בנו בכם בהם בהן את אתה אתם אתן אני אנחנו הוא היא הם הן לא של אל על עד
+    כי גם אבל או ולא אך אף שלו שלה שלי שלהם שלך אותו אותה אותי אותם היה היו הייתה היתה איך איפה
     רק כבר יותר כן מאוד
     """.split()
 )
@@ -131,6 +132,8 @@ class _Estimates:
         seen = self._get(form)
         if form[0] not in PREFIX_LETTERS or len(form) < 3:
             return max(seen, _UNKNOWN), {form: 1.0}
+        if form.startswith("לה"):
+            return max(seen, _UNKNOWN * _INITIALS["ל"]), self._behind_lamed(form)
         parts = self._parts(form, level)
         expected = sum(part[0] for part in parts)
         most_expected = sum(part[1] for part in parts)
@@ -147,6 +150,17 @@ class _Estimates:
             for base, probability in bases.items():
                 probabilities[base] = probabilities.get(base, 0.0) + probability * share
         return max(seen, min(total, _UNKNOWN)), probabilities
+
+    def _behind_lamed(self, form: str) -> dict[str, float]:
+        """Return the bases of ל + ה…: it stands before no article, so the base is a word that begins with ה.
+
+        A noun (להסכם) or a verb, of which the form is the infinitive (להגדיל, הגדיל).
+        """
+        bases = [base for base in _bases_behind(form[1:]) if base[0] == "ה"]
+        seen = self._get(form)
+        noun = min(1.0, self._witnessed(form) / seen) if seen else 0.0  # להקה, which takes the article
+        probabilities = {base: (1 - noun) * _LAMED * self._analysis(base, 0)[1][base] for base in bases}
+        return {form: 1 - sum(probabilities.values())} | probabilities
 
     def _parts(self, form: str, level: int) -> list[tuple[float, float, dict[str, float]]]:
         """Return the readings behind one prefix: two estimates of the form's frequency, and the bases of the rest."""
