@@ -9,6 +9,8 @@ _ONE, _DOUBLED, _TWO = 0.6, 0.7, 0.35
 _SHORT = 0.5  # the factor of words of four letters: אומן and אמן are two words more often than one
 _LEAST_LETTERS = 3  # that are no mater lectionis, and of the shorter spelling of a word at all
 _MOST = 24
+# Endings that are always spelt in full: בריאת is no spelling of בריאות, nor ילדם of ילדים.
+_ENDINGS = ("ות", "ית", "ימ", "ינ", "ונ")
 
 
 def spelling_variants(form: str, frequency: Callable[[str], float] | None) -> dict[str, float]:
@@ -40,6 +42,8 @@ def _consonants(form: str) -> int:
 def _is_possible(variant: str, form: str, frequency: Callable[[str], float] | None) -> bool:
     if min(len(variant), len(form)) <= _LEAST_LETTERS and not _is_doubled(variant, form):
         return False  # ספר, סופר and סיפר are three words
+    if any(variant.endswith(ending) != form.endswith(ending) for ending in _ENDINGS):
+        return False
     return frequency(variant) > 0 if frequency else abs(len(variant) - len(form)) < 2
 
 
