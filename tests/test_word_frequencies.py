@@ -20,6 +20,7 @@ from utils.word_frequencies import (
     WORDS_FILE,
     FrequenciesUnusable,
     WordFrequencies,
+    frequencies_or_problem,
     read_frequencies,
 )
 from utils.word_readings import SIMPLE_PREFIXES
@@ -56,6 +57,16 @@ def test_every_form_of_a_large_list_is_found_and_few_others_are(tmp_path: Path) 
 
 def test_no_folder_is_no_table(tmp_path: Path) -> None:
     assert read_frequencies(tmp_path / "hebrew-words") is None
+    frequencies, problem = frequencies_or_problem(tmp_path / "hebrew-words")
+    assert frequencies is None
+    assert "is not there: make it with scripts/prepare_model.py hebrew-words" in problem
+
+
+def test_a_table_that_is_there_has_no_problem(tmp_path: Path) -> None:
+    written(tmp_path)
+    frequencies, problem = frequencies_or_problem(tmp_path)
+    assert frequencies is not None
+    assert problem == ""
 
 
 def test_a_damaged_table_is_not_used_and_says_what_to_do(tmp_path: Path) -> None:
@@ -63,7 +74,7 @@ def test_a_damaged_table_is_not_used_and_says_what_to_do(tmp_path: Path) -> None
     with (tmp_path / WORDS_FILE).open("r+b") as table:
         table.seek(100)
         table.write(b"damaged")
-    with pytest.raises(FrequenciesUnusable, match=r"words\.bin is damaged .*make it again"):
+    with pytest.raises(FrequenciesUnusable, match=r"words\.bin is damaged .*make it with"):
         read_frequencies(tmp_path)
 
 
@@ -72,7 +83,7 @@ def test_a_cut_table_is_not_used(tmp_path: Path, cut: int) -> None:
     written(tmp_path)
     table = (tmp_path / WORDS_FILE).read_bytes()
     (tmp_path / WORDS_FILE).write_bytes(table[:cut])
-    with pytest.raises(FrequenciesUnusable, match="make it again"):
+    with pytest.raises(FrequenciesUnusable, match="make it with"):
         read_frequencies(tmp_path)
 
 
@@ -80,14 +91,14 @@ def test_a_cut_table_is_not_used(tmp_path: Path, cut: int) -> None:
 def test_a_manifest_that_cannot_be_read_is_no_crash(tmp_path: Path, manifest: str) -> None:
     written(tmp_path)
     (tmp_path / MANIFEST_FILE).write_text(manifest, encoding="utf-8")
-    with pytest.raises(FrequenciesUnusable, match="make it again"):
+    with pytest.raises(FrequenciesUnusable, match="make it with"):
         read_frequencies(tmp_path)
 
 
 def test_a_table_without_its_file_is_not_used(tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / WORDS_FILE).unlink()
-    with pytest.raises(FrequenciesUnusable, match="make it again"):
+    with pytest.raises(FrequenciesUnusable, match="make it with"):
         read_frequencies(tmp_path)
 
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from utils.hebrew import ANALYSIS_VERSION
 
-FOLDER = "hebrew-words"
+HEBREW_WORDS = "hebrew-words"  # its folder beside the models
 WORDS_FILE = "words.bin"
 MANIFEST_FILE = "words.json"  # not manifest.json, by which model folders are found
 FORMAT = 1
+MAKE_AGAIN = "make it with scripts/prepare_model.py hebrew-words; until then Hebrew words are read by rules alone"
 _BUCKETS = 1 << 16
 _MAGIC = b"MATMONWF"
 _HEADER = np.dtype([("magic", "S8"), ("format", "<u4"), ("count", "<u4")])
@@ -97,4 +98,10 @@ def read_frequencies(folder: Path) -> WordFrequencies | None:
         raise FrequenciesUnusable(f"{folder} cannot be read ({error}): {MAKE_AGAIN}") from error
 
 
-MAKE_AGAIN = "make it again with scripts/prepare_model.py hebrew-words; until then words are read by rules alone"
+def frequencies_or_problem(folder: Path) -> tuple[WordFrequencies | None, str]:
+    """Return the table of a folder, or None and what to do about it."""
+    try:
+        frequencies = read_frequencies(folder)
+    except FrequenciesUnusable as error:
+        return None, str(error)
+    return frequencies, "" if frequencies else f"{folder} is not there: {MAKE_AGAIN}"
