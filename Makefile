@@ -25,7 +25,7 @@ $(VENV)/installed-test: requirements-test.txt | $(BIN)/python
 
 install: $(VENV)/installed-run ## Install what the site needs into .venv
 
-models/e5-small/manifest.json: | $(VENV)/installed-run
+models/e5-small/manifest.json models/hebrew-words/words.json &: | $(VENV)/installed-run
 	$(BIN)/python scripts/prepare_model.py e5-small
 
 $(PREPARE)/installed: requirements-prepare.txt
@@ -37,10 +37,10 @@ $(PREPARE)/installed: requirements-prepare.txt
 MODEL ?= e5-small
 OPTIONS = $(if $(NAME),--name "$(NAME)") $(if $(TEXTS),--texts "$(TEXTS)") $(if $(ARCHIVE),--archive)
 
-model: $(if $(filter e5-small,$(MODEL)),$(VENV)/installed-run,$(PREPARE)/installed) ## Prepare a model: e5-small, or MODEL=alephbert, MODEL=owner/model
+model: $(if $(filter e5-small hebrew-words,$(MODEL)),$(VENV)/installed-run,$(PREPARE)/installed) ## Prepare a model: e5-small, or MODEL=alephbert, MODEL=owner/model
 	$(dir $<)bin/python scripts/prepare_model.py "$(MODEL)" $(OPTIONS)
 
-run: $(VENV)/installed-run models/e5-small/manifest.json ## Start the site on http://localhost:5000 with the sample collection
+run: $(VENV)/installed-run models/e5-small/manifest.json models/hebrew-words/words.json ## Start the site on http://localhost:5000 with the sample collection
 	@$(FLASK) db upgrade
 	@if [ ! -f $(INSTANCE)/sample-loaded ]; then \
 		$(FLASK) import data/sample-he.jsonl --collection sample && \
@@ -77,7 +77,7 @@ check: $(VENV)/installed-test ## Lint and check types
 build/models/alephbert/manifest.json: | $(PREPARE)/installed
 	$(PREPARE)/bin/python -m benchmarks.alephbert_shape
 
-bench: $(VENV)/installed-test models/e5-small/manifest.json build/models/alephbert/manifest.json ## Measure, and write docs/BENCHMARKS.md
+bench: $(VENV)/installed-test models/e5-small/manifest.json models/hebrew-words/words.json build/models/alephbert/manifest.json ## Measure, and write docs/BENCHMARKS.md
 	$(BIN)/python -m benchmarks
 
 build/uv/bin/uv:

@@ -121,6 +121,7 @@ def status() -> str:
     return render_template(
         "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=totals,
         settings=settings(), setting_rows=setting_rows(settings()), query=Query(),
+        has_words=not runtime().words_problem,
     )  # fmt: skip
 
 

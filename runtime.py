@@ -42,6 +42,8 @@ from search.semantic import Semantic, query_cache
 from search.shared_cache import SharedEmbeddings, SharedResults
 from utils.memory import MB, process_memory
 from utils.terms import forget_words
+from utils.word_frequencies import HEBREW_WORDS, frequencies_or_problem
+from utils.word_readings import Readings
 
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache
@@ -57,6 +59,8 @@ class Runtime:
         self.settings, self.engine = settings, engine
         shares = settings.memory_drop_caches_share, settings.memory_unload_share
         self.guard = Guard(partial(memory, settings.memory_limit_mb), *shares, settings.memory_pause_s)
+        frequencies, self.words_problem = frequencies_or_problem(settings.models_dir / HEBREW_WORDS)
+        self.readings = Readings(frequencies)
         self.semantic = Models(settings, self.guard).semantic()
         self.semantic.lazy.after_idle.append(self._close_idle_connections)
         self.shared_cache = shared_cache(settings)
@@ -105,6 +109,8 @@ class Runtime:
 
     def start(self) -> None:
         """Start what runs beside the requests: after the fork, in the process that serves."""
+        if self.words_problem:
+            log.warning("%s", self.words_problem)
         self.watch.history.start()
         self.guard.start()
         for runner in (self.imports, self.screenings):

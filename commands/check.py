@@ -1,4 +1,4 @@
-"""flask check settings | database | redis | model: what is configured, what is wrong with it, and how to fix it."""
+"""flask check settings | database | redis | model | words: what is configured, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from operations.guard import MemoryShort
 from operations.memory import memory
 from search.semantic import Semantic
 from utils.memory import MB
+from utils.word_frequencies import HEBREW_WORDS, frequencies_or_problem
 from web.current import runtime
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def show(parts: Iterable[str]) -> None:
 @click.group("check", invoke_without_command=True)
 @click.pass_context
 def check_command(context: click.Context) -> None:
-    """Check the settings, the database, Redis and the model; exit with 1 if something is wrong."""
+    """Check the settings, the database, Redis, the model and the list of words; exit with 1 if something is wrong."""
     if context.invoked_subcommand is None:
         show(PARTS)
 
@@ -286,11 +287,20 @@ def encoding_finding(side: Semantic, settings: Settings) -> Finding:
     return ok(f"{where} returns embeddings of {len(vector)} dimensions, the first in {took_ms:.0f} ms")
 
 
+def words_findings(settings: Settings) -> Iterator[Finding]:
+    """Check that the list of Hebrew words is there and whole."""
+    folder = settings.models_dir / HEBREW_WORDS
+    frequencies, problem = frequencies_or_problem(folder)
+    missing = wrong(problem, "") if folder.exists() else remark(problem)
+    yield ok(f"{folder} has {frequencies.count} forms with their frequencies") if frequencies else missing
+
+
 PARTS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "settings": settings_findings,
     "database": database_findings,
     "redis": redis_findings,
     "model": model_findings,
+    "words": words_findings,
 }
 for part, findings in PARTS.items():
     check_command.add_command(click.Command(part, callback=partial(show, (part,)), help=findings.__doc__))

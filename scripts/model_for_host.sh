@@ -1,6 +1,7 @@
 #!/bin/sh
 # Put the model that a host will serve into models/, where the site is built: e5-small is prepared here, another one is
 # fetched from the operator's own archive, and none or a remote one needs nothing. What only preparing needs goes again.
+# The table of Hebrew word frequencies serves every search; without it, words are read by rules alone.
 set -eu
 cd "$(dirname "$0")/.."
 model="${SEMANTIC_MODEL:-e5-small}"
@@ -17,3 +18,4 @@ else
         "make model MODEL=$model ARCHIVE=1 wrote" >&2
     exit 1
 fi
+python scripts/prepare_model.py hebrew-words || echo "the site will read Hebrew words by rules alone" >&2

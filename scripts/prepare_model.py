@@ -1,4 +1,7 @@
-"""Make a model folder: python scripts/prepare_model.py e5-small | alephbert | HUB_ID_OR_FOLDER [--name N]."""
+"""Make a model folder: python scripts/prepare_model.py e5-small | alephbert | HUB_ID_OR_FOLDER [--name N].
+
+hebrew-words makes the table of Hebrew word frequencies alone; preparing e5-small makes it too.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
     from encoders.preparing.checking import Checked
 
 E5 = "e5-small"
-KNOWN = (E5, "alephbert")
+HEBREW_WORDS = "hebrew-words"
+KNOWN = (E5, "alephbert", HEBREW_WORDS)
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-RESERVED = ("none", "remote")
+RESERVED = ("none", "remote", HEBREW_WORDS)
 
 
 def main() -> int:
@@ -36,7 +40,7 @@ def main() -> int:
         print(f"{folder} made in {took_s:.0f} s" if is_new else f"{folder} is complete: nothing to do")
         if measured:
             print(measured.table())
-        if arguments.archive:
+        if arguments.archive and arguments.model != HEBREW_WORDS:
             _print_archive(folder)
     except ModuleNotFoundError as error:
         return _missing(error, arguments.model)
@@ -48,11 +52,18 @@ def main() -> int:
 
 def _prepared(arguments: argparse.Namespace) -> tuple[Path, bool, Checked | None]:
     """Return the folder, whether it is new, and how its quality compares with the original."""
+    if arguments.model == HEBREW_WORDS:
+        return *_hebrew_words(arguments.models_dir), None
     if arguments.model == E5:
         from encoders.preparing import e5_small
 
         folder = arguments.models_dir / (arguments.name or E5)
-        return folder, e5_small.prepare_e5_small(folder), None
+        is_new = e5_small.prepare_e5_small(folder)
+        if not arguments.name:
+            words, words_are_new = _hebrew_words(arguments.models_dir)
+            if words_are_new:
+                print(f"{words} made")
+        return folder, is_new, None
     from encoders.preparing import published
     from encoders.preparing.texts import read_sample
 
@@ -64,6 +75,13 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Path, bool, Checked | None
     sample = read_sample(arguments.texts) if arguments.texts else None
     measured = published.prepare_published(wanted, folder, sample, lambda text: print(f"{name}: {text}", flush=True))
     return folder, measured is not None, measured
+
+
+def _hebrew_words(models_dir: Path) -> tuple[Path, bool]:
+    from encoders.preparing.hebrew_words import prepare_hebrew_words
+
+    folder = models_dir / HEBREW_WORDS
+    return folder, prepare_hebrew_words(folder)
 
 
 def _print_archive(folder: Path) -> None:
@@ -82,7 +100,9 @@ def _missing(error: ModuleNotFoundError, model: str) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make a model folder that the site can serve.")
-    parser.add_argument("model", type=_model, help="e5-small, alephbert, a hub id (owner/model) or a folder")
+    parser.add_argument(
+        "model", type=_model, help="e5-small, alephbert, hebrew-words, a hub id (owner/model) or a folder"
+    )
     parser.add_argument("--models-dir", type=Path, default=ROOT / "models", help="the folder of model folders")
     parser.add_argument("--name", type=_name, help="the folder's name, if not the model's")
     parser.add_argument("--revision", help="the commit on the hub, if not the newest")
@@ -106,7 +126,9 @@ def _model(text: str) -> str:
 
 def _name(text: str) -> str:
     if not NAME.fullmatch(text) or text in RESERVED:
-        raise argparse.ArgumentTypeError(f"{text!r}: small letters, digits, dots and dashes, and not none or remote")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: small letters, digits, dots and dashes, and not {', '.join(RESERVED)}"
+        )
     return text
 
 

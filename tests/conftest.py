@@ -28,7 +28,7 @@ from models import db
 from runtime import runtime_of
 from tests.citus import CitusCluster
 from tests.databases import MAKERS, Databases, NotToBeHad
-from tests.model_fixtures import e5_folder, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
+from tests.model_fixtures import e5_folder, hebrew_words, prepared, preparing, tiny_models  # noqa: F401 - fixtures for every test
 from tests.once import made_once
 from tests.waiting import PATIENCE_S, background_threads
 

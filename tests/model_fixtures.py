@@ -28,6 +28,15 @@ def e5_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def hebrew_words() -> Path:
+    """models/hebrew-words, prepared if it is not there; skips where it cannot be had, and under CI fails."""
+    made = prepare("hebrew-words")
+    if made.returncode:
+        missing(f"no table of Hebrew words: {made.stderr.strip()}")
+    return ROOT / "models" / "hebrew-words"
+
+
+@pytest.fixture(scope="session")
 def preparing() -> Path:
     """The Python that has what requirements-prepare.txt names; skips where it is not, and under CI fails."""
     if not PREPARING.exists():

@@ -14,11 +14,13 @@ from sqlalchemy import text
 from app import create_app
 from commands.check import FAULTS, check_command
 from config import declared
+from encoders.preparing.hebrew_words import write_frequencies
 from models import db
 from runtime import runtime_of
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.redis_server import answering, serving_redis
 from tests.test_redis_cache import another_answer, http, with_tls
+from utils.word_frequencies import HEBREW_WORDS, WORDS_FILE
 
 Checked = Callable[..., Result]
 
@@ -193,7 +195,25 @@ def test_an_old_name_in_use_is_a_remark(checked: Checked, sqlite: str, monkeypat
 def test_everything_is_looked_at_where_no_part_is_named(checked: Checked, sqlite: str) -> None:
     result = checked("", sqlite)
     assert result.exit_code == 0, result.output
-    assert {line.split()[1] for line in result.output.splitlines()} == {"settings:", "database:", "redis:", "model:"}
+    parts = {"settings:", "database:", "redis:", "model:", "words:"}
+    assert {line.split()[1] for line in result.output.splitlines()} == parts
+
+
+def test_a_missing_list_of_words_is_a_remark_and_a_damaged_one_is_wrong(
+    checked: Checked, sqlite: str, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    missing = checked("words", sqlite, models_dir=models)
+    assert (missing.exit_code, lines(missing)) == (0, ["remark"])
+    assert "prepare_model.py hebrew-words" in missing.output
+    folder = models / HEBREW_WORDS
+    folder.mkdir(parents=True)
+    write_frequencies(folder, {"ירושלימ": 1e-4})
+    assert lines(checked("words", sqlite, models_dir=models)) == ["ok"]
+    (folder / WORDS_FILE).write_bytes(b"damaged")
+    damaged = checked("words", sqlite, models_dir=models)
+    assert (damaged.exit_code, lines(damaged)) == (1, ["WRONG"])
+    assert "prepare_model.py hebrew-words" in damaged.output
 
 
 def test_each_fault_has_a_remedy() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import unicodedata
 from collections import defaultdict
@@ -66,6 +67,59 @@ SPELLINGS = [
     pytest.param("\u2067שלום\u2069", "שלום", id="bidi isolates"),
     pytest.param("\ufeffשלום", "שלום", id="a byte order mark"),
     pytest.param("ΟΔΟΣ", "οδοσ", id="a final sigma"),
+    pytest.param("הײם", "היים", id="a Yiddish double yod"),
+    pytest.param("װאָס", "וואס", id="a Yiddish double vav, pointed"),
+    pytest.param("ױך", "ויך", id="a Yiddish vav yod"),
+    pytest.param("ייִדיש", "יידיש", id="a yod with hiriq"),
+    pytest.param("\ufb1fד", "ייד", id="a pointed double yod in one character"),
+    pytest.param("ציװי", "ציווי", id="a double vav inside a Hebrew word"),
+    pytest.param("\u0668\u0660", "80", id="Arabic digits"),
+    pytest.param("\u06f1\u06f2\u066b\u06f5", "12.5", id="Persian digits and a decimal separator"),
+    pytest.param("\u0661\u066c\u0660\u0660\u0660", "1000", id="Arabic thousands"),
+    pytest.param("\u0967\u096f\u096a\u096e", "1948", id="Devanagari digits"),
+]
+
+ABBREVIATIONS = [
+    ("U.S.A.", "USA"),
+    ("U.S.A", "USA"),
+    ("u.s.", "us"),
+    ("Ph.D.", "PhD"),
+    ("Ph.D", "PhD"),
+    ("M.Sc.", "MSc"),
+    ("B.Ed", "BEd"),
+    ("LL.B.", "LLB"),
+    ("D.Phil.", "DPhil"),
+    ("Dr.h.c.", "Drhc"),
+    ("e.g.", "eg"),
+    ("i.e.", "ie"),
+    ("p.m.", "pm"),
+    ("w.r.t.", "wrt"),
+    ("J.R.R.", "JRR"),
+    ("ת.ז.", 'ת"ז'),
+    ("ת.ז", 'ת"ז'),
+    ("הת.ז.", 'הת"ז'),
+    ("בת.ד", 'בת"ד'),
+    ("א.ב.", 'א"ב'),
+    ("ת.נ.צ.ב.ה", 'תנצב"ה'),
+    ("ח.פ.", 'ח"פ'),
+]
+
+GLUED = [
+    ("ב80", "80"),
+    ("ה7.10", "7.10"),
+    ("ב1,000", "1000"),
+    ("שב2019", "2019"),
+    ("ומה80", "80"),
+    ("ב\u0668\u0660", "80"),
+    ("בC#", "c#"),
+    ("וC++", "c++"),
+    ("לPython", "python"),
+    ("שבCNN", "cnn"),
+    ("כשהBBC", "bbc"),
+    ("הiPhone5", "iphone5"),
+    ("הU.S.A", "usa"),
+    ("לCafé", "cafe"),
+    ("א80", "א80"),
 ]
 
 PARTED = [
@@ -89,6 +143,16 @@ PARTED = [
     pytest.param("C++ ו-C#", ["c++", "ו", "c#"], id="C++ and C#"),
     pytest.param("(C++)", ["c++"], id="C++ in brackets"),
     pytest.param("C#7", ["c", "7"], id="a hash before a letter is none of the word"),
+    pytest.param("Node.js, example.com", ["node", "js", "example", "com"], id="names of programs and hosts"),
+    pytest.param("see x.com. Or t.co.", ["see", "x", "com", "or", "t", "co"], id="hosts of one letter"),
+    pytest.param("www.a.b.com", ["www", "a", "b", "com"], id="single letters inside a host"),
+    pytest.param("a.py", ["a", "py"], id="a file"),
+    pytest.param(".NET and ASP.NET", ["net", "and", "asp", "net"], id="a dot before a name"),
+    pytest.param("The end.He left. I stay", ["the", "end", "he", "left", "i", "stay"], id="ends of sentences"),
+    pytest.param("סוף. א. ב.", ["סופ", "א", "ב"], id="letters of a list"),
+    pytest.param("U.S.-based U.S.dollar", ["us", "based", "u", "s", "dollar"], id="what follows an abbreviation"),
+    pytest.param("ב-C++ וב-80", ["ב", "c++", "וב", "80"], id="a prefix with a hyphen is a word"),
+    pytest.param("5ק״מ", ["5קמ"], id="letters behind a number are no prefix"),
     pytest.param("", [], id="nothing"),
     pytest.param("!? … \U0001f600", [], id="marks and an emoji"),
     pytest.param("\0\x01\ud800", [], id="nulls, controls and a lone surrogate"),
@@ -125,6 +189,20 @@ def test_spellings_of_a_word_meet(spelling: str, plain: str) -> None:
 @pytest.mark.parametrize(("text", "found"), PARTED)
 def test_a_text_is_parted_into_words(text: str, found: list[str]) -> None:
     assert forms(text) == found
+
+
+@pytest.mark.parametrize(("dotted", "plain"), ABBREVIATIONS)
+def test_a_dotted_abbreviation_is_one_word(dotted: str, plain: str) -> None:
+    assert forms(dotted) == forms(plain) == forms(f"({dotted}, {plain})")[:1]
+    assert [word.form for word in words(f"אמר {dotted} אז")] == ["אמר", *forms(plain), "אז"]
+    assert words(dotted) == [Word(forms(plain)[0], 0, len(dotted.removesuffix(".")))]
+
+
+@pytest.mark.parametrize(("glued", "form"), GLUED)
+def test_a_prefix_before_digits_or_latin_letters_is_left_out(glued: str, form: str) -> None:
+    text = f"ראו {glued}, אז"
+    assert forms(text) == ["ראו", form, "אז"]
+    assert [text[word.start : word.end] for word in words(text)] == ["ראו", glued, "אז"]
 
 
 @pytest.mark.parametrize(("word", "expected"), STEMS)
@@ -196,6 +274,37 @@ def test_words_of_real_texts_are_found_again_at_their_places() -> None:
         apart = [word for word in found if forms(text[word.start : word.end]) != [word.form]]
         # Only what stands round a number says whether its comma or its hash belongs to it.
         assert [word for word in apart if not any(c.isdigit() for c in word.form)] == []
+
+
+ALPHABET = (
+    "אבהוילםךש" * 3
+    + "abSz" * 3
+    + "0127" * 2
+    + " " * 16
+    + "..,,\"\"''-_`#+״׳־–…"
+    + "é\u05b8\u05bc\ufb2aײװ\u0668ﬁ\u200f½"
+)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_words_and_forms_agree_on_any_text(seed: int) -> None:
+    chance = random.Random(seed)
+    for letters in (ALPHABET, ALPHABET[:-12]):  # with and without characters that become none or two
+        for _ in range(100):
+            text = "".join(chance.choices(letters, k=chance.randrange(60)))
+            placed = words(text)
+            assert [word.form for word in placed] == forms(text)
+            assert normalise_with_offsets(text)[0] == normalise(text)
+            for word in placed:
+                # Digits of a number and runs of an abbreviation may need what stands beside them.
+                inside = normalise(text[word.start : word.end])
+                assert "".join(c for c in word.form if c.isalpha()) in "".join(c for c in inside if c.isalpha())
+
+
+def test_every_character_is_folded_alone_as_in_a_text() -> None:
+    for code in EVERY_CODE:
+        text = f"a{chr(code)}ב"
+        assert normalise_with_offsets(text)[0] == normalise(text) == normalise(f"{text}é")[:-1], f"{code:X}"
 
 
 EVERY_CODE = range(0x30000)

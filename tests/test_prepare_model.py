@@ -146,5 +146,7 @@ def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
     for unknown in ("e6-large", str(ROOT / "no-such-folder")):
         refused = prepare(unknown)
         assert refused.returncode == 2
-        assert "is neither e5-small, alephbert, nor a hub id (owner/model), nor a folder" in refused.stderr
+        assert (
+            "is neither e5-small, alephbert, hebrew-words, nor a hub id (owner/model), nor a folder" in refused.stderr
+        )
     assert (ROOT / "scripts" / "prepare_model.py").exists()

