@@ -29,6 +29,7 @@ from utils.sql import among, by_dialect
 # Characters of each body that come with the page; longer ones are read on one at a time, a piece at a time, so that
 # a page of books needs no more memory than a page of letters.
 BEGINNING, PIECE = 8_000, 65_536
+OVERLAP = 1_000  # characters that two pieces share, for a phrase or a passage across the border
 MOST_EXTRA = 20_000  # characters of a document's other columns, above which they are not looked at
 MOST_FIELDS, MOST_WORDS = 3, 8
 TAG_NAMES_SQLITE = """(SELECT json_group_array(name) FROM (
@@ -99,7 +100,7 @@ def _body_search(session: Session, row: Row[Any], matcher: QueryMatcher) -> Pass
         is_last = len(piece) <= (PIECE if at else BEGINNING)
         end = len(piece) if is_last else word_border(piece, 0, len(piece) - 1)
         search.read(piece[:end], at, is_last)
-        at += end
+        at += word_border(piece, 0, len(piece) - OVERLAP)
         piece = "" if is_last else _piece(session, row.id, at)
     return search
 

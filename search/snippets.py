@@ -47,6 +47,11 @@ class QueryMatcher:
         """Return the query words that a text has."""
         return {self.word_of.get(form, form) for form in forms(text) if form in self.forms}
 
+    @property
+    def reach(self) -> int:
+        """Return how many characters a phrase may run on past the end of a block, niqqud and spaces included."""
+        return max((4 * len(" ".join(phrase)) for phrase in self.phrases), default=0)
+
     def best_possible(self) -> float:
         """Return the score of a passage with every phrase and every word of the query."""
         return self.score(self.forms) + PHRASE_WEIGHT * len(self.phrases)
@@ -94,12 +99,14 @@ class Match:
 
 def matches_in(text: str, matcher: QueryMatcher) -> list[Match]:
     """Return the words of a text that match the query, with their places."""
-    matches: list[Match] = []
+    matches: dict[int, Match] = {}
     for start, end in blocks(text):
-        block = text[start:end]
+        block = text[start : end + matcher.reach]
         if may_match(set(forms(block)), matcher):  # skips finding the words' places, the expensive part
-            matches += placed_matches(words(block), matcher, start)
-    return matches
+            for match in placed_matches(words(block), matcher, start):
+                if match.phrase >= 0 or match.start not in matches:
+                    matches[match.start] = match
+    return sorted(matches.values(), key=lambda match: match.start)
 
 
 def may_match(held: set[str], matcher: QueryMatcher) -> bool:
@@ -174,9 +181,10 @@ class PassageSearch:
 
     def read(self, text: str, at: int = 0, is_last: bool = True) -> None:
         """Look for a better passage in a text, or in the part of one that stands at a place in it."""
-        for start, end in blocks(text):
+        for start, border in blocks(text):
             if self.is_done:
                 return
+            end = min(border + self.matcher.reach, len(text))
             held = set(forms(text[start:end]))
             if may_match(held, self.matcher) and _highest(held, self.matcher) > self.score:
                 self._read_block(text, start, end, at, is_last)
