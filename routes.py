@@ -15,9 +15,10 @@ from models import db
 from operations.health import document_count, stats, stored_counts
 from operations.history import chart
 from search.documents import collections, document_page, similar
+from search.marks import matcher_of
 from search.query import MODES, Query
 from search.results import ResultsPage
-from search.snippets import marked_document, matcher_of
+from search.snippets import marked_document
 from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
 from utils.cells import MARK, csv_line

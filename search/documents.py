@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from models import Collection, Document, document_number
 from search.hits import hits
+from search.marks import QueryMatcher
 from search.query import Query
 from search.results import Hit, Ranked
 from search.semantic import Semantic
-from search.snippets import QueryMatcher
 from search.tags import tags_of
 from utils.hebrew import is_hebrew
 from utils.sql import among

@@ -10,19 +10,10 @@ from sqlalchemy import Row, Text, case, cast, func, literal_column, null, select
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, tag_key
+from search.marks import QueryMatcher, marked_segments, matches_in, word_border
 from search.query import Query
 from search.results import FieldMatch, Hit, MatchReasons, Ranked, Segment, TagScore
-from search.snippets import (
-    LENGTH,
-    PassageSearch,
-    QueryMatcher,
-    excerpt,
-    marked_segments,
-    matches_in,
-    snippet,
-    whole_words,
-    word_border,
-)
+from search.snippets import LENGTH, PassageSearch, excerpt, snippet, whole_words
 from utils.hebrew import forms, is_hebrew
 from utils.sql import among, by_dialect
 

@@ -13,11 +13,11 @@ from encoders.queue import EncoderBusy, EncoderUnavailable
 from indexes.version import Snapshot, read_snapshot
 from search.hits import hits
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
+from search.marks import matcher_of
 from search.query import Query
 from search.results import RankedPage, Ranking, ResultsPage, TagScore
 from search.semantic import Semantic
 from search.shared_cache import SharedResults
-from search.snippets import matcher_of
 from search.tags import MOST_COUNTED, facets, listing, similar_tags, tag_ranking
 from utils.sql import among_sql, number_list
 

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument
 from search.hits import BEGINNING, PIECE, hits
+from search.marks import QueryMatcher, matcher_of
 from search.query import Query
 from search.results import Hit, Ranked
 from search.search import search
-from search.snippets import QueryMatcher, matcher_of
 from tests.collections import fill, off_side
 
 FILLER = "Nothing of note stands here. "

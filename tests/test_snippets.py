@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from search.marks import BLOCK, QueryMatcher, matcher_of, matches_in
 from search.query import parse_text
 from search.results import Segment
-from search.snippets import (
-    BLOCK,
-    PassageSearch,
-    QueryMatcher,
-    marked_document,
-    matcher_of,
-    matches_in,
-)
+from search.snippets import PassageSearch, marked_document
 
 FILLER = "Nothing of note stands here. "
 
