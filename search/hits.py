@@ -59,6 +59,8 @@ def _hit(session: Session, row: Row[Any], item: Ranked, matcher: QueryMatcher, q
     of_tags = tuple(dict.fromkeys((*item.tags, *of_filter)))
     shown = matcher.query_words(" ".join((*words, *(tag.tag for tag in of_tags))))
     columns = {"id": row.own_id, "tags": tags, **(row.extra or {})}
+    fields = tuple(field_matches(columns, matcher, query, shown))[:MOST_FIELDS]
+    words += (segment.text for match in fields for segment in match.value if segment.found)
     return Hit(
         number=item.document,
         id=row.own_id,
@@ -76,7 +78,7 @@ def _hit(session: Session, row: Row[Any], item: Ranked, matcher: QueryMatcher, q
             item.semantic,
             of_tags,
             tuple(dict.fromkeys(words))[:MOST_WORDS],
-            tuple(field_matches(columns, matcher, query, shown))[:MOST_FIELDS],
+            fields,
         ),
     )
 

@@ -66,6 +66,7 @@ def test_a_column_that_matched_is_named_with_its_value(session: Session) -> None
         ("author", "Orla Brand"), ("city", "Yafo, Akko"),
     ]  # fmt: skip
     assert [segment.text for segment in hit.why.fields[0].value if segment.found] == ["Brand"]
+    assert hit.why.words == ("ships", "Brand", "Akko")
 
 
 def test_a_column_that_an_operator_names_is_a_reason_if_it_has_the_value(session: Session) -> None:
