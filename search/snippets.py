@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from search.marks import (
     PHRASE_WEIGHT,
@@ -13,16 +14,15 @@ from search.marks import (
     marked_segments,
     matches_in,
     may_match,
-    phrases_within,
     placed_matches,
 )
 from search.results import Segment
-from utils.hebrew import forms, words
+from utils.hebrew import Word, forms, words
 
 LENGTH = 240  # characters
 LEAD_IN = 40  # characters shown before the first match
-# Blocks of one text whose words are placed, which costs ten times as much as reading them: a bound on CPU for books
-# whose blocks all look better than the best passage so far.
+# Blocks of one text whose words are placed, which costs ten times as much as reading them: a bound on CPU for long
+# texts with niqqud, whose words are further apart than they look.
 MOST_PLACED = 24
 
 
@@ -49,9 +49,11 @@ class PassageSearch:
         for start, border in blocks(text):
             if self.is_done:
                 return
-            end = min(border + self.matcher.reach, len(text))
-            held = set(forms(text[start:end]))
-            if may_match(held, self.matcher) and _highest(held, self.matcher) > self.score:
+            end = min(border + max(self.matcher.reach, LENGTH), len(text))
+            block_forms = forms(text[start:end])
+            if not may_match(set(block_forms), self.matcher):
+                continue
+            if not self.score or _highest(block_forms, self.matcher) > self.score:
                 self._read_block(text, start, end, at, is_last)
 
     def _read_block(self, text: str, start: int, end: int, at: int, is_last: bool) -> None:
@@ -68,9 +70,11 @@ class PassageSearch:
         self.passage = excerpt(text, first, last, matches, at, is_last)
 
 
-def _highest(held: set[str], matcher: QueryMatcher) -> float:
-    """Return what a passage of a text with these words can score at most."""
-    return matcher.score(held) + PHRASE_WEIGHT * phrases_within(held, matcher)
+def _highest(text_forms: Sequence[str], matcher: QueryMatcher) -> float:
+    """Return what a passage of a text with these words can score at most: as if they stood as close as they can."""
+    ends = accumulate(len(form) + 1 for form in text_forms)
+    closest = [Word(form, end - len(form) - 1, end - 1) for form, end in zip(text_forms, ends, strict=True)]
+    return best_start(placed_matches(closest, matcher, 0), matcher)[1]
 
 
 def best_start(matches: Sequence[Match], matcher: QueryMatcher) -> tuple[int, float]:

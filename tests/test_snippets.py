@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from search.marks import BLOCK, QueryMatcher, matcher_of, matches_in
 from search.query import parse_text
 from search.results import Segment
-from search.snippets import PassageSearch, marked_document
+from search.snippets import PassageSearch, best_start, marked_document
 
 FILLER = "Nothing of note stands here. "
 
@@ -59,6 +61,29 @@ def test_a_phrase_across_the_border_of_two_blocks_is_marked(offset: int) -> None
 def test_the_passage_is_the_one_with_most_words_of_the_query_wherever_it_stands() -> None:
     text = "An otter. " + FILLER * 1_000 + "An otter by the river bank. " + FILLER * 100 + "A river."
     assert "otter by the river" in passage("otter river", text)
+
+
+def test_the_words_of_a_phrase_apart_in_every_block_do_not_hide_the_phrase() -> None:
+    text = ("The river and the otter. " + FILLER * 20) * 400 + "An otter river at last. " + FILLER * 20
+    assert "otter river at last" in passage('"otter river"', text)
+
+
+@pytest.mark.parametrize("offset", range(-80, 81, 20))
+def test_a_passage_across_the_border_of_two_blocks_is_found(offset: int) -> None:
+    before = "A river. " + (FILLER * 200)[: BLOCK + offset].rsplit(" ", 1)[0]
+    text = f"{before} An otter rests where it can, by a river. {FILLER * 9} An otter."
+    assert "otter rests where it can, by a river" in passage("otter river", text)
+
+
+def test_the_passage_of_a_text_in_blocks_scores_as_much_as_any_of_the_whole() -> None:
+    random = Random(5)
+    vocabulary = ["otter", "river", "otters", "dives", *"abcdefghijklmnopqrstuvwxyz" * 6]
+    matcher = matcher_of(parse_text('otter river dives "river otter"'))
+    for _ in range(40):
+        text = " ".join(random.choices(vocabulary, k=6_000))
+        search = PassageSearch(matcher)
+        search.read(text)
+        assert search.score == best_start(matches_in(text, matcher), matcher)[1]
 
 
 def test_a_phrase_comes_before_more_words() -> None:
