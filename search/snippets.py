@@ -13,7 +13,7 @@ from search.marks import (
     blocks,
     marked_segments,
     matches_in,
-    may_match,
+    phrases_within,
     placed_matches,
 )
 from search.results import Segment
@@ -51,7 +51,7 @@ class PassageSearch:
                 return
             end = min(border + max(self.matcher.reach, LENGTH), len(text))
             block_forms = forms(text[start:end])
-            if not may_match(set(block_forms), self.matcher):
+            if _highest_of_all(set(block_forms), self.matcher) <= self.score:
                 continue
             if not self.score or _highest(block_forms, self.matcher) > self.score:
                 self._read_block(text, start, end, at, is_last)
@@ -68,6 +68,11 @@ class PassageSearch:
         if first < start or last > end:  # the passage reaches into the next block
             matches = placed_matches(words(text[first:last]), self.matcher, first)
         self.passage = excerpt(text, first, last, matches, at, is_last)
+
+
+def _highest_of_all(held: set[str], matcher: QueryMatcher) -> float:
+    """Return what a passage with all of these words can score at most."""
+    return matcher.score(held) + PHRASE_WEIGHT * phrases_within(held, matcher)
 
 
 def _highest(text_forms: Sequence[str], matcher: QueryMatcher) -> float:

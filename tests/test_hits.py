@@ -30,7 +30,7 @@ def hit_of(session: Session, document: NewDocument, query: Query, matcher: Query
     return hit
 
 
-@pytest.mark.parametrize("place", [5_000, BEGINNING, BEGINNING + 40, PIECE + BEGINNING - 20, 3 * PIECE])
+@pytest.mark.parametrize("place", [5_000, BEGINNING, BEGINNING + 40, PIECE + BEGINNING - 20, 3 * PIECE, 250_000])
 def test_a_match_anywhere_in_a_long_body_has_a_passage_a_mark_and_a_reason(session: Session, place: int) -> None:
     body = (FILLER * 9_000)[:place].rstrip() + " The needle lies here. " + FILLER * 40
     fill(session, [NewDocument("hay", "Haystack", body)])
