@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Text, case, cast, func, literal_column, null, select
@@ -78,10 +78,18 @@ def _hit(session: Session, row: Row[Any], item: Ranked, matcher: QueryMatcher, q
             item.text,
             item.semantic,
             of_tags,
-            tuple(dict.fromkeys(words))[:MOST_WORDS],
+            distinct(words)[:MOST_WORDS],
             fields,
         ),
     )
+
+
+def distinct(spellings: Iterable[str]) -> tuple[str, ...]:
+    """Return words without those that differ from an earlier one in case alone."""
+    by_lower_case: dict[str, str] = {}
+    for spelling in spellings:
+        by_lower_case.setdefault(spelling.lower(), spelling)
+    return tuple(by_lower_case.values())
 
 
 def _body_search(session: Session, row: Row[Any], matcher: QueryMatcher) -> PassageSearch:
@@ -119,12 +127,14 @@ def field_matches(
     """Yield the columns that have what an operator asks for, or a query word that is not `shown` elsewhere."""
     operators = {name.lower(): frozenset(forms(value)) for name, value in query.parts().columns}
     for name, given in columns.items():
-        values = given if isinstance(given, list | tuple) else [given]
-        value = ", ".join(str(item) for item in values if isinstance(item, str | int | float))
+        items = given if isinstance(given, list | tuple) else [given]
+        values = [str(item) for item in items if isinstance(item, str | int | float)]
+        value = ", ".join(values)
         wanted = operators.get(name.lower())
         if wanted and wanted.issubset(forms(value)):
             matches = matches_in(value, QueryMatcher(dict.fromkeys(wanted, 1.0)))
         elif matcher.query_words(value) - shown or (name == "id" and tag_key(value) == tag_key(query.text)):
+            value = ", ".join([item for item in values if matcher.query_words(item) - shown]) or value
             matches = matches_in(value, matcher)
         else:
             continue

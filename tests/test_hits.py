@@ -63,10 +63,15 @@ def test_a_column_that_matched_is_named_with_its_value(session: Session) -> None
     )
     hit = hit_of(session, book, Query("brand akko ships"))
     assert [(match.name, match.plain_value) for match in hit.why.fields] == [
-        ("author", "Orla Brand"), ("city", "Yafo, Akko"),
+        ("author", "Orla Brand"), ("city", "Akko"),
     ]  # fmt: skip
     assert [segment.text for segment in hit.why.fields[0].value if segment.found] == ["Brand"]
     assert hit.why.words == ("ships", "Brand", "Akko")
+
+
+def test_a_word_is_named_once_however_it_is_capitalized(session: Session) -> None:
+    book = NewDocument("b", "A book of ships", "Ships and SHIPS, and a ship.")
+    assert hit_of(session, book, Query("ships")).why.words == ("ships", "ship")
 
 
 def test_a_column_that_an_operator_names_is_a_reason_if_it_has_the_value(session: Session) -> None:
