@@ -166,10 +166,13 @@ class NamedTags:
 
 
 def named_in(session: Session, parts: QueryParts) -> NamedTags:
-    """Return the tags in use that one to four words of the query name, with or without a Hebrew prefix letter."""
+    """Return the tags in use that the whole query names, or one to four of its words.
+
+    A word may have a Hebrew prefix letter.
+    """
     key = tag_key(parts.wanted())
     query_words = list(words(key))
-    names: dict[int, frozenset[str]] = {}
+    names = {tag_number(key): frozenset(word.form for word in query_words)} if query_words else {}
     for first in range(min(len(query_words), MOST_NAMING)):
         for last in range(first, min(first + LONGEST_NAME, len(query_words))):
             named_by = query_words[first : last + 1]

@@ -204,6 +204,13 @@ def test_a_tag_with_punctuation_is_named_in_the_box(session: Session, tag: str, 
         assert (first.id, [score.tag for score in first.why.tags]) == ("job", [tag])
 
 
+@pytest.mark.parametrize("tag", ["use CAD, CAE & CAM software in design", "חוק, ביטחון, בריאות ורווחה בעבודה"])
+def test_a_whole_query_names_a_tag_of_any_length(session: Session, tag: str) -> None:
+    fill(session, [NewDocument("job", "משרה", "", (tag,)), NewDocument("other", "אחרת", "", ("CAD",))])
+    assert [score.tag for score in search(session, Query(tag), off_side()).hits[0].why.tags] == [tag]
+    assert not named_in(session, parse_text("!?")).tags
+
+
 def test_tags_are_named_by_a_fixed_number_of_names_however_long_the_query(session: Session) -> None:
     text = ".(a/b)!, " * 111
     fill(session)
