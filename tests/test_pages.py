@@ -289,8 +289,12 @@ def test_a_document_marks_all_matches_and_leads_to_the_first_and_the_best(site: 
     found = page(reader, "/documents/otters?q=otter+river&lang=en")
     assert [mark.get("id") for mark in found.all("mark")] == [None, "match-1", "match-2", "match-3"]
     assert "4 matches" in found.text
-    links = [a["href"] for a in found.all("a") if a.get("href", "").startswith("#match")]
-    assert links == ["#match-1", "#match-2"]
+    links = [(a["href"], a.get("aria-label")) for a in found.all("a") if a.get("href", "").startswith("#match")]
+    assert links[:2] == [("#match-1", None), ("#match-2", None)]
+    steps = [("#match-3", "#match-2"), ("#match-1", "#match-3"), ("#match-2", "#match-1")]  # round from last to first
+    assert links[2:] == [
+        link for before, after in steps for link in ((before, "Previous match"), (after, "Next match"))
+    ]
     plain = page(reader, "/documents/otters")
     assert plain.all("mark") == []
     assert "matches" not in plain.text
