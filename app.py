@@ -132,6 +132,7 @@ def add_to_templates(app: Flask) -> None:
     app.jinja_env.globals.update(
         address=addresses.address,
         address_in=addresses.address_in,
+        document_address=addresses.document_address,
         page_numbers=addresses.page_numbers,
         safe_link=addresses.safe_link,
         locale=lambda: str(get_locale()),

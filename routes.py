@@ -15,12 +15,14 @@ from models import db
 from operations.health import document_count, stats, stored_counts
 from operations.history import chart
 from search.documents import collections, document_page, similar
-from search.query import MODES, Query, of_mapping
+from search.marks import matcher_of
+from search.query import MODES, Query
 from search.results import ResultsPage
+from search.snippets import marked_document
 from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
 from utils.cells import MARK, csv_line
-from web.addresses import mode_path
+from web.addresses import mode_path, query_before
 from web.current import runtime, search_results, semantic, settings, watch
 from web.rate_limits import rate_limit
 
@@ -107,10 +109,12 @@ def document(own_id: str) -> str:
     page = document_page(db.session(), own_id, request.args.get("collection", ""))
     if page is None:
         abort(404)
-    query = of_mapping({"q": request.args.get("q", "")})
+    before = query_before(request.args)
+    marks = marked_document(page.title, page.body, matcher_of(before.parts()))
     # Reading a document, as every crawler does, must not load the model: only stored embeddings are compared.
     near = similar(db.session(), page.number, semantic(), 6)
-    return render_template("document.html", document=page, similar=near, query=query)
+    query = Query(before.text, before.mode)
+    return render_template("document.html", document=page, marks=marks, similar=near, query=query, before=before)
 
 
 @search_pages.get("/status")

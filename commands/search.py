@@ -45,9 +45,13 @@ def search_command(text: str, mode: str, collection: str, tag: tuple[str, ...], 
 
 
 def results_text(results: ResultsPage) -> str:
+    corrected = [
+        f"No document has {correction.typed}; shown for {', '.join(correction.shown)}."
+        for correction in results.corrections
+    ]
     if not results.hits:
-        return "Nothing found."
-    lines = [f"{results.total}{'' if results.total_is_exact else '+'} found"]
+        return "\n".join([*corrected, "Nothing found."])
+    lines = [*corrected, f"{results.total}{'' if results.total_is_exact else '+'} found"]
     for rank, hit in enumerate(results.hits, results.first):
         title = f"{rank}. {hit.plain_title}  [{hit.collection}/{hit.id}]  {hit.score:.2f}"
         lines += ["", title, f"   {hit.plain_snippet}"]

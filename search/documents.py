@@ -10,9 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, document_number
+from search.hits import hits
+from search.marks import QueryMatcher
 from search.query import Query
 from search.results import Hit, Ranked
-from search.search import hits
 from search.semantic import Semantic
 from search.tags import tags_of
 from utils.hebrew import is_hebrew
@@ -84,4 +85,4 @@ def similar(session: Session, number: int, semantic: Semantic, limit: int) -> tu
         for document, item in similarities.items()
         if query_vector.is_relevant(item)
     ]
-    return hits(session, Query(mode="semantic"), ranked[: min(limit, MOST_SIMILAR)])
+    return hits(session, Query(mode="semantic"), ranked[: min(limit, MOST_SIMILAR)], QueryMatcher({}))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from indexes.filters import Filter
@@ -22,7 +22,10 @@ PAGE_LIMIT, MOST_LIMIT, LAST_PAGE = 10, 100, 10_000
 LAST_VERSION = 2**53 - 1
 
 _QUOTES = str.maketrans("“”„‟«»״＂", '""""""""')
-_PART = re.compile(r"""(?<!\S)(-?)(tag:|תגית:|תג:)?(?:"([^"]*(?:"\S[^"]*)*)"(?!\S)|(\S+))""", re.IGNORECASE)
+# An operator is `tag:` or a column's name; an address (http://…) and a time (10:30) have neither.
+_PART = re.compile(
+    r"""(?<!\S)(-?)(?:(tag|תגית|תג):|([^\W\d]\w*):(?!//))?(?:"([^"]*(?:"\S[^"]*)*)"(?!\S)|(\S+))""", re.IGNORECASE
+)
 
 
 class Args(Protocol):
@@ -102,6 +105,14 @@ class Query:
         """True if the query has neither text nor tags."""
         return not self.text.strip() and not self.tags and not self.not_tags
 
+    def is_ranked(self) -> bool:
+        """Return whether there is text to rank documents by."""
+        return bool(self.parts().wanted())
+
+    def order(self) -> str:
+        """Return the order of the hits: what cannot be ranked is listed newest first."""
+        return "newest" if self.sort == "score" and not self.is_ranked() else self.sort
+
     def args(self, **changes: object) -> dict[str, object]:
         """Return the URL's parameters with changes applied, without those at their default."""
         values: dict[str, object] = {
@@ -136,7 +147,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class QueryParts:
-    """The parsed text of a query; phrases and words are as typed."""
+    """The parsed text of a query; phrases and words are as typed.
+
+    `columns` are (name, value) of what may be operators. Only the documents' columns can tell, so until
+    `for_columns` has decided they are among the words as well.
+    """
 
     words: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
@@ -144,6 +159,21 @@ class QueryParts:
     not_phrases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     not_tags: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+    not_columns: tuple[tuple[str, str], ...] = ()
+
+    def for_columns(self, names: Container[str]) -> QueryParts:
+        """Return the query for documents with these columns, in lower case: operators on others are words."""
+        columns = tuple(column for column in self.columns if column[0].lower() in names)
+        not_columns = tuple(column for column in self.not_columns if column[0].lower() in names)
+        operators, not_operators = {as_typed(*column) for column in columns}, {as_typed(*c) for c in not_columns}
+        return replace(
+            self,
+            words=tuple(word for word in self.words if word not in operators),
+            not_words=tuple(word for word in self.not_words if word not in not_operators),
+            columns=columns,
+            not_columns=not_columns,
+        )
 
     def wanted(self) -> str:
         """Return the text without operators and exclusions, as an encoder gets it."""
@@ -171,14 +201,25 @@ class QueryParts:
         return [phrase_forms for phrase in self.not_phrases if (phrase_forms := forms(phrase))]
 
 
+def as_typed(name: str, value: str) -> str:
+    """Return a column's operator as it is typed."""
+    return f"{name}:{value}" if value and not re.search(r"\s", value) else f'{name}:"{value}"'
+
+
 def parse_text(text: str) -> QueryParts:
     """Parse any text into its parts; a quote inside an acronym (as in Hebrew) does not start a phrase."""
-    parts: dict[str, list[str]] = {name: [] for name in QueryParts.__slots__}
-    for minus, tag, phrase, word in _PART.findall(text.translate(_QUOTES)):
-        value = (phrase or word).strip()
+    parts: dict[str, list[Any]] = {name: [] for name in QueryParts.__slots__}
+    for minus, tag, column, phrase, word in _PART.findall(text.translate(_QUOTES)):
+        excluded, value = "not_" if minus else "", (phrase or word).strip()
+        has_letters = bool(normalise(value).strip())
+        if column:
+            parts[f"{excluded}words"].append(as_typed(column, value))
+            if has_letters:
+                parts[f"{excluded}columns"].append((column, value))
+            continue
         kind = "tags" if tag else "phrases" if phrase else "words"
-        if normalise(value).strip() or kind == "words":
-            parts[("not_" if minus else "") + kind].append(value)
+        if has_letters or kind == "words":
+            parts[excluded + kind].append(value)
     return QueryParts(**{name: tuple(values) for name, values in parts.items()})
 
 

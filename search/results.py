@@ -26,6 +26,26 @@ class TagScore:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldMatch:
+    """A column other than title and body that matched: its name, and its value with the matching words marked."""
+
+    name: str
+    value: tuple[Segment, ...]
+
+    @property
+    def plain_value(self) -> str:
+        return "".join(segment.text for segment in self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A typed word that no document has, and the words that were searched in its place."""
+
+    typed: str
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MatchReasons:
     """Why a document matched; scores are 0 to 1, and None or empty if they did not contribute."""
 
@@ -33,6 +53,7 @@ class MatchReasons:
     semantic: float | None = None
     tags: tuple[TagScore, ...] = ()
     words: tuple[str, ...] = ()
+    fields: tuple[FieldMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +109,7 @@ class Ranking:
 
     documents: Sequence[Ranked]
     complete: bool = True
+    corrections: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,7 @@ class RankedPage:
     facets: tuple[Facet, ...]
     near_tags: tuple[TagScore, ...]
     semantic_state: str
+    corrections: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,7 @@ class ResultsPage:
     total_is_exact: bool = True
     facets: tuple[Facet, ...] = ()
     near_tags: tuple[TagScore, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     semantic_state: str = "off"
     semantic_model: str = ""
     took_ms: float = 0.0
@@ -137,12 +161,16 @@ def results_json(results: ResultsPage) -> dict[str, Any]:
         "query": query.text,
         "mode": query.mode,
         "collection": query.collection or None,
+        "sort": query.order(),
         "page": query.page,
         "limit": query.limit,
         "total": results.total,
         "total_is_exact": results.total_is_exact,
         "took_ms": round(results.took_ms, 1),
         "semantic": {"state": results.semantic_state, "model": results.semantic_model},
+        "corrections": [
+            {"typed": correction.typed, "shown": list(correction.shown)} for correction in results.corrections
+        ],
         "hits": [hit_json(hit) for hit in results.hits],
         "facets": [asdict(facet) for facet in results.facets],
         "near_tags": [rounded_scores(asdict(tag)) for tag in results.near_tags],
@@ -163,6 +191,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
             **rounded_scores({"text": hit.why.text, "semantic": hit.why.semantic}),
             "tags": [rounded_scores(asdict(tag)) for tag in hit.why.tags],
             "words": list(hit.why.words),
+            "fields": [{"name": match.name, "value": match.plain_value} for match in hit.why.fields],
         },
     }
 

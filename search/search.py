@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Row, case, func, literal_column, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
 from encoders.queue import EncoderBusy, EncoderUnavailable
 from indexes.version import Snapshot, read_snapshot
-from models import Collection, Document, tag_key
+from search.hits import hits
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
+from search.marks import matcher_of
 from search.query import Query
-from search.results import Hit, MatchReasons, Ranked, RankedPage, Ranking, ResultsPage, TagScore
+from search.results import RankedPage, Ranking, ResultsPage, TagScore
 from search.semantic import Semantic
 from search.shared_cache import SharedResults
-from search.snippets import QueryMatcher, marked_segments, matching_words, snippet
 from search.tags import MOST_COUNTED, facets, listing, similar_tags, tag_ranking
-from utils.hebrew import is_hebrew
-from utils.sql import among, among_sql, by_dialect, number_list
+from utils.sql import among_sql, number_list
 
-EXCERPT = 4_000  # characters read of a body: a whole book is not loaded for its snippet
 MOST_SHOWN = 1_000
-TAG_NAMES_SQLITE = """(SELECT json_group_array(name) FROM (
-  SELECT tag.name FROM document_tag JOIN tag ON tag.id = document_tag.tag_id
-  WHERE document_tag.document_id = document.id ORDER BY document_tag.place))"""
-TAG_NAMES_POSTGRESQL = """(SELECT json_agg(tag.name ORDER BY document_tag.place) FROM document_tag
-  JOIN tag ON tag.id = document_tag.tag_id WHERE document_tag.document_id = document.id)"""
 WITHOUT_MEANING = Semantic(LazyEncoder(None, "none"))
 # How long semantic search waits for the model; hybrid search shows keyword hits at once.
 SEMANTIC_WAIT_S = 1.5
@@ -79,11 +69,12 @@ def search(
             shared.set(key, ranked, query, semantic)
     return ResultsPage(
         query=query,
-        hits=hits(session, query, ranked.page),
+        hits=hits(session, query, ranked.page, matcher_of(query.parts())),
         total=ranked.total,
         total_is_exact=ranked.total_is_exact,
         facets=ranked.facets,
         near_tags=ranked.near_tags,
+        corrections=ranked.corrections,
         semantic_state=ranked.semantic_state,
         semantic_model=semantic.lazy.model,
         took_ms=(time.perf_counter() - started) * 1000,
@@ -109,6 +100,7 @@ def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagSco
         facets=tuple(facets(session, [item.document for item in shown[:MOST_COUNTED]], query.all_tags())),
         near_tags=near,
         semantic_state=state,
+        corrections=ranking.corrections,
     )
 
 
@@ -122,49 +114,3 @@ def _ordered(session: Session, ranking: Ranking, query: Query) -> Ranking:
     numbers = session.execute(rows.bindparams(number_list("ids", places))).scalars()
     ordered = [places[number] for number in numbers]
     return replace(ranking, documents=[*ordered, *ranking.documents[MOST_SHOWN:]])
-
-
-def hits(session: Session, query: Query, page: Sequence[Ranked]) -> tuple[Hit, ...]:
-    """Return the page's documents with tags and snippets; one statement."""
-    numbers = [item.document for item in page]
-    starts = {item.document: max(item.start - 200, 0) if item.end > EXCERPT else 0 for item in page}
-    begin = case(starts, value=Document.id, else_=0) if starts else 0
-    tag_names = by_dialect(session, sqlite=TAG_NAMES_SQLITE, postgresql=TAG_NAMES_POSTGRESQL)
-    columns: tuple[Any, ...] = (
-        Document.id, Document.own_id, Document.title, Document.language, Document.url, Document.source,
-        func.substr(Document.body, begin + 1, EXCERPT).label("excerpt"), Collection.name.label("collection"),
-        literal_column(tag_names).label("tag_names"),
-    )  # fmt: skip
-    rows = select(*columns).join(Collection, Collection.id == Document.collection_id).where(among(Document.id, numbers))
-    by_id = {row.id: row for row in session.execute(rows)}
-    matcher = QueryMatcher.of(query.parts())
-    return tuple(
-        _hit(by_id[item.document], item, matcher, query, starts[item.document])
-        for item in page
-        if item.document in by_id
-    )
-
-
-def _hit(row: Row[Any], item: Ranked, matcher: QueryMatcher, query: Query, offset: int) -> Hit:
-    title, excerpt = row.title, row.excerpt
-    tags = tuple(json.loads(row.tag_names) if isinstance(row.tag_names, str) else row.tag_names or ())
-    in_title, in_body = matching_words(title, matcher), matching_words(excerpt, matcher)
-    words = [*(title[w.start : w.end] for w in in_title), *(excerpt[w.start : w.end] for w in in_body)]
-    window = (item.start - offset, item.end - offset) if item.end else None
-    filter_keys = {tag_key(name) for name in query.all_tags()}
-    of_filter = (TagScore(name, 1.0) for name in tags if tag_key(name) in filter_keys)
-    of_tags = tuple(dict.fromkeys((*item.tags, *of_filter)))
-    return Hit(
-        number=item.document,
-        id=row.own_id,
-        collection=row.collection,
-        title=marked_segments(title, in_title),
-        snippet=snippet(excerpt, in_body, window),
-        tags=tags,
-        language=row.language,
-        direction="rtl" if is_hebrew(title + " " + excerpt[:200]) else "ltr",
-        url=row.url,
-        source=row.source,
-        score=round(item.score, 4),
-        why=MatchReasons(item.text, item.semantic, of_tags, tuple(dict.fromkeys(words))[:8]),
-    )

@@ -11,7 +11,7 @@ import numpy as np
 
 from indexes.version import Snapshot
 from search.query import Query
-from search.results import Facet, Ranked, RankedPage, TagScore
+from search.results import Correction, Facet, Ranked, RankedPage, TagScore
 from search.semantic import Semantic
 from utils.hebrew import ANALYSIS_VERSION
 from utils.int8 import Floats
@@ -19,7 +19,7 @@ from utils.int8 import Floats
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache
 
-FORMAT = 1  # raise it when the stored values or the ranking change, so that versions do not read each other's values
+FORMAT = 2  # raise it when the stored values or the ranking change, so that versions do not read each other's values
 UNIT = (0.99, 1.01)  # the squared length of a valid embedding
 
 
@@ -101,6 +101,7 @@ def to_json(ranked_page: RankedPage) -> dict[str, Any]:
         "exact": ranked_page.total_is_exact,
         "facets": [astuple(facet) for facet in ranked_page.facets],
         "near": [astuple(tag) for tag in ranked_page.near_tags],
+        "corrections": [astuple(correction) for correction in ranked_page.corrections],
     }
 
 
@@ -113,6 +114,7 @@ def from_json(values: dict[str, Any], state: str) -> RankedPage:
         facets=tuple(Facet(str(tag), int(count)) for tag, count in values["facets"]),
         near_tags=tag_scores_from(values["near"]),
         semantic_state=state,
+        corrections=tuple(Correction(str(typed), tuple(map(str, shown))) for typed, shown in values["corrections"]),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, text
@@ -14,7 +14,7 @@ from models import DocumentTag, Tag, TagCount, tag_key, tag_number
 from search.query import Query, QueryParts
 from search.results import Facet, Ranked, Ranking, TagScore
 from search.semantic import Semantic
-from utils.hebrew import content_forms, forms, stem
+from utils.hebrew import Word, content_forms, stem, words
 from utils.sql import among, among_sql, like_prefix, number_list
 
 MOST_DOCUMENTS = 1_000
@@ -141,6 +141,8 @@ def tag_names(session: Session, tags: Sequence[int]) -> dict[int, str]:
 
 
 LONGEST_NAME = 4  # words
+MOST_NAMING = 100  # words of a query at which the name of a tag may begin
+MOST_PUNCTUATION = 3  # characters on either side of a name
 # Bonus of a document whose tags name the whole query. Tags alone rank poorly (MRR .53 on questions).
 TAG_BONUS = 0.15
 MOST_DOCUMENTS = 200
@@ -164,17 +166,42 @@ class NamedTags:
 
 
 def named_in(session: Session, parts: QueryParts) -> NamedTags:
-    """Return the tags in use that one to four words of the query name, with or without a Hebrew prefix letter."""
-    query_forms = forms(parts.wanted())
-    names: dict[int, frozenset[str]] = {}
-    for start in range(len(query_forms)):
-        for end in range(start + 1, min(start + LONGEST_NAME, len(query_forms)) + 1):
-            words = query_forms[start:end]
-            for first in dict.fromkeys((words[0], stem(words[0]))):
-                names.setdefault(tag_number(" ".join((first, *words[1:]))), frozenset(words))
+    """Return the tags in use that the whole query names, or one to four of its words.
+
+    A word may have a Hebrew prefix letter.
+    """
+    key = tag_key(parts.wanted())
+    query_words = list(words(key))
+    names = {tag_number(key): frozenset(word.form for word in query_words)} if query_words else {}
+    for first in range(min(len(query_words), MOST_NAMING)):
+        for last in range(first, min(first + LONGEST_NAME, len(query_words))):
+            named_by = query_words[first : last + 1]
+            for name in spellings(key, query_words, first, last):
+                names.setdefault(tag_number(name), frozenset(word.form for word in named_by))
     in_use = select(TagCount.tag_id).where(TagCount.tag_id == Tag.id).exists()
     rows = session.execute(select(Tag.id, Tag.name).where(among(Tag.id, names), in_use))
-    return NamedTags({row.id: (row.name, names[row.id]) for row in rows}, frozenset(content_forms(query_forms)))
+    content = frozenset(content_forms([word.form for word in query_words]))
+    return NamedTags({row.id: (row.name, names[row.id]) for row in rows}, content)
+
+
+def spellings(key: str, query_words: Sequence[Word], first: int, last: int) -> Iterator[str]:
+    """Yield the tag keys that a range of a query's words can name: the words alone, and with the punctuation around.
+
+    `key` is the query as a tag key; what stands between the words belongs to a name ("ui/ux", "law, and order"), and
+    what touches them may (".net", "c++").
+    """
+    start, end = query_words[first].start, query_words[last].end
+    for head in dict.fromkeys((query_words[first].form, stem(query_words[first].form))):
+        yield " ".join((head, *(word.form for word in query_words[first + 1 : last + 1])))
+        yield head + key[query_words[first].end : end]
+    floor = query_words[first - 1].end if first else 0
+    ceiling = query_words[last + 1].start if last + 1 < len(query_words) else len(key)
+    before = key[max(floor, start - MOST_PUNCTUATION) : start].rpartition(" ")[2]
+    after = key[end : min(ceiling, end + MOST_PUNCTUATION)].partition(" ")[0]
+    for left in range(len(before) + 1):
+        for right in range(len(after) + 1):
+            if left or right:
+                yield key[start - left : end + right]
 
 
 def having(session: Session, named: NamedTags, documents: Sequence[int]) -> dict[int, list[int]]:

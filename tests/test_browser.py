@@ -72,6 +72,22 @@ def test_a_search_finds_and_a_hit_opens(page: Page) -> None:
     shot(page, "document-he")
 
 
+def test_a_document_is_read_from_match_to_match_and_left_for_the_results(page: Page) -> None:
+    page.goto("/text?q=מים&lang=he")
+    page.locator(".hit", has=page.locator(".snippet mark + mark")).locator("h3 a").first.click()
+    expect(page.locator(".steps:visible")).to_have_count(0)
+    page.get_by_role("link", name="ההתאמה הראשונה").click()
+    page.get_by_role("link", name="ההתאמה הבאה").click()
+    expect(page.locator("mark:target")).to_have_id("match-2")
+    expect(page.locator("mark:target")).to_be_in_viewport()
+    expect(page.locator(".steps:visible")).to_have_count(1)
+    shot(page, "document-match-he")
+    page.get_by_role("link", name="ההתאמה הקודמת").click()
+    expect(page.locator("mark:target")).to_have_id("match-1")
+    page.get_by_role("link", name="חזרה לתוצאות").click()
+    expect(page).to_have_url(re.compile(r"/text\?q="))
+
+
 def test_a_facet_narrows_and_its_chip_widens_again(page: Page) -> None:
     page.goto("/text?q=water&lang=en")
     before = page.locator(".hit h3").all_inner_texts()

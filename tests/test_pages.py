@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template, render_template_string
 from flask.testing import FlaskClient
 
 from app import create_app
@@ -16,6 +16,8 @@ from config import ROOT
 from indexing.documents import NewDocument, write_documents
 from indexing.importing import Options, import_file
 from models import db
+from search.query import Query
+from search.results import Correction, ResultsPage, results_json
 from tests.conftest import Started, closed, settings_for, site_on_sqlite
 from tests.markup import Page
 from tests.visits import page
@@ -267,3 +269,57 @@ def test_status_shows_memory_and_settings_but_no_secret(reader: FlaskClient) -> 
     assert re.search(r"[\d.]+ MB of [\d.,]+ MB ?, [\d.]+ %", found.text)
     assert "RATE_LIMIT 10000/minute" in found.text
     assert "turned off" in found.text
+
+
+def test_a_hit_leads_to_its_document_with_the_search_and_the_document_leads_back(reader: FlaskClient) -> None:
+    address = "/text?q=water&tag=energy&language=en&sort=title&limit=1&page=2&collection=sample"
+    found = page(reader, address + "&lang=en")
+    (link,) = [link["href"] for link in found.all("a") if link.get("href", "").startswith("/documents/")]
+    assert parse_qs(urlsplit(link).query)["q"] == ["water"]
+    document = page(reader, link)
+    back = [parse_qs(urlsplit(a["href"]).query) for a in document.all("a") if a.get("href", "").startswith("/text?")]
+    assert parse_qs(urlsplit(address).query) in back
+    assert "Back to the results" in document.text
+
+
+def test_a_document_marks_all_matches_and_leads_to_the_first_and_the_best(site: Flask, reader: FlaskClient) -> None:
+    body = "An otter. " + "Nothing here. " * 1_000 + "An otter by the river. " + "Nothing here. " * 10
+    with site.app_context():
+        write_documents(db.session(), "rivers", [NewDocument("otters", "The otter", body)])
+    found = page(reader, "/documents/otters?q=otter+river&lang=en")
+    assert [mark.get("id") for mark in found.all("mark")] == [None, "match-1", "match-2", "match-3"]
+    assert "4 matches" in found.text
+    links = [(a["href"], a.get("aria-label")) for a in found.all("a") if a.get("href", "").startswith("#match")]
+    assert links[:2] == [("#match-1", None), ("#match-2", None)]
+    steps = [("#match-3", "#match-2"), ("#match-1", "#match-3"), ("#match-2", "#match-1")]  # round from last to first
+    assert links[2:] == [
+        link for before, after in steps for link in ((before, "Previous match"), (after, "Next match"))
+    ]
+    plain = page(reader, "/documents/otters")
+    assert plain.all("mark") == []
+    assert "matches" not in plain.text
+    raw = reader.get("/documents/otters?q=otter+river").get_data(as_text=True)
+    assert f'dir="ltr">{body.replace("otter", "@").replace("river", "@")}</div>' in re.sub("<mark.*?/mark>", "@", raw)
+
+
+def test_a_word_that_was_searched_as_another_is_named(site: Flask) -> None:
+    results = ResultsPage(Query("gardning", "text"), corrections=(Correction("gardning", ("gardening", "gardens")),))
+    with site.test_request_context("/text?q=gardning&lang=en"):
+        shown = render_template("_results.html", query=results.query, results=results, collections=())
+    assert "No document has “gardning”; shown for “gardening”, “gardens”." in shown
+    assert results_json(results)["corrections"] == [{"typed": "gardning", "shown": ["gardening", "gardens"]}]
+
+
+def test_a_listing_says_that_it_is_newest_first(reader: FlaskClient) -> None:
+    found = page(reader, "/?collection=lost&lang=en")
+    assert "newest first" in found.text
+    assert "best first" not in found.text
+    assert reader.get("/api/search?collection=lost").get_json()["sort"] == "newest"
+    assert reader.get("/api/search?collection=lost&q=" + quote("ארנק")).get_json()["sort"] == "score"
+
+
+@pytest.mark.parametrize(("score", "words"), [(0.9, "very close"), (0.6, "close"), (0.4, "related"), (0.255, "weak")])
+def test_a_similarity_is_called_what_it_is(site: Flask, score: float, words: str) -> None:
+    with site.test_request_context("/?lang=en"):
+        label = render_template_string("{% import '_macros.html' as m with context %}{{ m.closeness(s) }}", s=score)
+    assert label.split(">")[-1].strip() == words

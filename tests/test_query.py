@@ -36,7 +36,24 @@ READ = [
     ("-", QueryParts(words=("-",))),
     ("C++ -C#", QueryParts(words=("C++",), not_words=("C#",))),
     ("", QueryParts()),
+    ("year:1998", QueryParts(words=("year:1998",), columns=(("year", "1998"),))),
+    ('author:"Orla Brand" x', QueryParts(words=('author:"Orla Brand"', "x"), columns=(("author", "Orla Brand"),))),
+    ("author:“Orla Brand”", QueryParts(words=('author:"Orla Brand"',), columns=(("author", "Orla Brand"),))),
+    ("-עיר:חיפה", QueryParts(not_words=("עיר:חיפה",), not_columns=(("עיר", "חיפה"),))),
+    ('מחבר:ש"י', QueryParts(words=('מחבר:ש"י',), columns=(("מחבר", 'ש"י'),))),
+    ("https://example.org/a:b 10:30 7:x", QueryParts(words=("https://example.org/a:b", "10:30", "7:x"))),
+    ("note: this", QueryParts(words=("note:", "this"))),
+    ("a:!?", QueryParts(words=("a:!?",), columns=(("a", "!?"),))),
 ]
+
+
+def test_an_operator_on_a_column_that_documents_have_is_no_word() -> None:
+    parts = parse_text('ships author:"Orla Brand" year:1998 -City:Akko -re:x').for_columns({"author", "city"})
+    assert parts.words == ("ships", "year:1998")
+    assert parts.columns == (("author", "Orla Brand"),)
+    assert parts.not_words == ("re:x",)
+    assert parts.not_columns == (("City", "Akko"),)
+    assert parts.wanted() == "ships year:1998"
 
 
 @pytest.mark.parametrize(("text", "parts"), READ)

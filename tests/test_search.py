@@ -10,10 +10,11 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument
-from search.query import MODES, Query
+from search.query import MODES, Query, parse_text
 from search.search import search
 from search.semantic import Semantic
-from tests.collections import fill
+from search.tags import named_in
+from tests.collections import fill, off_side
 from tests.strange import strange_texts
 
 
@@ -184,3 +185,35 @@ def test_a_named_tag_raises_a_document_above_its_equal(session: Session) -> None
     assert (first.id, second.id) == ("tagged", "plain")
     assert first.score > second.score
     assert second.why.tags == ()
+
+
+PUNCTUATED = (
+    ".NET", "Node.js", "UI/UX", "CI/CD", "PL/SQL", "C++", "C#", "R&D", "F#/.NET", "Safety (health)", "פנסיה, ביטוח",
+    "ועדת החוקה, חוק ומשפט",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", PUNCTUATED)
+@pytest.mark.parametrize("template", ["{}", "{} developer", "a senior {}, please", "({}) wanted", "בתחום {}"])
+def test_a_tag_with_punctuation_is_named_in_the_box(session: Session, tag: str, template: str) -> None:
+    fill(session, [NewDocument("job", "משרה", "", (tag,)), NewDocument("other", "אחרת", "", ("net", "ui", "c"))])
+    named = named_in(session, parse_text(template.format(tag)))
+    assert tag in [name for name, _ in named.tags.values()]
+    if template == "{}":
+        first = search(session, Query(tag), off_side()).hits[0]
+        assert (first.id, [score.tag for score in first.why.tags]) == ("job", [tag])
+
+
+@pytest.mark.parametrize("tag", ["use CAD, CAE & CAM software in design", "חוק, ביטחון, בריאות ורווחה בעבודה"])
+def test_a_whole_query_names_a_tag_of_any_length(session: Session, tag: str) -> None:
+    fill(session, [NewDocument("job", "משרה", "", (tag,)), NewDocument("other", "אחרת", "", ("CAD",))])
+    assert [score.tag for score in search(session, Query(tag), off_side()).hits[0].why.tags] == [tag]
+    assert not named_in(session, parse_text("!?")).tags
+
+
+def test_tags_are_named_by_a_fixed_number_of_names_however_long_the_query(session: Session) -> None:
+    text = ".(a/b)!, " * 111
+    fill(session)
+    with counted(session) as statements:
+        assert not named_in(session, parse_text(text)).tags
+    assert len(statements) == 1

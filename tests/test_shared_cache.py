@@ -18,10 +18,10 @@ from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from models import State, document_number
 from search.query import Query
-from search.results import ResultsPage
+from search.results import Correction, Ranked, RankedPage, ResultsPage
 from search.search import search
 from search.semantic import Semantic
-from search.shared_cache import SharedEmbeddings, SharedResults
+from search.shared_cache import SharedEmbeddings, SharedResults, from_json, to_json
 from tests.collections import fill, off_side
 from tests.fakes import HashedWords
 from tests.redis_server import RedisServer, serving_redis
@@ -241,3 +241,9 @@ def test_a_skill_has_a_ttl_of_its_own(session: Session, server: RedisServer, cac
         session, ["baking bread"], None, 10
     )
     assert cache.counts["skills_hits"] == 1
+
+
+def test_a_page_comes_back_with_its_corrections() -> None:
+    corrections = (Correction("gardning", ("gardening", "gardens")),)
+    ranked_page = RankedPage((Ranked(7, 0.5, text=0.5),), 1, True, (), (), "off", corrections)
+    assert from_json(json.loads(json.dumps(to_json(ranked_page))), "off") == ranked_page

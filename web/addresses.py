@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from flask import current_app, request, session, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import MethodNotAllowed
 
-from search.query import Query
+from search.query import Query, clean_text
+from search.results import Hit
 from web.current import settings
 
 LOCALES = ("he", "en")
@@ -33,6 +36,20 @@ def address(query: Query, **changes: object) -> str:
     path = mode_path(str(changes.pop("mode", query.mode)))
     parameters = query.address(**changes)
     return f"{path}?{parameters}" if parameters else path
+
+
+def document_address(hit: Hit, query: Query) -> str:
+    """Return the address of a hit's page, with the search that led to it.
+
+    The hit's collection is `collection` there, and the collection that was searched is `within`.
+    """
+    values = query.args(collection="", within=query.collection, mode="" if query.mode == "hybrid" else query.mode)
+    return url_for("search.document", own_id=hit.id, collection=hit.collection, **values)  # type: ignore[arg-type]
+
+
+def query_before(args: MultiDict[str, str]) -> Query:
+    """Return the search that led to a document's page."""
+    return replace(Query.from_args(args), collection=clean_text(args.get("within", ""))[:64])
 
 
 def page_path() -> str:
