@@ -129,29 +129,42 @@ class TagCount(Base):
     )
 
 
-class Words(Base):
-    """A document's terms, packed for scoring; the database's own full-text index beside it finds candidates."""
+class IndexSegment(Base):
+    """A part of the word index: up to 65,535 documents, or forms of the vocabulary, whose postings never change.
 
-    __tablename__ = "words"
-    document_id: Mapped[int] = mapped_column(
-        BigKey, ForeignKey("document.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
-    stems: Mapped[int] = mapped_column(nullable=False)
-    grams: Mapped[int] = mapped_column(nullable=False)
-    titles: Mapped[int] = mapped_column(nullable=False)
-    terms: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+    `alive` of its `documents` are not deleted; `words` and `titles` are their words, all and those in titles. `deleted`
+    is a bitmap of the others, empty if there are none.
+    """
 
-
-class Term(Base):
-    """In how many documents a term stands, readable on every database."""
-
-    __tablename__ = "term"
+    __tablename__ = "segment"
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
-    documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    kind: Mapped[int] = mapped_column(SmallInteger, nullable=False)
+    documents: Mapped[int] = mapped_column(nullable=False)
+    alive: Mapped[int] = mapped_column(nullable=False)
+    words: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    titles: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    deleted: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+
+
+class SegmentBlock(Base):
+    """A block of a segment: its documents under the segment's own id, their postings under the ids that follow."""
+
+    __tablename__ = "segment_block"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    postings: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+    positions: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+
+
+class Form(Base):
+    """A folded word that a document contains, by its term."""
+
+    __tablename__ = "form"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    form: Mapped[str] = mapped_column(Text, nullable=False)
 
 
 class State(Base):
-    """One row: totals that scores need, and a version that grows with every committed change.
+    """One row: the number of documents, and a version that grows with every committed change.
 
     Its update locks the row, so that versions are committed in their order.
     """
@@ -161,9 +174,10 @@ class State(Base):
     version: Mapped[int] = mapped_column(BigInteger, nullable=False)
     analysis: Mapped[int] = mapped_column(nullable=False)
     documents: Mapped[int] = mapped_column(BigInteger, nullable=False)
-    stems: Mapped[int] = mapped_column(BigInteger, nullable=False)
-    grams: Mapped[int] = mapped_column(BigInteger, nullable=False)
-    titles: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    # Documents with greater keys still await the word index; null if none do.
+    indexed_to: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
+    # The version up to which all writers knew the word index: what a former release wrote later is not in it.
+    indexed_version: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
     # The model that the site was switched to; none where it was not: the setting then names it.
     model_id: Mapped[int | None] = mapped_column(BigKey, nullable=True)
     # The version, and the second, up to which every document knows by which version it was written: what a former

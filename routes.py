@@ -15,12 +15,12 @@ from models import db
 from operations.health import document_count, stats, stored_counts
 from operations.history import chart
 from search.documents import collections, document_page, similar
-from search.marks import matcher_of
 from search.query import MODES, Query
 from search.results import ResultsPage
 from search.snippets import marked_document
 from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
+from search.text import TextQuery
 from utils.cells import MARK, csv_line
 from web.addresses import mode_path, query_before
 from web.current import runtime, search_results, semantic, settings, watch
@@ -110,7 +110,7 @@ def document(own_id: str) -> str:
     if page is None:
         abort(404)
     before = query_before(request.args)
-    marks = marked_document(page.title, page.body, matcher_of(before.parts()))
+    marks = marked_document(page.title, page.body, TextQuery(db.session(), before.parts()).interpretation.matcher())
     # Reading a document, as every crawler does, must not load the model: only stored embeddings are compared.
     near = similar(db.session(), page.number, semantic(), 6)
     query = Query(before.text, before.mode)

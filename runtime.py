@@ -24,8 +24,10 @@ from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.queue import EncoderQueue, EncoderUnavailable
 from indexes.choice import VectorIndex
+from indexes.segments import forget_segments
 from jobs.embedding import EmbedJobs, MissingEmbeddings, queue_embedding
 from jobs.imports import ImportJobs
+from jobs.reindexing import ReindexJobs
 from jobs.runner import STOP_S, Runner
 from matching.aliases import Aliases, aliases
 from matching.collection_state import FilledCollection
@@ -41,9 +43,9 @@ from search.documents import collections
 from search.semantic import Semantic, query_cache
 from search.shared_cache import SharedEmbeddings, SharedResults
 from utils.memory import MB, process_memory
-from utils.terms import forget_words
+from utils.terms import forget_terms
 from utils.word_frequencies import HEBREW_WORDS, frequencies_or_problem
-from utils.word_readings import Readings
+from utils.word_readings import Readings, use_readings
 
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache
@@ -61,6 +63,7 @@ class Runtime:
         self.guard = Guard(partial(memory, settings.memory_limit_mb), *shares, settings.memory_pause_s)
         frequencies, self.words_problem = frequencies_or_problem(settings.models_dir / HEBREW_WORDS)
         self.readings = Readings(frequencies)
+        use_readings(self.readings)
         self.semantic = Models(settings, self.guard).semantic()
         self.semantic.lazy.after_idle.append(self._close_idle_connections)
         self.shared_cache = shared_cache(settings)
@@ -87,12 +90,13 @@ class Runtime:
     def make_runners(self) -> tuple[Runner, Runner]:
         """Return the runners of imports and screenings; with BACKGROUND=worker this process only imports."""
         is_web = self.settings.background == "web"
+        reindexing = ReindexJobs(self.sessions)
         imports = ImportJobs(self.sessions, self.upload_folder, self.encoder if is_web else lambda: None)
         if not is_web:
-            return Runner("imports", imports), Runner("screenings")
+            return Runner("imports", reindexing, imports), Runner("screenings")
         screenings = ScreeningJobs(self.sessions, self.semantic, self.skill_aliases)
         embedding = EmbedJobs(self.sessions, self.encoder)
-        return Runner("imports", imports, embedding), Runner("screenings", screenings)
+        return Runner("imports", reindexing, imports, embedding), Runner("screenings", screenings)
 
     def worker(self) -> Runner:
         """Return the runner of `flask worker`."""
@@ -158,7 +162,8 @@ class Runtime:
     def _drop_caches(self) -> None:
         """Drop every cache of this process that can be rebuilt."""
         self.semantic.drop_caches()
-        forget_words()
+        forget_terms()
+        forget_segments()
         forget_names()
         forget_weights()
         release_memory()

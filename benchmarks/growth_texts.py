@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.server import rows
-from utils.hebrew import stripped
-from utils.terms import cut_forms
+from utils.hebrew import content_forms, stripped
+from utils.terms import index_forms
 
 LEAST_WORDS, MOST_WORDS = 60, 140  # of a body
 LONGEST_RUN = 40
@@ -86,7 +86,7 @@ def frequencies() -> tuple[Counter[str], Counter[str]]:
     words: Counter[str] = Counter()
     tags: Counter[str] = Counter()
     for row in islice(documents(), LOOKED_AT):
-        words.update(set(cut_forms(row["body"])))
+        words.update(set(content_forms(index_forms(row["body"]))))
         tags.update(row["tags"])
     return words, tags
 

@@ -9,6 +9,7 @@ from commands.check import check_command
 from commands.cluster import cluster_command
 from commands.imports import import_command
 from commands.models import embed_command, models_command, serve_embeddings_command
+from commands.reindex import reindex_command
 from commands.search import evaluate_command, search_command
 from commands.vectors import vectors_command
 from commands.worker import worker_command
@@ -17,6 +18,7 @@ from commands.worker import worker_command
 def register(app: Flask) -> None:
     for command in (
         import_command,
+        reindex_command,
         embed_command,
         search_command,
         evaluate_command,

@@ -11,10 +11,17 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions on a document id; `sql` writes them for a column."""
+    """Conditions on a document id; `sql` writes them for a column.
+
+    They are also given as terms of the word index that a document must have, or must not, and as `others`: statements
+    that return the documents.
+    """
 
     conditions: tuple[str, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
+    required: tuple[int, ...] = ()
+    excluded: tuple[int, ...] = ()
+    others: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.conditions)

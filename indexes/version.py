@@ -9,10 +9,12 @@ from sqlalchemy import case, select, text, update
 from sqlalchemy.orm import Session
 
 from models import Change, Document, State
+from utils.hebrew import ANALYSIS_VERSION
 
+KEYS = 2**63  # document keys are below it
 CLOCKS_S = 300  # by which the clocks of two hosts may differ
 SNAPSHOT = """
-SELECT state.version, state.analysis, state.documents, state.stems, state.grams, state.titles,
+SELECT state.version, state.analysis, state.documents, state.indexed_to, state.indexed_version,
   state.model_id AS chosen_key, model.name AS chosen_name,
   (SELECT count(*) FROM model mine WHERE mine.id = :key) AS has_key,
   (SELECT count(*) FROM model other WHERE other.name = :name) AS has_name
@@ -30,13 +32,23 @@ class Snapshot:
     version: int
     analysis: int
     documents: int
-    stems: int
-    grams: int
-    titles: int
+    indexed_to: int | None = None
+    indexed_version: int | None = None
     chosen_key: int | None = None
     chosen_name: str | None = None
     has_key: int = 0
     has_name: int = 0
+
+    @property
+    def is_indexing(self) -> bool:
+        """Whether the word index lacks documents: after an upgrade, or since a former release wrote some."""
+        is_whole = self.indexed_to is None and self.analysis == ANALYSIS_VERSION
+        return not is_whole or self.indexed_version != self.version
+
+    @property
+    def indexed_percent(self) -> int:
+        """Return about how many percent of the documents the index has; their keys are spread evenly."""
+        return 100 * max(self.indexed_to or 0, 0) // KEYS
 
 
 def read_snapshot(session: Session, name: str = "", key: int | None = None) -> Snapshot:
@@ -51,6 +63,9 @@ def bump(session: Session) -> int:
         "version": State.version + 1,
         "versioned": case((nothing_owed, State.version + 1), else_=State.versioned),
         "versioned_at": case((nothing_owed, int(time.time())), else_=State.versioned_at),
+        "indexed_version": case(
+            (State.indexed_version == State.version, State.version + 1), else_=State.indexed_version
+        ),
     }
     statement = update(State).where(State.id == 1).values(values)
     version, versioned, at = session.execute(

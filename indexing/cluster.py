@@ -18,9 +18,10 @@ from utils.sql import dialect
 BY_DOCUMENT = {
     "document": "id",
     "document_tag": "document_id",
-    "words": "document_id",
+    "words": "document_id",  # of former releases
     "embedding": "document_id",
     "screening_result": "document_id",
+    "segment_block": "id",
 }
 EVERYWHERE = ("collection", "tag", "model")
 LEAST_VERSION = (12,)
@@ -67,7 +68,9 @@ def plan(connection: Connection, shards: int | None = None) -> Plan:
         raise CannotSpread(obstacle)
     workers = [node for node in citus.nodes(connection) if not node.is_coordinator]
     placed = citus.placed(connection)
+    existing = set(inspect(connection).get_table_names())  # a former release's tables may be fewer
     by_document = BY_DOCUMENT | dict.fromkeys(half_tables(connection), "document_id")
+    by_document = {name: column for name, column in by_document.items() if name in existing}
     whole = [name for name in EVERYWHERE if name not in placed]
     spread = [name for name in by_document if name not in placed]
     shards = placed["document"].shards if "document" in placed else shards or len(workers)

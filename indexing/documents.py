@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Table, delete, select
 from sqlalchemy.orm import Session
 
-from indexes.full_text import IndexedWords, index_words, unindex_words, write_words
+from indexes.merging import SMALL_MERGE, merge_segments
 from indexes.version import bump
-from indexing.counts import add_tags, add_terms, add_totals, take_from_collections
+from indexes.words import DocumentWords, index_words, unindex_words
+from indexing.counts import add_tags, add_total, take_from_collections
 from models import (
     KEPT_CHANGES,
     Change,
@@ -24,7 +25,6 @@ from models import (
     DocumentTag,
     Embedding,
     Tag,
-    Words,
     document_number,
     number,
     tag_key,
@@ -75,16 +75,14 @@ def write_documents(session: Session, collection: str, documents: Sequence[NewDo
     fresh, unchanged = unlike_stored(session, collection, documents)
     written = write_analysed(session, collection, analysed(collection, fresh))
     written.unchanged += unchanged
+    merge_segments(session, SMALL_MERGE)
     return written
 
 
 def analysed(collection: str, documents: Sequence[NewDocument]) -> list[Analysed]:
     """Return documents ready to write; slow, and independent of the database."""
     collection_id = number("collection", collection)
-    news = [
-        Analysed(_row(collection, collection_id, new), new.tags, IndexedWords.of(new.title, new.body))
-        for new in documents
-    ]
+    news = [Analysed.of(_row(collection, collection_id, new), new.tags) for new in documents]
     return sorted(news, key=lambda new: new.number)  # in table order, so that each page is written once
 
 
@@ -116,19 +114,26 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """A document ready to write: its row, its tags and its index terms."""
+    """A document ready to write: its row, its tags and its words."""
 
     row: dict[str, Any]
     tags: tuple[str, ...]
-    indexed: IndexedWords
+    words: DocumentWords
+
+    @classmethod
+    def of(cls, row: dict[str, Any], tags: tuple[str, ...]) -> Analysed:
+        words = DocumentWords.of(
+            row["title"], row["body"], row["own_id"], tags, row["extra"], row["collection_id"], row["language"]
+        )
+        return cls(row, tags, words)
 
     @property
     def number(self) -> int:
         return int(self.row["id"])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Unpickle quickly: see IndexedWords."""
-        return Analysed, (self.row, self.tags, self.indexed)
+        """Unpickle quickly: see DocumentWords."""
+        return Analysed, (self.row, self.tags, self.words)
 
 
 def _is_fresh(new: Analysed, old: Any, written: Written) -> bool:
@@ -220,11 +225,7 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
         return
     numbers = [row.id for row in stored]
     unindex_words(session, numbers)
-    columns = (Words.stems, Words.grams, Words.titles, Words.terms)
-    words = session.execute(select(*columns).where(among(Words.document_id, numbers))).all()
-    add_terms(session, [bytes(row.terms) for row in words], -1)
-    add_totals(session, -len(numbers), *(-sum(int(row[field]) for row in words) for field in range(3)))
-    session.execute(delete(Words).where(among(Words.document_id, numbers)))
+    add_total(session, -len(numbers))
     add_tags(session, numbers, -1)
     session.execute(delete(DocumentTag).where(among(DocumentTag.document_id, numbers)))
     take_from_collections(session, [row.collection_id for row in stored])
@@ -233,18 +234,14 @@ def _forget(session: Session, stored: Sequence[Any]) -> None:
 def remember(session: Session, collection: str, news: Sequence[Analysed]) -> None:
     """Write documents that are not in the counts or the index, with everything that belongs to them."""
     # Slow database work first: the next batch is analysed meanwhile.
-    indexed = {new.number: new.indexed for new in news}
-    index_words(session, indexed)
-    add_terms(session, [new.indexed.packed for new in news], 1)
+    index_words(session, {new.number: new.words for new in news})
     collection_row = {"id": number("collection", collection), "name": collection, "documents": len(news)}
     upsert(session, _table(Collection), [collection_row], add=("documents",))
     values = [name for name in news[0].row if name not in ("id", "added_at")]
     upsert(session, _table(Document), [new.row for new in news], replace=values)
     _write_tags(session, {new.number: new.tags for new in news})
     add_tags(session, [new.number for new in news], 1)
-    write_words(session, indexed)
-    lengths = [(new.indexed.stems, new.indexed.grams, new.indexed.titles) for new in news]
-    add_totals(session, len(news), *(sum(field) for field in zip(*lengths, strict=True)))
+    add_total(session, len(news))
 
 
 def _write_tags(session: Session, tags: dict[int, tuple[str, ...]]) -> None:

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 
 from sqlalchemy.orm import Session
 
-from indexes.full_text import widen_index
+from indexes.merging import compact_segments, merge_segments
 from indexing.documents import Analysed, NewDocument, Written, analysed, unlike_stored, write_analysed
 from utils.sql import many_writes
 
@@ -33,13 +33,19 @@ def write_documents_ahead(
     takes about 60 MB: for the command line, on Linux.
     """
     coming = iter(batches)
+    total = Written()
+
+    def write(news: list[Analysed]) -> None:
+        written = write_analysed(session, collection, news)
+        total.add(written)
+        on_written(written)
+
     with (
         analyst(own_process) as analysis,
         ThreadPoolExecutor(1, "reading") as reader,
         quick_turns() if own_process else nullcontext(),
         many_writes(session),
     ):
-        widen_index(session)
         waiting: Future[list[Analysed]] | None = None
         reading = reader.submit(next, coming, None)
         while batch := reading.result():
@@ -48,10 +54,12 @@ def write_documents_ahead(
             analysing = (analysis or reader).submit(analysed, collection, fresh)
             reading = reader.submit(next, coming, None)
             if waiting:
-                on_written(write_analysed(session, collection, waiting.result()))
+                write(waiting.result())
+                merge_segments(session)
             waiting = analysing
         if waiting:
-            on_written(write_analysed(session, collection, waiting.result()))
+            write(waiting.result())
+        compact_segments(session, total.new + total.changed)
 
 
 @contextmanager

@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import Table, delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from indexes.full_text import IndexedWords, empty_index, widen_index
+from indexes.merging import compact_segments
 from indexes.version import bump
 from indexing.archive import Archive, ArchiveUnusable, stored_row
 from indexing.backup import DOCUMENT, LEFT_OUT, MADE_ANEW, plain_tables
 from indexing.documents import Analysed, remember
 from indexing.pipeline import analyst
 from models import KEPT_CHANGES, Base, Collection, State
+from utils.hebrew import ANALYSIS_VERSION
 from utils.sql import many_writes, upsert
 
 DOCUMENTS_AT_ONCE = 500
@@ -39,19 +40,18 @@ def restore(
     check_known(archive)
     if not replace and is_filled(session):
         raise NotEmpty("The database is not empty. Restore into a new one, or add --replace and lose what is here")
-    with analyst(own_process) as analysis:
-        widen_index(session)
-        with many_writes(session):
-            version = bump(session)
-            clear(session)
-            before, after = parted_tables()
-            for table in before:
-                write_plain(session, archive, table, on_rows)
-            count = write_all_documents(session, archive, analysis, on_rows)
-            for table in after:
-                write_plain(session, archive, table, on_rows)
-            write_state(session, archive, version)
-            session.commit()
+    with analyst(own_process) as analysis, many_writes(session):
+        version = bump(session)
+        clear(session)
+        before, after = parted_tables()
+        for table in before:
+            write_plain(session, archive, table, on_rows)
+        count = write_all_documents(session, archive, analysis, on_rows)
+        for table in after:
+            write_plain(session, archive, table, on_rows)
+        write_state(session, archive, version)
+        session.commit()
+        compact_segments(session, count)
     return count
 
 
@@ -75,12 +75,10 @@ def is_filled(session: Session) -> bool:
 
 def clear(session: Session) -> None:
     """Delete everything except the state row, which open pages see until the restore commits."""
-    empty_index(session)
     for table in reversed(Base.metadata.sorted_tables):
         if table.name not in LEFT_OUT | {"state"}:
             session.execute(delete(table))
-    totals = dict.fromkeys(("documents", "stems", "grams", "titles"), 0)
-    session.execute(update(State).values(totals))
+    session.execute(update(State).values(documents=0, indexed_to=None, analysis=ANALYSIS_VERSION))
 
 
 def parted_tables() -> tuple[list[Table], list[Table]]:
@@ -134,15 +132,19 @@ def analysed_rows(rows: Sequence[Row]) -> list[Analysed]:
     news = []
     for row in rows:
         tags = tuple(row.pop("tags"))
-        values = stored_row(DOCUMENT, row)
-        news.append(Analysed(values, tags, IndexedWords.of(values["title"], values["body"])))
+        news.append(Analysed.of(stored_row(DOCUMENT, row), tags))
     return sorted(news, key=lambda new: (new.row["collection_id"], new.number))
 
 
 def write_state(session: Session, archive: Archive, version: int) -> None:
     """Set a version far ahead of that of every running process, so that each reloads everything."""
     later = max(version, int(archive.manifest.database["version"])) + KEPT_CHANGES + 1
-    state = {"version": later, "versioned": later, "model_id": archive.manifest.database["model_id"]}
+    state = {
+        "version": later,
+        "versioned": later,
+        "indexed_version": later,
+        "model_id": archive.manifest.database["model_id"],
+    }
     session.execute(update(State).values(state))
 
 

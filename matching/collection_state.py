@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from indexes.filters import Filter
 from models import Collection, Document, State, number
 from utils.sql import among
+from utils.terms import filter_term
 
 RECHECK_S = 30.0
 
@@ -43,7 +44,8 @@ class CollectionFilter(Filter):
     @classmethod
     def of_state(cls, state: CollectionState) -> CollectionFilter:
         condition = "EXISTS (SELECT 1 FROM document own WHERE own.id = {column} AND own.collection_id = :collection_id)"
-        return cls((condition,), {"collection_id": state.number}, state.documents)
+        required = (filter_term(state.number),)
+        return cls((condition,), {"collection_id": state.number}, required, held=state.documents)
 
     def count(self, session: Session, most: int) -> int:  # noqa: ARG002 - known without a query
         return min(self.held, most)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models import Collection, Document, document_number
 from search.hits import hits
-from search.marks import QueryMatcher
+from search.matcher import NO_WORDS
 from search.query import Query
 from search.results import Hit, Ranked
 from search.semantic import Semantic
@@ -85,4 +85,4 @@ def similar(session: Session, number: int, semantic: Semantic, limit: int) -> tu
         for document, item in similarities.items()
         if query_vector.is_relevant(item)
     ]
-    return hits(session, Query(mode="semantic"), ranked[: min(limit, MOST_SIMILAR)], QueryMatcher({}))
+    return hits(session, Query(mode="semantic"), ranked[: min(limit, MOST_SIMILAR)], NO_WORDS)

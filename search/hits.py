@@ -10,7 +10,8 @@ from sqlalchemy import Row, Text, case, cast, func, literal_column, null, select
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, tag_key
-from search.marks import QueryMatcher, marked_segments, matches_in, word_border
+from search.marks import marked_segments, matches_in, word_border
+from search.matcher import QueryMatcher
 from search.query import Query
 from search.results import FieldMatch, Hit, MatchReasons, Ranked, Segment, TagScore
 from search.snippets import LENGTH, PassageSearch, excerpt, snippet, whole_words

@@ -16,22 +16,26 @@ TEXT_SHARE = 0.65  # weight of the keyword score; flat from .6 to .7 on question
 COMPARED = 100  # keyword hits whose embeddings are compared too
 
 
-def text_ranking(session: Session, query: Query, _semantic: Semantic, snapshot: Snapshot) -> Ranking:
+def text_ranking(session: Session, query: Query, _semantic: Semantic, _snapshot: Snapshot) -> Ranking:
     """Return the documents that contain the query's words, best first."""
-    text_query = TextQuery(session, query.parts(), snapshot)
+    text_query = TextQuery(session, query.parts())
     if text_query.is_empty:
-        return _without_excluded(session, query, snapshot)
+        return _without_excluded(session, query)
     matches = text_query.matches(query.filter())
     pairs = zip(matches.documents.tolist(), matches.scores.tolist(), strict=True)
-    return Ranking([Ranked(document, score, text=score) for document, score in pairs], matches.complete)
+    return Ranking(
+        [Ranked(document, score, text=score) for document, score in pairs],
+        matches.complete,
+        *text_query.reasons,
+    )
 
 
 def semantic_ranking(session: Session, query: Query, semantic: Semantic, snapshot: Snapshot) -> Ranking:
     """Return the documents most similar to the query, none below the model's floor."""
-    parts = query.parts()
+    text_query = TextQuery(session, query.parts())
+    parts = text_query.parts
     if not parts.wanted():
-        return _without_excluded(session, query, snapshot)
-    text_query = TextQuery(session, parts, snapshot)
+        return _without_excluded(session, query)
     query_vector = semantic.query_vector(parts.wanted(), text_query.knows_a_word)
     if query_vector is None:
         return Ranking([])
@@ -42,16 +46,20 @@ def semantic_ranking(session: Session, query: Query, semantic: Semantic, snapsho
         for document, item in similarities.items()
         if document in allowed and query_vector.is_relevant(item)
     ]
-    return Ranking(ranked, len(ranked) < len(similarities))
+    return Ranking(ranked, len(ranked) < len(similarities), *text_query.reasons)
 
 
 def hybrid_ranking(session: Session, query: Query, semantic: Semantic, snapshot: Snapshot) -> Ranking:
     """Return what keywords, embeddings and tags find together; without embeddings while no model is ready."""
-    parts = query.parts()
-    text_query = TextQuery(session, parts, snapshot)
+    text_query = TextQuery(session, query.parts())
+    parts = text_query.parts
     if text_query.is_empty:
-        return _without_excluded(session, query, snapshot)
-    query_vector = semantic.query_vector(parts.wanted(), text_query.knows_a_word) if semantic.lazy.load() else None
+        return _without_excluded(session, query)
+    query_vector = (
+        semantic.query_vector(parts.wanted(), text_query.knows_a_word)
+        if parts.wanted() and semantic.lazy.load()
+        else None
+    )
     restriction = query.filter()
     matches = text_query.matches(restriction)
     by_text = dict(zip(matches.documents.tolist(), matches.scores.tolist(), strict=True))
@@ -72,7 +80,7 @@ def hybrid_ranking(session: Session, query: Query, semantic: Semantic, snapshot:
         or (query_vector and query_vector.is_relevant(similarities[document]))
     ]
     ranked.sort(key=lambda item: (-item.score, item.document))
-    return Ranking(ranked, matches.complete)
+    return Ranking(ranked, matches.complete, *text_query.reasons)
 
 
 def _combined(
@@ -92,13 +100,11 @@ def _combined(
 
 def _allowed(documents: list[int], text_query: TextQuery) -> dict[int, float]:
     """Return {document: keyword score} of the documents that satisfy the phrases and excluded words."""
-    scores = text_query.scores(documents)
-    holding = text_query.holding_phrases(list(scores))
-    return {document: score for document, score in scores.items() if document in holding}
+    return text_query.scores(documents)
 
 
-def _without_excluded(session: Session, query: Query, snapshot: Snapshot) -> Ranking:
+def _without_excluded(session: Session, query: Query) -> Ranking:
     """Return the newest documents that pass the filter and contain no excluded word, for a query of only those."""
     plain = listing(session, query.filter())
-    allowed = _allowed([item.document for item in plain.documents], TextQuery(session, query.parts(), snapshot))
+    allowed = _allowed([item.document for item in plain.documents], TextQuery(session, query.parts()))
     return Ranking([item for item in plain.documents if item.document in allowed], plain.complete)

@@ -2,84 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from search.query import QueryParts
+from search.matcher import QueryMatcher
 from search.results import Segment
-from utils.hebrew import Word, forms, stem, words
+from utils.hebrew import Word, forms, words
 
 BLOCK = 4_000  # characters of a long text that are looked at together
-PHRASE_WEIGHT = 100.0  # a passage with an exact phrase comes before any without
 _PREFIX_LETTERS = frozenset("ושכלבמה")
-_PREFIXES = tuple(
-    conjunction + relative + letter
-    for conjunction in ("", "ו")
-    for relative in ("", "כש", "לכש", "ש")
-    for letter in ("", "ב", "ל", "ה", "מה")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class QueryMatcher:
-    """The folded forms that match a query, with their weights, and its phrases as sequences of folded words.
-
-    `word_of` names the query word that a form stands for; forms of one word count once in a passage. A form that is
-    missing from it stands for itself.
-    """
-
-    forms: Mapping[str, float]
-    phrases: tuple[tuple[str, ...], ...] = ()
-    word_of: Mapping[str, str] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.forms or self.phrases)
-
-    def holds(self, form: str) -> bool:
-        return form in self.forms
-
-    def query_words(self, text: str) -> set[str]:
-        """Return the query words that a text has."""
-        return {self.word_of.get(form, form) for form in forms(text) if form in self.forms}
-
-    @property
-    def reach(self) -> int:
-        """Return how many characters a phrase may run on past the end of a block, niqqud and spaces included."""
-        return max((4 * len(" ".join(phrase)) for phrase in self.phrases), default=0)
-
-    def best_possible(self) -> float:
-        """Return the score of a passage with every phrase and every word of the query."""
-        return self.score(self.forms) + PHRASE_WEIGHT * len(self.phrases)
-
-    def score(self, held: Iterable[str]) -> float:
-        """Return the sum of the weights of the query words among the forms, each by its heaviest form."""
-        weights: dict[str, float] = {}
-        for form in held:
-            if form in self.forms:
-                word = self.word_of.get(form, form)
-                weights[word] = max(weights.get(word, 0.0), self.forms[form])
-        return sum(weights.values())
-
-
-def matcher_of(parts: QueryParts) -> QueryMatcher:
-    """Return the matcher of a parsed query: each word with the prefixes and endings that its stem allows."""
-    typed = parts.forms()
-    matching: dict[str, float] = {}
-    word_of: dict[str, str] = {}
-    for base in dict.fromkeys(map(stem, typed)):
-        for form in (base, *related_forms(base)):
-            matching.setdefault(form, 0.8)
-            word_of.setdefault(form, base)
-    return QueryMatcher(matching | dict.fromkeys(typed, 1.0), tuple(map(tuple, parts.exact())), word_of)
-
-
-def related_forms(base: str) -> Iterator[str]:
-    """Yield the forms whose stem is `base`."""
-    is_hebrew = "א" <= base[0] <= "ת"
-    endings = () if is_hebrew else (f"{base}s", f"{base[:-1]}ies")
-    for form in (*(prefix + base for prefix in _PREFIXES), *endings):
-        if form != base and stem(form) == base:
-            yield form
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from indexes.filters import Filter
+from indexes.words import language_key
 from models import number, tag_number
-from utils.hebrew import content_forms, forms, grams, normalise, stem
-from utils.terms import LONGEST_FORM
+from utils.hebrew import content_forms, forms, normalise
+from utils.terms import LONGEST_FORM, filter_term
 
 MODES = ("hybrid", "text", "tags", "semantic")
 SORTS = ("score", "newest", "title")
@@ -87,19 +88,25 @@ class Query:
     def filter(self) -> Filter:
         """Return the filter of the search: tags, collection, language, version."""
         having = "{column} IN (SELECT document_id FROM document_tag WHERE tag_id = %d)"
-        conditions = [having % tag_number(tag) for tag in self.all_tags()]
-        conditions += [(having % tag_number(tag)).replace(" IN ", " NOT IN ", 1) for tag in self.all_not_tags()]
+        tags, not_tags = [list(map(tag_number, names)) for names in (self.all_tags(), self.all_not_tags())]
+        conditions = [having % tag for tag in tags]
+        conditions += [(having % tag).replace(" IN ", " NOT IN ", 1) for tag in not_tags]
         values: dict[str, object] = {}
+        required, others = list(tags), []
         if self.collection:
             conditions.append("{column} IN (SELECT id FROM document WHERE collection_id = :collection_id)")
             values["collection_id"] = number("collection", self.collection)
+            required.append(number("collection", self.collection))
         if self.language:
             conditions.append("{column} IN (SELECT id FROM document WHERE language = :language)")
             values["language"] = self.language
+            required.append(language_key(self.language))
         if self.since:
-            conditions.append("{column} IN (SELECT id FROM document WHERE version > :since)")
+            others.append("SELECT id FROM document WHERE version > :since")
             values["since"] = self.since
-        return Filter(tuple(conditions), values)
+        terms, not_terms = (tuple(map(filter_term, keys)) for keys in (required, not_tags))
+        conditions += [f"{{column}} IN ({statement})" for statement in others]
+        return Filter(tuple(conditions), values, terms, not_terms, tuple(others))
 
     def is_empty(self) -> bool:
         """True if the query has neither text nor tags."""
@@ -183,15 +190,6 @@ class QueryParts:
         """Return the distinct folded words, without stop words unless there are no others."""
         distinct = dict.fromkeys(form[:LONGEST_FORM] for form in forms(self.wanted()))
         return content_forms(list(distinct))[:MOST_FORMS]
-
-    def stems(self) -> list[str]:
-        return list(dict.fromkeys(map(stem, self.forms())))
-
-    def grams(self) -> list[str]:
-        return list(dict.fromkeys(gram for form in self.forms() for gram in grams(form)))
-
-    def not_stems(self) -> list[str]:
-        return list(dict.fromkeys(stem(form[:LONGEST_FORM]) for word in self.not_words for form in forms(word)))
 
     def exact(self) -> list[list[str]]:
         """Return the folded words of each phrase, in order."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search.matcher import NO_WORDS, QueryMatcher
 from search.query import Query
 
 
@@ -110,6 +111,7 @@ class Ranking:
     documents: Sequence[Ranked]
     complete: bool = True
     corrections: tuple[Correction, ...] = ()
+    matcher: QueryMatcher = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class RankedPage:
     near_tags: tuple[TagScore, ...]
     semantic_state: str
     corrections: tuple[Correction, ...] = ()
+    matcher: QueryMatcher = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ class ResultsPage:
     semantic_model: str = ""
     took_ms: float = 0.0
     version: int = 0  # the data version that was searched
+    is_indexing: bool = False  # the word index lacks documents
+    indexed_percent: int = 100
 
     @property
     def pages(self) -> int:

@@ -13,7 +13,6 @@ from encoders.queue import EncoderBusy, EncoderUnavailable
 from indexes.version import Snapshot, read_snapshot
 from search.hits import hits
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
-from search.marks import matcher_of
 from search.query import Query
 from search.results import RankedPage, Ranking, ResultsPage, TagScore
 from search.semantic import Semantic
@@ -69,7 +68,7 @@ def search(
             shared.set(key, ranked, query, semantic)
     return ResultsPage(
         query=query,
-        hits=hits(session, query, ranked.page, matcher_of(query.parts())),
+        hits=hits(session, query, ranked.page, ranked.matcher),
         total=ranked.total,
         total_is_exact=ranked.total_is_exact,
         facets=ranked.facets,
@@ -79,6 +78,8 @@ def search(
         semantic_model=semantic.lazy.model,
         took_ms=(time.perf_counter() - started) * 1000,
         version=snapshot.version,
+        is_indexing=snapshot.is_indexing,
+        indexed_percent=snapshot.indexed_percent,
     )
 
 
@@ -101,6 +102,7 @@ def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagSco
         near_tags=near,
         semantic_state=state,
         corrections=ranking.corrections,
+        matcher=ranking.matcher,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexes.version import Snapshot
+from search.matcher import QueryMatcher
 from search.query import Query
 from search.results import Correction, Facet, Ranked, RankedPage, TagScore
 from search.semantic import Semantic
@@ -74,7 +75,7 @@ class SharedResults:
         state = "ready" if uses_model(query) and not semantic.is_off else semantic.state
         try:
             return from_json(json.loads(value), state)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self._cache.count_unreadable("results")
             return None
 
@@ -101,6 +102,7 @@ def to_json(ranked_page: RankedPage) -> dict[str, Any]:
         "exact": ranked_page.total_is_exact,
         "facets": [astuple(facet) for facet in ranked_page.facets],
         "near": [astuple(tag) for tag in ranked_page.near_tags],
+        "matcher": astuple(ranked_page.matcher),
         "corrections": [astuple(correction) for correction in ranked_page.corrections],
     }
 
@@ -114,6 +116,7 @@ def from_json(values: dict[str, Any], state: str) -> RankedPage:
         facets=tuple(Facet(str(tag), int(count)) for tag, count in values["facets"]),
         near_tags=tag_scores_from(values["near"]),
         semantic_state=state,
+        matcher=matcher_from(*values["matcher"]),
         corrections=tuple(Correction(str(typed), tuple(map(str, shown))) for typed, shown in values["corrections"]),
     )
 
@@ -134,3 +137,11 @@ def ranked(
 
 def tag_scores_from(pairs: Any) -> tuple[TagScore, ...]:
     return tuple(TagScore(str(tag), float(score)) for tag, score in pairs)
+
+
+def matcher_from(weights: Any, phrases: Any, word_of: Any) -> QueryMatcher:
+    return QueryMatcher(
+        {str(form): float(weight) for form, weight in weights.items()},
+        tuple(tuple(map(str, phrase)) for phrase in phrases),
+        {str(form): str(word) for form, word in word_of.items()},
+    )

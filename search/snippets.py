@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from search.marks import (
-    PHRASE_WEIGHT,
     Match,
-    QueryMatcher,
     blocks,
     marked_segments,
     matches_in,
     phrases_within,
     placed_matches,
 )
+from search.matcher import PHRASE_WEIGHT, QueryMatcher
 from search.results import Segment
 from utils.hebrew import Word, forms, words
 

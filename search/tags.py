@@ -14,8 +14,9 @@ from models import DocumentTag, Tag, TagCount, tag_key, tag_number
 from search.query import Query, QueryParts
 from search.results import Facet, Ranked, Ranking, TagScore
 from search.semantic import Semantic
-from utils.hebrew import Word, content_forms, stem, words
+from utils.hebrew import Word, content_forms, words
 from utils.sql import among, among_sql, like_prefix, number_list
+from utils.word_readings import current_readings
 
 MOST_DOCUMENTS = 1_000
 MOST_TAGS_MATCHED, MOST_NEAR_TAGS = 50, 8
@@ -142,6 +143,7 @@ def tag_names(session: Session, tags: Sequence[int]) -> dict[int, str]:
 
 LONGEST_NAME = 4  # words
 MOST_NAMING = 100  # words of a query at which the name of a tag may begin
+LIKELY_WORD = 0.2  # probability from which on a tag may be what stands behind a word's prefix letters
 MOST_PUNCTUATION = 3  # characters on either side of a name
 # Bonus of a document whose tags name the whole query. Tags alone rank poorly (MRR .53 on questions).
 TAG_BONUS = 0.15
@@ -191,7 +193,9 @@ def spellings(key: str, query_words: Sequence[Word], first: int, last: int) -> I
     what touches them may (".net", "c++").
     """
     start, end = query_words[first].start, query_words[last].end
-    for head in dict.fromkeys((query_words[first].form, stem(query_words[first].form))):
+    typed = query_words[first].form
+    likely = [base for base, probability in current_readings().bases(typed).items() if probability >= LIKELY_WORD]
+    for head in dict.fromkeys((typed, *likely)):
         yield " ".join((head, *(word.form for word in query_words[first + 1 : last + 1])))
         yield head + key[query_words[first].end : end]
     floor = query_words[first - 1].end if first else 0

@@ -1,237 +1,405 @@
-"""Keyword search: the database's full-text index finds candidates, BM25 over packed terms scores them."""
+"""Keyword search: BM25 over the postings of every document that has a word of the query."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import prod
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from threading import BoundedSemaphore
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from indexes.filters import Filter
-from indexes.full_text import (
-    CANDIDATES_POSTGRESQL,
-    CANDIDATES_SQLITE,
-    GRAM_FIELD,
-    STEM_FIELD,
-    TITLE_FIELD,
-    _Term,
-    fts5_match,
-    tsquery_match,
+from indexes.segments import (
+    DOCUMENTS,
+    VOCABULARY,
+    ListedSegment,
+    SegmentGone,
+    TermPostings,
+    read_terms,
+    segments_by_kind,
 )
-from indexes.version import Snapshot, read_snapshot
-from models import Document, Term, Words
+from indexes.words import column_key
+from search.interpretation import Interpretation, Phrase, QueryWord, corrected, interpret
+from search.matcher import QueryMatcher
 from search.query import QueryParts
-from utils.bm25 import BM25, Field, QueryTerm
-from utils.hebrew import forms
-from utils.sql import among, by_dialect
-from utils.terms import gram_id, stem_id, title_id
+from search.results import Correction
+from utils.terms import FIELD, TEXT, TITLE, column_terms, filter_term, index_forms, text_term
+from utils.word_readings import Readings, current_readings
 
-MOST_CANDIDATES = 2_000
-# How many times MOST_CANDIDATES documents of a common word are expected in the range of keys that is searched.
-AMPLE = 1.5
-KEYS = 2**63  # document ids are spread evenly below it
-PART = 500
-IN_PARTS = {"yield_per": PART}
-# Concurrent searches that read and score candidates: more are no faster under the GIL and need more memory.
+# Measured on questions over Hebrew passages (MRR@10 .945; .919 without forms that are spelled alike).
+K1, B = 1.0, 0.6
+TITLE_WEIGHT, FIELD_WEIGHT = 0.3, 0.3
+SIMILAR_WEIGHT, SIMILAR_POWER = 0.3, 1.5  # the weight is for each letter of the word: longer words say more
+# The score of a word is multiplied by a power of the weight of the best form that a document has.
+FORM_POWER, ALONE_POWER, ONLY_SIMILAR = 0.1, 1.0, 0.5
+LEAST_ALIKE = 0.1  # weighted frequency from which on a document counts as having a form that is spelled alike
+MOST_RANKED = 2_000
+TRIES = 4  # segments that are merged during a search are listed again
+FEW = 2_000  # postings up to which they are sorted instead of counted in an array of all documents
+# Searches that read postings at the same time: more are no faster under the GIL and need more memory.
 _slots = BoundedSemaphore(2)
-# Measured on questions over Hebrew passages (MRR@10 .944 with titles or without) and on parts of titles of laws,
-# poems and recipes (.804 without, .834 with).
-GRAM_WEIGHT, TITLE_WEIGHT = 0.5, 0.5
-# Documents whose words are compared with a phrase one by one.
-MOST_PHRASE_CHECKS = 300
-# A score below this share of the bound means a few letters in common and no more. Measured: three random
-# words reach .04 (half of them) to .10 (one in ten), a misspelt word .07 (a quarter) and more, a right one .10 (all).
-TEXT_FLOOR = 0.06
+
+Result = TypeVar("Result")
+Postings = Mapping[int, Sequence[TermPostings]]
+Masks = Sequence[NDArray[np.bool_] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class TextMatches:
-    """Document ids and scores from 0 to 1, best first; `complete` if no limit cut off candidates."""
+    """The best documents and their scores from 0 to 1, best first; `total` is the number of all that match."""
 
     documents: NDArray[np.int64]
     scores: NDArray[np.float64]
-    complete: bool = True
+    total: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.total == len(self.documents)
 
     @classmethod
     def none(cls) -> TextMatches:
         return cls(np.zeros(0, np.int64), np.zeros(0))
 
 
-# Document id; lengths in stems, grams and title; packed terms.
-_Row = Row[int, int, int, int, bytes]
-
-
 class TextQuery:
-    """The words of a query against one state of the database: finds candidates, and scores any document."""
+    """The words of a query against one state of the index: finds documents, and scores any document."""
 
-    def __init__(self, session: Session, parts: QueryParts, snapshot: Snapshot | None = None) -> None:
-        self._session, self._parts = session, parts
-        self._state = snapshot or read_snapshot(session)
-        self._holding: dict[int, int] = {}
-        self._terms = self._known_terms()
-        fields = [
-            Field(1.0, self._mean(self._state.stems)),
-            Field(GRAM_WEIGHT, self._mean(self._state.grams)),
-            Field(TITLE_WEIGHT, self._mean(self._state.titles), is_bonus=True),
-        ]
-        counted = [QueryTerm(term.id, term.field, term.documents) for term in self._terms]
-        self._bm25 = BM25(counted, fields, self._state.documents)
-        excluded = [QueryTerm(stem_id(stem), STEM_FIELD, 0) for stem in parts.not_stems()]
-        self._excluded = BM25(excluded, fields, 1) if excluded else None
+    def __init__(self, session: Session, parts: QueryParts, readings: Readings | None = None) -> None:
+        self._session = session
+        with _slots:
+            self._index = _until_consistent(lambda: _QueryIndex(session, parts, readings or current_readings()))
+
+    @property
+    def interpretation(self) -> Interpretation:
+        return self._index.interpretation
+
+    @property
+    def reasons(self) -> tuple[tuple[Correction, ...], QueryMatcher]:
+        """Return what the results page says of the words, and what it marks."""
+        return self.interpretation.corrections(), self.interpretation.matcher()
 
     @property
     def is_empty(self) -> bool:
-        """True if the query has no words other than excluded ones."""
-        return not self._terms
+        """True if the query has neither words, other than excluded ones, nor operators on columns."""
+        return not self.interpretation.words and not self.parts.columns
+
+    @property
+    def parts(self) -> QueryParts:
+        """Return the query with operators only on columns that a document has."""
+        return self._index.parts
 
     @property
     def knows_a_word(self) -> bool:
-        """True if any document contains a word of the query, by stem."""
-        return any(term.documents for term in self._terms if term.field == STEM_FIELD)
-
-    def _mean(self, total: int) -> float:
-        return total / max(self._state.documents, 1)
-
-    def _known_terms(self) -> list[_Term]:
-        named = [(stem, stem_id(stem), STEM_FIELD) for stem in self._parts.stems()]
-        named += [(gram, gram_id(gram), GRAM_FIELD) for gram in self._parts.grams()]
-        if not named:
-            return []
-        of_titles = [title_id(name) for name, _, kind in named if kind == STEM_FIELD]
-        statement = select(Term.id, Term.documents).where(among(Term.id, [*(term for _, term, _ in named), *of_titles]))
-        documents = self._holding = {row.id: row.documents for row in self._session.execute(statement)}
-        known = [_Term(name, term, kind, max(documents.get(term, 0), 0)) for name, term, kind in named]
-        # A word in a title is weighted by the document frequency of its stem.
-        titles = [
-            replace(term, id=title_id(term.name), field=TITLE_FIELD) for term in known if term.field == STEM_FIELD
-        ]
-        return known + titles
+        """True if any document contains a word of the query as it is."""
+        return any(not word.is_corrected for word in self.interpretation.words)
 
     def matches(self, restriction: Filter) -> TextMatches:
-        """Return the documents that match and pass the filter; a fixed number of statements."""
-        if not self._terms:
+        """Return the documents that match and pass the filter."""
+        if self.is_empty:
             return TextMatches.none()
-        share = 1.0
-        if restriction:
-            held = restriction.count(self._session, MOST_CANDIDATES * 10)
-            share = held / max(self._state.documents, 1) if held < MOST_CANDIDATES * 10 else 1.0
-        rarest, complete = self._rarest(share)
-        scored: dict[int, float] = {}
-        for groups in (self._every(TITLE_FIELD), self._every(STEM_FIELD), rarest):
-            complete &= self._find(groups, restriction, scored) < MOST_CANDIDATES
-        documents, scores = best_first({document: score for document, score in scored.items() if score >= TEXT_FLOOR})
-        return self._with_phrases(documents, scores, complete)
+        with _slots:
+            masks = _until_consistent(lambda: self._index.masks(self._session, restriction))
+            parts = [(place, *self._index.scores(place, mask)) for place, mask in enumerate(masks)]
+        total = sum(len(numbers) for _, numbers, _ in parts)
+        best = [self._best(place, numbers, scores) for place, numbers, scores in parts if len(numbers)]
+        if not best:
+            return TextMatches.none()
+        documents, scores = (np.concatenate(columns) for columns in zip(*best, strict=True))
+        order = np.lexsort((documents, -scores))[:MOST_RANKED]
+        return TextMatches(documents[order], scores[order], total)
+
+    def _best(
+        self, place: int, numbers: NDArray[Any], scores: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        if len(scores) > MOST_RANKED:
+            least = np.partition(scores, -MOST_RANKED)[-MOST_RANKED]
+            kept = scores >= least  # with all of the same score: ties are broken by key
+            numbers, scores = numbers[kept], scores[kept]
+        return self._index.segments[place].documents.keys[numbers], scores
 
     def scores(self, documents: Sequence[int]) -> dict[int, float]:
-        """Return {document: score}: 0 for documents without a word of the query; excluded ones are left out."""
-        rows = select(Words.document_id, Words.stems, Words.grams, Words.titles, Words.terms)
-        rows = rows.where(among(Words.document_id, documents)).execution_options(**IN_PARTS)
-        scores: dict[int, float] = {}
-        for part in self._session.execute(rows).partitions(PART):
-            scores.update(self._scored(part))
-        return scores
+        """Return {document: score}, 0 without a word of the query; those that it excludes are left out."""
+        wanted = np.array(sorted(documents), np.int64)
+        result: dict[int, float] = {}
+        masks = _until_consistent(lambda: self._index.masks(self._session, Filter()))
+        for place, (segment, mask) in enumerate(zip(self._index.segments, masks, strict=True)):
+            numbers = segment.documents.numbers_of(wanted)
+            numbers = numbers[numbers >= 0]
+            if segment.alive is not None:
+                numbers = numbers[segment.alive[numbers]]
+            only = np.zeros(segment.size, bool)
+            only[numbers] = True
+            if mask is not None:
+                only &= mask
+            result |= dict.fromkeys(segment.documents.keys[only].tolist(), 0.0)
+            found, scores = self._index.scores(place, only, listed_only=False)
+            result |= dict(zip(segment.documents.keys[found].tolist(), scores.tolist(), strict=True))
+        return result
 
-    def _scored(self, rows: Sequence[_Row]) -> dict[int, float]:
-        """Return {document: score}, without documents that contain an excluded word."""
-        packed = [row[4] for row in rows]
-        lengths = np.array([[row[field] for row in rows] for field in (1, 2, 3)], np.int64)
-        scores = dict(zip((row[0] for row in rows), self._bm25.scores(packed, lengths).tolist(), strict=True))
-        if not self._excluded or not packed:
-            return scores
-        excluded = self._excluded.contains(packed).tolist()
-        return {row[0]: scores[row[0]] for row, is_excluded in zip(rows, excluded, strict=True) if not is_excluded}
 
-    def _every(self, field: int) -> list[list[_Term]]:
-        """Return all terms of a field as required, so that a document with all of the words is always a candidate."""
-        stems = [[term] for term in self._terms if term.field == field]
-        return stems if all(term.documents for (term,) in stems) else []
+def _until_consistent(read: Callable[[], Result]) -> Result:
+    """Read again while segments are merged meanwhile."""
+    for _ in range(TRIES - 1):
+        try:
+            return read()
+        except SegmentGone:
+            continue
+    return read()
 
-    def _rarest(self, share: float) -> tuple[list[list[_Term]], bool]:
-        """Return the rarest terms, up to MOST_CANDIDATES documents together, and whether that is all of them."""
-        known = sorted(
-            (t for t in self._terms if t.documents and t.field != TITLE_FIELD), key=lambda t: (t.documents, t.id)
-        )
-        room = float(MOST_CANDIDATES)
-        chosen: list[_Term] = []
-        for term in known:
-            if chosen and term.documents * share > room:
-                break
-            chosen.append(term)
-            room -= term.documents * share
-        return [chosen] if chosen else [], len(chosen) == len(known)
 
-    def _find(self, groups: list[list[_Term]], restriction: Filter, scored: dict[int, float]) -> int:
-        """Add the scores of documents that match a term of every group to `scored`, and return their number.
+Frequencies = tuple[NDArray[Any], NDArray[np.float64]]  # documents of a segment, and how often a word is in each
 
-        Rows are read in parts: PostgreSQL's driver would hold 10 MB for the terms of 2,000 documents, in each thread.
+
+@dataclass(frozen=True, slots=True)
+class _WordPostings:
+    """A word of the query in each segment: in texts, titles and other fields, and what is spelled like it."""
+
+    text: Sequence[Frequencies]
+    title: Sequence[Frequencies]
+    field: Sequence[Frequencies]
+    similar: Sequence[Frequencies]
+    best: Sequence[Frequencies]  # the weight of the best form that each document has
+    idf: float
+    similar_weight: float
+
+
+class _QueryIndex:
+    """The segments, and the postings of every word of a query."""
+
+    def __init__(self, session: Session, parts: QueryParts, readings: Readings) -> None:
+        listed = segments_by_kind(session, DOCUMENTS, VOCABULARY)
+        self.segments: Sequence[ListedSegment] = listed[DOCUMENTS]
+        self.documents = sum(segment.count for segment in self.segments)
+        self.mean_length = sum(segment.words for segment in self.segments) / max(self.documents, 1)
+        self.mean_title = sum(segment.titles for segment in self.segments) / max(self.documents, 1)
+        self.parts = self._with_columns(session, parts)
+        self.interpretation = interpret(session, listed[VOCABULARY], self.parts, self.documents, readings)
+        self._postings: list[dict[int, TermPostings]] = [{} for _ in self.segments]
+        self._read(session, self.interpretation.words)
+        self.interpretation = corrected(self.interpretation, self._has_documents)
+        self._read(session, [word for word in self.interpretation.words if word.is_corrected])
+        self._words = [self._word_postings(word) for word in self.interpretation.words]
+        self._bound = sum((K1 + 1) * (word.idf + word.similar_weight) for word in self._words)
+
+    def _with_columns(self, session: Session, parts: QueryParts) -> QueryParts:
+        """Return the query with operators only on columns that a document has."""
+        if not parts.columns and not parts.not_columns:
+            return parts
+        names = {name.lower() for name, _ in (*parts.columns, *parts.not_columns)}
+        terms = {filter_term(column_key(name)): name for name in names}
+        existing = read_terms(session, self.segments, np.array(sorted(terms), np.int64))
+        return parts.for_columns({terms[term] for term in existing})
+
+    def _read(self, session: Session, words: Iterable[QueryWord]) -> None:
+        kinds = (TEXT, TITLE, FIELD)
+        terms = {text_term(form) | kind for word in words for form in word.forms for kind in kinds}
+        terms |= {text_term(form) for word in words for form in word.similar}
+        if terms:
+            for term, parts in read_terms(session, self.segments, np.array(sorted(terms), np.int64)).items():
+                for part in parts:
+                    self._postings[part.segment][term] = part
+
+    def _has_documents(self, word: QueryWord) -> bool:
+        terms = [text_term(form) | kind for form in word.forms for kind in (TEXT, FIELD)]
+        return any(term in postings for postings in self._postings for term in terms)
+
+    def _word_postings(self, word: QueryWord) -> _WordPostings:
+        raised = {form: similarity**SIMILAR_POWER for form, similarity in word.similar.items()}
+        text, title, in_fields = (self._frequencies(word.forms, kind) for kind in (TEXT, TITLE, FIELD))
+        similar = self._frequencies(raised, TEXT)
+        best = [self._best_weights(word, place) for place in range(len(self.segments))]
+        having = sum(len(numbers) for numbers, _ in text) or sum(len(numbers) for numbers, _ in in_fields)
+        alike = sum(int((frequencies > LEAST_ALIKE).sum()) for _, frequencies in similar)
+        weight = SIMILAR_WEIGHT * len(word.typed) * idf(alike, self.documents) if raised else 0.0
+        return _WordPostings(text, title, in_fields, similar, best, idf(having, self.documents), weight)
+
+    def _best_weights(self, word: QueryWord, place: int) -> Frequencies:
+        weights = np.zeros(self.segments[place].size)
+        for form, weight in sorted(word.forms.items(), key=lambda pair: pair[1]):
+            for kind in (TEXT, FIELD):
+                if (part := self._postings[place].get(text_term(form) | kind)) is not None:
+                    weights[part.documents] = 1.0 if word.is_corrected else weight
+        numbers = np.flatnonzero(weights)
+        return numbers, weights[numbers]
+
+    def _frequencies(self, forms: Mapping[str, float], kind: int) -> list[Frequencies]:
+        """Return, for each segment, documents and the sum of the forms' frequencies in each, times their weights."""
+        terms = {text_term(form) | kind: weight for form, weight in forms.items()}
+        summed = []
+        for segment, postings in zip(self.segments, self._postings, strict=True):
+            parts = [(postings[term], weight) for term, weight in terms.items() if term in postings]
+            summed.append(_summed(parts, segment.size))
+        return summed
+
+    def scores(
+        self, place: int, mask: NDArray[np.bool_] | None, listed_only: bool = True
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return the documents of a segment that match, and their scores from 0 to 1.
+
+        Without `listed_only`, forms that are merely spelled like a word of the query suffice.
         """
-        if not groups:
-            return 0
-        statement = by_dialect(self._session, sqlite=CANDIDATES_SQLITE, postgresql=CANDIDATES_POSTGRESQL)
-        match = by_dialect(self._session, sqlite=fts5_match(groups), postgresql=tsquery_match(groups))
-        values: dict[str, object] = {**restriction.values, "match": match, "most": MOST_CANDIDATES}
-        floor = 0 if restriction else self._floor(groups)
-        count = 0
-        for lowest in dict.fromkeys((floor, 0)):  # again from 0 if the words occur together less often than expected
-            above = " AND w.document_id >= :floor" if lowest else ""
-            bound = values | ({"floor": lowest} if lowest else {})
-            sql = text(statement.format(restriction=restriction.sql("w.document_id") + above))
-            count = 0
-            with _slots:
-                for part in self._session.execute(sql, bound, execution_options=IN_PARTS).partitions(PART):
-                    count += len(part)
-                    scored.update(self._scored([row for row in part if row[0] not in scored]))
-            if count >= MOST_CANDIDATES:
-                break
-        return count
+        documents = self.segments[place].documents
+        size = len(documents.keys)
+        scores, listed = np.zeros(size), np.zeros(size, bool)
+        # A query of one word is answered with that word first; in others a related form may be what was meant.
+        power = ALONE_POWER if len(self._words) == 1 else FORM_POWER
 
-    def _floor(self, groups: list[list[_Term]]) -> int:
-        """Return a document id above which enough candidates are expected; 0 if most must be read anyway.
+        def add(frequencies: Frequencies, weight: float, lengths: NDArray[Any] | None, mean: float) -> NDArray[Any]:
+            numbers, counts = frequencies
+            if mask is not None and len(numbers):
+                kept = mask[numbers]
+                numbers, counts = numbers[kept], counts[kept]
+            if len(numbers):
+                of_word[numbers] += weight * _saturated(counts, 1.0 if lengths is None else lengths[numbers], mean)
+            return numbers
 
-        Candidates are those with the highest ids. Without a bound PostgreSQL reads every matching document: 56 ms for a
-        word in a third of 100,000 documents, 20 ms with it.
-        """
-        documents = max(self._state.documents, 1)
-        expected = documents * prod(max(self._holding.get(t.id, 0) for t in group) / documents for group in groups)
-        part = AMPLE * MOST_CANDIDATES / max(expected, 1)
-        return int(KEYS * (1 - part)) if part < 1 / 2 else 0
+        for word in self._words:
+            of_word = np.zeros(size)
+            listed[add(word.text[place], word.idf, documents.lengths, self.mean_length)] = True
+            listed[add(word.field[place], FIELD_WEIGHT * word.idf, None, 1.0)] = True
+            add(word.title[place], TITLE_WEIGHT * word.idf, documents.titles, self.mean_title)
+            add(word.similar[place], word.similar_weight, documents.lengths, self.mean_length)
+            certainty = np.full(size, ONLY_SIMILAR)
+            numbers, weights = word.best[place]
+            certainty[numbers] = weights**power
+            scores += certainty * of_word
+        if not self._words and mask is not None:  # operators on columns, and nothing to rank by
+            numbers = np.flatnonzero(mask)
+            return numbers, np.ones(len(numbers))
+        numbers = np.flatnonzero(listed if listed_only else scores)
+        return numbers, np.minimum(scores[numbers] / max(self._bound, 1e-9), 1.0)
 
-    def _with_phrases(self, documents: NDArray[np.int64], scores: NDArray[np.float64], complete: bool) -> TextMatches:
-        wanted, unwanted = self._parts.exact(), self._parts.not_exact()
-        if not wanted and not unwanted:
-            return TextMatches(documents, scores, complete)
-        complete &= len(documents) <= MOST_PHRASE_CHECKS
-        holding = self.holding_phrases(documents[:MOST_PHRASE_CHECKS].tolist())
-        holds = np.array([document in holding for document in documents.tolist()], bool)
-        return TextMatches(documents[holds], scores[holds], complete)
-
-    def holding_phrases(self, documents: Sequence[int]) -> set[int]:
-        """Return the documents that contain every phrase and no excluded one."""
-        wanted, unwanted = self._parts.exact(), self._parts.not_exact()
-        if not wanted and not unwanted:
-            return set(documents)
-        statement = select(Document.id, Document.title, Document.body).where(among(Document.id, documents))
-        holding = set()
-        for row in self._session.execute(statement):
-            texts = (padded_words(forms(row.title)), padded_words(forms(row.body)))
-            if all(any(padded_words(p) in text for text in texts) for p in wanted) and not any(
-                padded_words(p) in text for p in unwanted for text in texts
-            ):
-                holding.add(row.id)
-        return holding
-
-
-def best_first(scores: Mapping[int, float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return documents and scores, best first, ties by id."""
-    documents, values = np.array(list(scores), np.int64), np.array(list(scores.values()), np.float64)
-    order = np.lexsort((documents, -values))
-    return documents[order], values[order]
+    def masks(self, session: Session, restriction: Filter) -> Masks:
+        """Return, for each segment, which documents pass the filter, the phrases and the exclusions; None if all do."""
+        masks = _Masks(self.segments)
+        meaning = self.interpretation
+        terms = {*restriction.required, *restriction.excluded}
+        terms |= {text_term(form) | kind for form in meaning.not_forms for kind in (TEXT, FIELD)}
+        postings = read_terms(session, self.segments, np.array(sorted(terms), np.int64)) if terms else {}
+        for term in restriction.required:
+            masks.keep(postings.get(term, ()))
+        for term in terms - set(restriction.required):
+            masks.drop(postings.get(term, ()))
+        for statement in restriction.others:
+            masks.keep_keys(session.execute(text(statement), dict(restriction.values)).scalars().all())
+        wanted = [*_phrase_terms(meaning.phrases), *_column_terms(self.parts.columns)]
+        unwanted = [*_phrase_terms(meaning.not_phrases), *_column_terms(self.parts.not_columns)]
+        if wanted or unwanted:
+            in_phrases = {term for kinds in (*wanted, *unwanted) for first, rest in kinds for term in (*first, *rest)}
+            positions = read_terms(session, self.segments, np.array(sorted(in_phrases), np.int64), with_positions=True)
+            for kinds in wanted:
+                masks.keep(list(_with_phrase(kinds, positions, len(self.segments))))
+            for kinds in unwanted:
+                masks.drop(list(_with_phrase(kinds, positions, len(self.segments))))
+        return masks.masks
 
 
-def padded_words(words: Iterable[str]) -> str:
-    return f" {' '.join(words)} "
+class _Masks:
+    """Which documents of each segment are left."""
+
+    def __init__(self, segments: Sequence[ListedSegment]) -> None:
+        self._segments = segments
+        self.masks: list[NDArray[np.bool_] | None] = [None] * len(segments)
+
+    def keep(self, parts: Iterable[TermPostings]) -> None:
+        kept = [np.zeros(segment.size, bool) for segment in self._segments]
+        for part in parts:
+            kept[part.segment][part.documents] = True
+        for place, mask in enumerate(kept):
+            self._narrow(place, mask)
+
+    def drop(self, parts: Iterable[TermPostings]) -> None:
+        for part in parts:
+            mask = np.ones(self._segments[part.segment].size, bool)
+            mask[part.documents] = False
+            self._narrow(part.segment, mask)
+
+    def keep_keys(self, keys: Sequence[int]) -> None:
+        wanted = np.array(sorted(keys), np.int64)
+        for place, segment in enumerate(self._segments):
+            mask = np.zeros(segment.size, bool)
+            numbers = segment.documents.numbers_of(wanted)
+            mask[numbers[numbers >= 0]] = True
+            self._narrow(place, mask)
+
+    def _narrow(self, place: int, mask: NDArray[np.bool_]) -> None:
+        before = self.masks[place]
+        self.masks[place] = mask if before is None else before & mask
+
+
+# The terms of a phrase in one kind of text: any of several as the first, and those that follow it.
+PhraseTerms = tuple[Sequence[int], Sequence[int]]
+
+
+def _phrase_terms(phrases: Iterable[Phrase]) -> Iterator[list[PhraseTerms]]:
+    """Yield the terms of each phrase in texts and in other fields."""
+    for phrase in phrases:
+        yield [
+            ([text_term(form) | kind for form in phrase.first], [text_term(form) | kind for form in phrase.rest])
+            for kind in (TEXT, FIELD)
+        ]
+
+
+def _column_terms(columns: Iterable[tuple[str, str]]) -> Iterator[list[PhraseTerms]]:
+    """Yield the terms of what each named column must contain."""
+    for name, value in columns:
+        terms = column_terms(name.lower(), index_forms(value)).tolist()
+        yield [(terms[:1], terms[1:])]
+
+
+def _with_phrase(kinds: Iterable[PhraseTerms], postings: Postings, segments: int) -> Iterator[TermPostings]:
+    """Yield the documents in which the words of a phrase follow one another."""
+    for first, rest in kinds:
+        for place in range(segments):
+            places = np.unique(np.concatenate([_places(postings, term, place, 0) for term in first]))
+            for offset, term in enumerate(rest, 1):
+                if len(places):
+                    places = np.intersect1d(places, _places(postings, term, place, offset), assume_unique=True)
+            if len(places):
+                documents = np.unique(places >> 32)
+                yield TermPostings(place, documents, np.ones(len(documents)))
+
+
+def _places(postings: Postings, term: int, place: int, offset: int) -> NDArray[np.int64]:
+    """Return document << 32 | position of a term, less its offset in the phrase."""
+    for part in postings.get(term, ()):
+        if part.segment == place and part.positions is not None:
+            documents = np.repeat(part.documents.astype(np.int64), part.frequencies)
+            places: NDArray[np.int64] = (documents << 32) + part.positions - offset
+            return places
+    return np.zeros(0, np.int64)
+
+
+def _summed(parts: Sequence[tuple[TermPostings, float]], size: int) -> Frequencies:
+    """Return the distinct documents, ascending, and the weighted sum of the frequencies of each."""
+    if not parts:
+        return np.zeros(0, np.uint16), np.zeros(0)
+    if len(parts) == 1:
+        postings, weight = parts[0]
+        return postings.documents, postings.frequencies * weight
+    documents = np.concatenate([postings.documents for postings, _ in parts])
+    frequencies = np.concatenate([postings.frequencies * weight for postings, weight in parts])
+    if len(documents) <= FEW:
+        distinct, owners = np.unique(documents, return_inverse=True)
+        return distinct, np.bincount(owners, frequencies).astype(np.float64)
+    sums = np.bincount(documents, frequencies, size)
+    distinct = np.flatnonzero(sums)
+    return distinct, sums[distinct].astype(np.float64)
+
+
+def _saturated(frequencies: NDArray[np.float64], lengths: NDArray[Any] | float, mean: float) -> NDArray[np.float64]:
+    """Return the part of BM25 that depends on the document, at most K1 + 1."""
+    norm = K1 * (1 - B + B * lengths / max(mean, 1e-9))
+    saturated: NDArray[np.float64] = frequencies * (K1 + 1) / (frequencies + norm)
+    return saturated
+
+
+def idf(having: int, documents: int) -> float:
+    """Return the inverse document frequency of a word in `having` of `documents`; never negative."""
+    having = min(having, documents)
+    return math.log(1 + (documents - having + 0.5) / (having + 0.5))

@@ -31,11 +31,13 @@ OTHERS = (
     " AND pid <> pg_backend_pid() AND application_name = 'matmon'"
 )
 TABLES = (
-    "document, document_tag, words, embedding, screening_result",
-    "tag_count, tag_embedding, term, change, job, screening, saved_search",
+    "document, document_tag, words, embedding, screening_result, segment_block",
+    "tag_count, tag_embedding, term, segment, form, change, job, screening, saved_search",
     "collection, tag, model",
 )
-BEGINNING = "UPDATE state SET version = 0, documents = 0, stems = 0, grams = 0, titles = 0, model_id = NULL"
+BEGINNING = (
+    "UPDATE state SET version = 0, documents = 0, stems = 0, grams = 0, titles = 0, model_id = NULL, indexed_to = NULL"
+)
 HALVES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'vectors%'"
 EXTENSIONS = "CREATE EXTENSION citus; CREATE EXTENSION vector"
 

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, text
+import numpy as np
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from indexing.documents import NewDocument, delete_documents, write_documents
+from indexes.segments import DOCUMENTS, VOCABULARY, ListedSegment, listed_segments, read_terms
+from indexes.words import document_postings, split
+from indexing.documents import Analysed, NewDocument, delete_documents, write_documents
 from models import (
     Collection,
     Document,
     DocumentTag,
     Embedding,
+    Form,
+    SegmentBlock,
     State,
     TagCount,
-    Term,
-    Words,
     document_number,
 )
 from search.query import Query
+from search.tags import tags_of
 from search.text import TextMatches, TextQuery
 from tests.shared import shared_rows
-from utils.bm25 import unpack
-from utils.sql import by_dialect
-from utils.terms import Terms, document_terms
+from utils.postings import Postings, unpacked_block
+from utils.terms import index_forms, text_term, text_terms
 
 COLLECTION = "documents"
 
@@ -62,40 +66,80 @@ def found(session: Session, words: str, **more: Any) -> list[str]:
     return [ids[number] for number in numbers]
 
 
-def in_full_text(session: Session, term: str) -> int:
-    """Return in how many documents the database's own index has a stem."""
-    statement = by_dialect(
-        session,
-        sqlite="SELECT count(*) FROM words_fts WHERE words_fts MATCH 'stem : \"' || :term || '\"'",
-        postgresql="SELECT count(*) FROM words WHERE tsv @@ CAST(quote_literal(:term) AS tsquery)",
-    )
-    return int(session.execute(text(statement), {"term": term}).scalar_one())
+def in_index(session: Session, form: str) -> int:
+    """Return how many documents have a folded form in their title or body."""
+    postings = read_terms(session, listed_segments(session, DOCUMENTS), np.array([text_term(form)]))
+    return sum(len(part.documents) for parts in postings.values() for part in parts)
 
 
 def stands_right(session: Session) -> None:
     """Count everything anew from the documents, and compare it with what is kept."""
     documents = session.execute(select(Document)).scalars().all()
-    said = {one.id: document_terms(one.title, one.body) for one in documents}
-    _words_stand_right(session, said)
+    _words_stand_right(session, documents)
     _tags_stand_right(session)
     per_collection = Counter(one.collection_id for one in documents)
     kept = {row.id: row.documents for row in session.execute(select(Collection)).scalars()}
     assert {number: count for number, count in kept.items() if count} == per_collection
-    orphans = select(func.count()).select_from(Embedding).where(Embedding.document_id.not_in(list(said)))
+    orphans = (
+        select(func.count()).select_from(Embedding).where(Embedding.document_id.not_in([one.id for one in documents]))
+    )
     assert session.execute(orphans).scalar_one() == 0
     session.rollback()
 
 
-def _words_stand_right(session: Session, said: dict[int, Terms]) -> None:
-    rows = session.execute(select(Words)).scalars()
-    kept = {row.document_id: (row.stems, row.grams, row.titles, unpack(row.terms)) for row in rows}
-    assert kept == {number: (*one.lengths, one.ids) for number, one in said.items()}
-    having = Counter(term for one in said.values() for term in one.ids)
-    counts = {row.id: row.documents for row in session.execute(select(Term)).scalars()}
-    assert {term: count for term, count in counts.items() if count} == having
-    state = session.execute(select(State)).scalar_one()
-    stems, grams, titles = (sum(one.lengths[field] for one in said.values()) for field in range(3))
-    assert (state.documents, state.stems, state.grams, state.titles) == (len(said), stems, grams, titles)
+def _words_stand_right(session: Session, documents: Sequence[Document]) -> None:
+    names = tags_of(session, [one.id for one in documents])
+    expected = {one.id: expected_postings(one, names[one.id]) for one in documents}
+    segments = listed_segments(session, DOCUMENTS)
+    assert stored_postings(session, segments) == expected
+    words, titles = [sum(getattr(segment, name) for segment in segments) for name in ("words", "titles")]
+    counts = [(len(index_forms(one.title)), len(index_forms(one.body))) for one in documents]
+    assert (words, titles) == (sum(map(sum, counts)), sum(title for title, _ in counts))
+    vocabulary = {row.id: row.form for row in session.execute(select(Form)).scalars()}
+    assert all(text_term(form) == term for term, form in vocabulary.items())
+    assert {term for terms in expected.values() for term in terms if term % 4 == 0} <= vocabulary.keys()
+    assert set(stored_postings(session, listed_segments(session, VOCABULARY))) == vocabulary.keys()
+    assert session.execute(select(State.documents)).scalar_one() == len(documents)
+
+
+Occurrences = dict[int, tuple[int, tuple[int, ...]]]  # {term: (frequency, positions)}
+
+
+def expected_postings(document: Document, tags: Sequence[str]) -> Occurrences:
+    row = {column.name: getattr(document, column.name) for column in Document.__table__.columns}
+    words = Analysed.of(row, tuple(tags)).words
+    title, body = split(words.title), split(words.body)
+    lengths, titles = np.array([len(title) + len(body)]), np.array([len(title)])
+    postings = document_postings([words], text_terms([*title, *body]), lengths, titles)
+    return by_document(postings).get(0, {})
+
+
+def stored_postings(session: Session, segments: Sequence[ListedSegment]) -> dict[int, Occurrences]:
+    """Return what the index has of each document that is not deleted, by key."""
+    stored: dict[int, Occurrences] = {}
+    for segment in segments:
+        blocks = range(segment.id + 1, segment.id + 1 + len(segment.documents.firsts))
+        keys = segment.documents.keys.tolist()
+        alive = [True] * len(keys) if segment.alive is None else segment.alive.tolist()
+        assert segment.count == sum(alive)
+        for number in blocks:
+            block = session.execute(select(SegmentBlock).where(SegmentBlock.id == number)).scalar_one()
+            for document, occurrences in by_document(unpacked_block(block.postings, block.positions)).items():
+                if alive[document]:
+                    stored.setdefault(keys[document], {}).update(occurrences)
+    return stored
+
+
+def by_document(postings: Postings) -> dict[int, Occurrences]:
+    result: dict[int, Occurrences] = {}
+    posting = place = 0
+    for term, count in zip(postings.terms.tolist(), postings.counts.tolist(), strict=True):
+        for _ in range(count):
+            frequency = int(postings.frequencies[posting])
+            positions = tuple(postings.positions[place : place + frequency].tolist()) if term % 2 == 0 else ()
+            result.setdefault(int(postings.documents[posting]), {})[term] = frequency, positions
+            posting, place = posting + 1, place + len(positions)
+    return result
 
 
 def _tags_stand_right(session: Session) -> None:

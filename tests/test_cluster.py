@@ -106,7 +106,7 @@ def test_it_answers_as_one_server_before_and_after_it_is_spread(
         assert runtime_of(several).semantic.lazy.load(60)
         assert answers(several) == expected
         said = asked(several, "distribute")
-        assert "8 tables are on several servers now" in said.output
+        assert "9 tables are on several servers now" in said.output
         assert is_spread(db.session())
         assert answers(several) == expected
         changed(several)

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from indexing import documents as writing
 from indexing.documents import DocumentKeyCollision
 from indexing.embedding import embed
-from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, Words, db, tag_key, tag_number
+from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, db, tag_key, tag_number
 from search import query, tags
-from tests.documents import document, found, in_full_text, remove, stands_right, write
+from tests.documents import document, found, in_index, remove, stands_right, write
 from tests.fakes import HashedWords
 from utils.sql import dialect
 
@@ -34,21 +34,21 @@ def test_a_document_is_found_and_found_anew_and_is_gone(session: Session) -> Non
     first = document("1", "זכויות עובדים", "פיצויי פיטורים לעובדי מדינה", "עבודה")
     assert write(session, first, document("2", "מתכון לעוגה", "סוכר וקמח")) == (2, 0, 0)
     assert found(session, "פיצויים") == ["1"]
-    assert in_full_text(session, "פיטורימ") == 1
+    assert in_index(session, "פיטורימ") == 1
     stands_right(session)
 
     assert write(session, document("1", "זכויות עובדים", "חופשת לידה", "משפחה")) == (0, 1, 0)
     assert found(session, "פיצויים") == []
     assert found(session, "חופשה") == ["1"]
-    assert (in_full_text(session, "פיטורימ"), in_full_text(session, "חופשת")) == (0, 1)
+    assert (in_index(session, "פיטורימ"), in_index(session, "חופשת")) == (0, 1)
     stands_right(session)
 
     assert remove(session, "1") == 1
     assert found(session, "זכויות חופשת לידה") == []
-    assert in_full_text(session, "חופשת") == 0
+    assert in_index(session, "חופשת") == 0
     stands_right(session)
     remove(session, "2")
-    for model in (Document, DocumentTag, TagCount, Words, Embedding):
+    for model in (Document, DocumentTag, TagCount, Embedding):
         assert count(session, model) == 0
 
 
@@ -176,7 +176,9 @@ class Broken(Exception):
     """What the test throws into the middle of a write."""
 
 
-@pytest.mark.parametrize("statement", ["INTO words", "INTO tag_count", "INTO term", "UPDATE state", "INTO change"])
+@pytest.mark.parametrize(
+    "statement", ["INTO segment_block", "INTO form", "UPDATE segment", "INTO tag_count", "UPDATE state", "INTO change"]
+)
 def test_an_error_in_the_middle_leaves_nothing(session: Session, statement: str) -> None:
     write(session, document("1", "שלום", "עולם", "חוק"))
     before = version(session)

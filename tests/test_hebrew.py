@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import Started
 from tests.shared import shared_rows
 from utils.hebrew import (
     Word,
@@ -28,7 +23,7 @@ from utils.hebrew import (
     stripped,
     words,
 )
-from utils.terms import LONGEST_FORM, terms
+from utils.terms import LONGEST_FORM, index_forms
 
 SPELLINGS = [
     pytest.param("שָׁלוֹם", "שלום", id="niqqud"),
@@ -308,46 +303,12 @@ def test_every_character_is_folded_alone_as_in_a_text() -> None:
 
 
 EVERY_CODE = range(0x30000)
-ROW = 64  # code points tried in one row of the index
 
 
-def tried(code: int) -> str:
-    """Return words with a character alone, between Hebrew letters, and between others."""
-    character = chr(code)
-    return f"א{character}ב {character} a{character}1 "
-
-
-@pytest.fixture
-def full_text(started: Started, tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a migrated SQLite, and `vocabulary`, which tells what its tokenizer made of a row."""
-    with started.maker("sqlite").fresh(tmp_path) as url, closing(sqlite3.connect(url[10:])) as connection:
-        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words_fts, instance)")
-        yield connection
-
-
-def test_the_databases_tokenizer_parts_words_as_the_analysis_does(full_text: sqlite3.Connection) -> None:
-    wanted = {}
-    for first in EVERY_CODE[::ROW]:
-        said = terms("".join(map(tried, range(first, first + ROW))))
-        wanted[first] = {*said.stems, *said.grams}
-        columns = " ".join(said.stems), " ".join(said.grams)
-        full_text.execute("INSERT INTO words_fts(rowid, stem, gram) VALUES (?, ?, ?)", (first, *columns))
-    made = defaultdict(set)
-    for row, term in full_text.execute("SELECT doc, term FROM temp.vocabulary"):
-        made[row].add(term)
-    assert [(f"{row:X}", made[row] ^ wanted[row]) for row in wanted if made[row] != wanted[row]] == []
-
-
-def test_no_word_is_an_error_in_a_query_of_the_database(full_text: sqlite3.Connection) -> None:
-    for term in {stem(form) for code in EVERY_CODE for form in forms(tried(code))}:
-        full_text.execute("SELECT 1 FROM words_fts WHERE words_fts MATCH ?", (f'stem : "{term}"',))
-
-
-def test_no_term_holds_what_a_tsvector_would_part_or_refuse() -> None:
-    found = terms("".join(f"{chr(code)}x " for code in range(0x30000)), "x" * 5_000)
-    for term in (*found.stems, *found.grams):
-        assert not any(c.isspace() or c in "\0\\" for c in term)
-        assert 0 < len(term) <= LONGEST_FORM
+def test_no_form_has_a_blank_or_is_empty_or_overlong() -> None:
+    for form in index_forms("".join(f"{chr(code)}x " for code in EVERY_CODE) + "x" * 5_000):
+        assert not any(c.isspace() or c == "\0" for c in form)
+        assert 0 < len(form) <= LONGEST_FORM
 
 
 def test_stripping_keeps_all_but_points_and_unseen_characters() -> None:

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument
 from search.hits import BEGINNING, PIECE, hits
-from search.marks import QueryMatcher, matcher_of
+from search.matcher import QueryMatcher
 from search.query import Query
 from search.results import Hit, Ranked
 from search.search import search
 from tests.collections import fill, off_side
+from tests.marks import matcher_of
 
 FILLER = "Nothing of note stands here. "
 

@@ -26,6 +26,7 @@ REASONS = {
     r"FROM embedding WHERE model_id = \S+\)? ?(found)?$": "the index in memory is loaded, once a process",
     r"FROM \(SELECT tag_id, 0, vector FROM tag_embedding": "tags in memory are compared once for each version",
     r"^SELECT id FROM document WHERE 1 = 1 .* ORDER BY id LIMIT": "keys that pass a filter, up to a bound",
+    r"^SELECT id FROM document WHERE version > ": "what is new: by the index, unless most of the documents are",
     r"^SELECT document.id \nFROM document \n LIMIT \S+$": "one row: whether the servers of documents answer",
     r"^SELECT count\(\*\) AS count_1 \nFROM saved_search$": "MOST_KEPT at the most, when one more is kept",
     r"LIMIT \S+\) (AS anon_1|found)$": "counts that end at a bound: MOST_COUNTED tags, 20,000 documents",

@@ -64,8 +64,6 @@ def test_a_text_is_taken_apart(text: str, parts: QueryParts) -> None:
 def test_the_words_of_a_query_are_folded_and_each_counts_once() -> None:
     parts = parse_text('הילדים "ילדים של הגן" של -כשהמבוגרים tag:חוק')
     assert parts.forms() == ["הילדימ", "ילדימ", "הגנ"]
-    assert parts.stems() == ["ילדימ", "הגנ"]
-    assert parts.not_stems() == ["מבוגרימ"]
     assert parts.exact() == [["ילדימ", "של", "הגנ"]]
     assert parts.wanted() == "הילדים של ילדים של הגן"
 
@@ -74,7 +72,7 @@ def test_the_words_of_a_query_are_folded_and_each_counts_once() -> None:
 def test_a_text_without_a_word_asks_for_nothing(text: str) -> None:
     parts = parse_text(text)
     assert parts.forms() in ([], ["tag"])
-    assert parts.exact() == parts.not_exact() == parts.not_stems() == []
+    assert parts.exact() == parts.not_exact() == []
     assert parts.tags == parts.not_tags == ()
 
 
@@ -155,8 +153,8 @@ def test_any_text_is_a_query() -> None:
     for text in strange_texts():
         parts = parse_text(text)
         assert len(parts.forms()) <= MOST_FORMS
-        assert all(parts.stems()), text
-        parts.grams(), parts.not_stems(), parts.exact(), parts.not_exact()
+        assert all(parts.forms()), text
+        parts.exact(), parts.not_exact()
 
 
 def test_no_text_takes_long_to_read() -> None:

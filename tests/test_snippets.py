@@ -6,10 +6,12 @@ from random import Random
 
 import pytest
 
-from search.marks import BLOCK, QueryMatcher, matcher_of, matches_in
+from search.marks import BLOCK, matches_in
+from search.matcher import QueryMatcher
 from search.query import parse_text
 from search.results import Segment
 from search.snippets import PassageSearch, best_start, marked_document
+from tests.marks import matcher_of
 
 FILLER = "Nothing of note stands here. "
 

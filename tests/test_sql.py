@@ -10,7 +10,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from app import create_app
-from models import Collection, State, Tag, TagCount, Term, db
+from models import Collection, Form, State, Tag, TagCount, db
 from tests.conftest import closed, settings_for
 from utils.sql import (
     among,
@@ -25,7 +25,7 @@ from utils.sql import (
 )
 
 COLLECTION: Table = Collection.__table__  # type: ignore[assignment]
-TERM: Table = Term.__table__  # type: ignore[assignment]
+FORM: Table = Form.__table__  # type: ignore[assignment]
 TAG: Table = Tag.__table__  # type: ignore[assignment]
 TAG_COUNT: Table = TagCount.__table__  # type: ignore[assignment]
 
@@ -135,9 +135,9 @@ def test_the_apps_own_connections_are_prepared(database: str, tmp_path: Path) ->
 
 
 def test_the_planner_is_told_what_the_tables_hold(session: Session) -> None:
-    upsert(session, TERM, [{"id": number, "documents": 1} for number in range(500)])
+    upsert(session, FORM, [{"id": number, "form": str(number)} for number in range(500)])
     session.commit()
     freshen_statistics(session)
     if dialect(session) == "postgresql":
         counted = text("SELECT reltuples FROM pg_class WHERE relname = :name")
-        assert session.execute(counted, {"name": TERM.name}).scalar_one() == 500
+        assert session.execute(counted, {"name": FORM.name}).scalar_one() == 500

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import create_app
+from indexes.merging import compact_segments, merge_segments
+from indexes.segments import DOCUMENTS, listed_segments
 from models import Document, db, document_number
 from search.query import Query
-from search.text import MOST_CANDIDATES, TextMatches, TextQuery
+from search.text import K1, MOST_RANKED, B, TextMatches, TextQuery
 from tests.conftest import Started, closed, settings_for
 from tests.databases import MAKERS
-from tests.documents import COLLECTION, document, found, matches, remove, shared_documents, write
+from tests.documents import COLLECTION, document, found, matches, remove, shared_documents, stands_right, write
 from tests.shared import shared_rows
 
 SPELLINGS = ['צה"ל', "צה״ל", "צה“ל", "צה''ל", "צהל", "צַהַ״ל", "ＩＤＦ", 'בצה"ל', "וצה״ל", "כשצה״ל"]
@@ -170,25 +172,80 @@ def test_an_empty_collection_finds_nothing(session: Session) -> None:
     assert matches(session, Query("שלום")).complete
 
 
-def test_of_a_common_word_the_candidates_are_bounded_and_it_is_said(session: Session) -> None:
-    many = MOST_CANDIDATES + 300
-    write(session, *(document(str(number), f"חוק {number}") for number in range(many)))
-    write(session, document("rare", "חוק הצפרדעים"))
-    common, rare = matches(session, Query("חוק")), matches(session, Query("צפרדעים"))
-    assert (len(common.documents), common.complete) == (MOST_CANDIDATES, False)
+def test_of_a_common_word_every_document_is_ranked(session: Session) -> None:
+    many = MOST_RANKED + 300
+    write(session, *(document(str(number), f"חוק {number}", "מילים " * (number % 50)) for number in range(many)))
+    write(session, document("best", "חוק חוק חוק"))
+    common, rare = matches(session, Query("חוק")), matches(session, Query("1234"))
+    assert (len(common.documents), common.total, common.complete) == (MOST_RANKED, many + 1, False)
     assert (len(rare.documents), rare.complete) == (1, True)
-    assert found(session, "חוק הצפרדעים")[0] == "rare"
+    assert found(session, "חוק")[0] == "best"
 
 
-def test_candidates_are_scored_many_at_a_time(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(session, *(document(str(n), "אבן", "אבן על אבן") for n in range(40)))
-    sizes: list[int] = []
-    usual = TextQuery._scored
+def test_an_exact_phrase_is_found_among_any_number_of_documents(session: Session) -> None:
+    write(session, *(document(str(n), "דיון", f"הכנסת קיבלה חוק מספר {n}") for n in range(700)))
+    write(session, document("phrase", "דיון", "רקע ארוך " * 60 + "ועל כן נחתם בחוק הכנסת הזה"))
+    assert found(session, '"חוק הכנסת"') == ["phrase"]
+    assert len(found(session, 'הכנסת -"חוק מספר"')) == 1
 
-    def counted(self: TextQuery, rows: Any) -> dict[int, float]:
-        sizes.append(len(rows))
-        return usual(self, rows)
 
-    monkeypatch.setattr(TextQuery, "_scored", counted)
-    assert len(found(session, "אבן")) == 40
-    assert max(sizes) == 40
+def test_segments_that_are_merged_change_no_answer(session: Session) -> None:
+    documents = shared_documents(100)
+    for one in documents:
+        write(session, one)
+    expected = [matches(session, query) for query in queries()]
+    sizes = [segment.size for segment in listed_segments(session, DOCUMENTS)]
+    assert len(sizes) < 32
+    merge_segments(session, 65_535)
+    compact_segments(session, len(documents))
+    assert [segment.size for segment in listed_segments(session, DOCUMENTS)] == [100]
+    for query, before, after in zip(queries(), expected, [matches(session, q) for q in queries()], strict=True):
+        assert after.documents.tolist() == before.documents.tolist(), query
+        assert after.scores == pytest.approx(before.scores, abs=1e-9), query
+    stands_right(session)
+
+
+@pytest.fixture
+def books(session: Session) -> Session:
+    rows = (("one", "Orla Brand", 1998), ("two", "Brand Orla", 2001), ("three", "Dana Levi", 1998))
+    write(session, *(document(name, "A book", "of ships", extra={"Author": a, "year": y}) for name, a, y in rows))
+    write(session, document("four", "Brand", "Orla wrote in 1998: a year of http://ships.example"))
+    return session
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Orla Brand", {"one", "two", "four"}),
+        ('author:"Orla Brand"', {"one"}),
+        ("author:brand", {"one", "two"}),
+        ("year:1998", {"one", "three"}),
+        ("year:1998 -author:levi", {"one"}),
+        ("ships year:2001", {"two"}),
+        ("nocolumn:1998", {"one", "three", "four"}),
+        ("author:nobody", set()),
+        ("three", {"three"}),
+    ],
+)
+def test_other_columns_and_the_own_id_are_searched(books: Session, words: str, expected: set[str]) -> None:
+    assert set(found(books, words)) == expected
+
+
+def test_the_best_documents_of_common_words_are_the_best(session: Session) -> None:
+    """Compared with BM25 of every document, computed here one by one."""
+    chance = random.Random(4)
+    bodies = {
+        str(number): " ".join(chance.choices(("חוק", "תקציב", "כנסת", "water", "energy"), k=chance.randint(5, 90)))
+        for number in range(900)
+    }
+    write(session, *(document(name, "x", body) for name, body in bodies.items()))
+    lengths = {name: len(body.split()) + 1 for name, body in bodies.items()}
+    mean = sum(lengths.values()) / len(lengths)
+    for word in ("energy", "water"):
+        scores = {}
+        for name, body in bodies.items():
+            frequency = body.split().count(word)
+            scores[name] = frequency * (K1 + 1) / (frequency + K1 * (1 - B + B * lengths[name] / mean))
+        best = sorted((score for score in scores.values()), reverse=True)[:10]
+        answered = [scores[name] for name in found(session, word)[:10]]
+        assert answered == pytest.approx(best), word

@@ -66,6 +66,9 @@ def many_writes(session: Session) -> Iterator[None]:
         session.connection().exec_driver_sql(f"PRAGMA {pragma}")
     try:
         yield
+    except BaseException:
+        session.rollback()  # a failed commit leaves a session that takes no more statements
+        raise
     finally:
         for pragma in usual:
             session.connection().exec_driver_sql(f"PRAGMA {pragma}")

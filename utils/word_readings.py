@@ -232,3 +232,18 @@ def _bases_by_rules(form: str) -> dict[str, float]:
     if len(form) == 3 and form[0] in PREFIX_LETTERS:
         return {form: 1 - _BY_RULES_SHORT, form[1:]: _BY_RULES_SHORT}
     return {form: 1.0}
+
+
+class _Current:
+    """The readings that this process uses: by rules alone until a table of frequencies is read."""
+
+    readings = Readings(None)
+
+
+def current_readings() -> Readings:
+    return _Current.readings
+
+
+def use_readings(readings: Readings) -> None:
+    """Read the words of queries in this process by these readings from now on."""
+    _Current.readings = readings

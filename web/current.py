@@ -42,6 +42,8 @@ def search_results(query: Query) -> ResultsPage:
     """Return a page of results, and record how long it took for the status page."""
     results = search(db.session(), query, semantic(), shared=runtime().shared_results)
     watch().searches.note(query.mode, query.text, results.total, results.took_ms)
+    if results.is_indexing:
+        runtime().imports.wake()
     return results
 
 

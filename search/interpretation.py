@@ -1,0 +1,175 @@
+"""What the words of a query mean in a collection: every form that counts as a match, and how much it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from sqlalchemy.orm import Session
+
+from indexes.segments import ListedSegment
+from indexes.vocabulary import SimilarForm, known_forms, similar_forms
+from search.matcher import QueryMatcher
+from search.query import QueryParts
+from search.results import Correction
+from utils.hebrew import forms as folded_forms
+from utils.hebrew import is_hebrew
+from utils.terms import LONGEST_FORM, text_term
+from utils.word_readings import Readings
+
+BASE_WEIGHT = 0.6  # of a word that the typed one may consist of, behind prefix letters
+LIKELY_BASE = 0.15  # probability of a base from which on it is looked for behind other prefixes too
+RELATED_WEIGHT = 0.5  # of other spellings and inflections, times the certainty of each
+COMMON_PREFIXES = ("ה", "ב", "ל", "ו", "מ", "ש")
+LEAST_WEIGHT = 0.02
+LONGEST_PREFIX = 4  # letters before a word that may be prefixes
+# Forms that are only spelled alike count in the order of documents, never as a match.
+MOST_SIMILAR, FEWEST_SIMILAR = 40, 4
+SIMILAR_POSTINGS = 600_000  # documents of the collection times similar forms of a word
+# What a word that no document has is taken for.
+LEAST_CORRECTION, MOST_CORRECTIONS = 0.34, 4
+SAME_WORD = 0.5  # probability from which on a form behind prefix letters is that word, for phrases and exclusions
+
+
+@dataclass(frozen=True, slots=True)
+class QueryWord:
+    """A word of a query: the forms that are matches, with weights to 1, and those that are merely spelled alike."""
+
+    typed: str
+    forms: Mapping[str, float]
+    similar: Mapping[str, float] = field(default_factory=dict)
+    is_corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Consecutive forms; the first may be any of several, since prefix letters are written with it."""
+
+    first: tuple[str, ...]
+    rest: tuple[str, ...]
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        return (*self.first, *self.rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """The words, phrases and exclusions of a query in one collection."""
+
+    words: tuple[QueryWord, ...]
+    phrases: tuple[Phrase, ...] = ()
+    not_forms: frozenset[str] = frozenset()
+    not_phrases: tuple[Phrase, ...] = ()
+
+    def corrections(self) -> tuple[Correction, ...]:
+        """Return the words that no document has, with what was searched in their place."""
+        return tuple(
+            Correction(word.typed, tuple(word.forms)) for word in self.words if word.is_corrected and word.forms
+        )
+
+    def matcher(self) -> QueryMatcher:
+        """Return what to mark in a text."""
+        weights: dict[str, float] = {}
+        word_of: dict[str, str] = {}
+        for word in self.words:
+            for form, weight in word.forms.items():
+                if weight > weights.get(form, 0.0):
+                    weights[form], word_of[form] = weight, word.typed
+        phrases = tuple((phrase.first[0], *phrase.rest) for phrase in self.phrases)
+        return QueryMatcher(weights, phrases, word_of)
+
+
+def interpret(
+    session: Session, vocabulary: Sequence[ListedSegment], parts: QueryParts, documents: int, readings: Readings
+) -> Interpretation:
+    """Return what a query means where there are so many documents; a fixed number of statements."""
+    typed = parts.forms()
+    candidates = {word: possible_forms(word, readings) for word in typed}
+    phrases = [phrase_of(words, readings) for words in parts.exact()]
+    excluded = [[form[:LONGEST_FORM] for form in folded_forms(word)] for word in parts.not_words]
+    not_forms = {form for words in excluded if len(words) == 1 for form in same_word(words[0], readings)}
+    not_phrases = [phrase_of(words, readings) for words in [*parts.not_exact(), *(w for w in excluded if len(w) > 1)]]
+    known = _known(session, candidates.values())
+    most = min(MOST_SIMILAR, max(FEWEST_SIMILAR, SIMILAR_POSTINGS // max(documents, 1)))
+    similar = similar_forms(session, vocabulary, typed, most)
+    words = tuple(_word(word, candidates[word], known, similar[word], readings) for word in typed)
+    return Interpretation(words, tuple(phrases), frozenset(not_forms), tuple(not_phrases))
+
+
+@lru_cache(maxsize=2_048)
+def possible_forms(word: str, readings: Readings) -> Mapping[str, float]:
+    """Return the forms that a word may stand for, or stand in: with and without prefix letters, spelled otherwise."""
+    weights = {word: 1.0}
+
+    def add(form: str, weight: float) -> None:
+        if weight >= LEAST_WEIGHT:
+            weights[form] = max(weight, weights.get(form, 0.0))
+
+    for form, probability in readings.prefixed(word).items():
+        add(form, probability)
+    for base, likely in readings.bases(word).items():
+        if base != word:
+            add(base, BASE_WEIGHT * likely)
+            if likely >= LIKELY_BASE:
+                for form, probability in readings.prefixed(base).items():
+                    add(form, BASE_WEIGHT * likely * probability)
+    for form, weight in readings.spellings(word).items():
+        add(form, RELATED_WEIGHT * weight)
+        for prefix in COMMON_PREFIXES if is_hebrew(form) else ():
+            add(prefix + form, RELATED_WEIGHT * weight)
+    return weights
+
+
+def same_word(form: str, readings: Readings) -> list[str]:
+    """Return the form, and the forms that are most likely prefix letters and that form."""
+    return [form, *(other for other, probability in readings.prefixed(form).items() if probability >= SAME_WORD)]
+
+
+def phrase_of(words: Sequence[str], readings: Readings) -> Phrase:
+    first, *rest = [word[:LONGEST_FORM] for word in words]
+    return Phrase(tuple(same_word(first, readings)), tuple(rest))
+
+
+def _known(session: Session, candidates: Iterable[Mapping[str, float]]) -> set[str]:
+    terms = {text_term(form): form for weights in candidates for form in weights}
+    return {terms[term] for term in known_forms(session, terms)}
+
+
+def _word(
+    word: str,
+    candidates: Mapping[str, float],
+    known: set[str],
+    similar: Sequence[SimilarForm],
+    readings: Readings,
+) -> QueryWord:
+    weights = {form: weight for form, weight in candidates.items() if form in known}
+    inflections = readings.inflections(word)
+    for other in similar:
+        weight = inflections.get(other.form) or _behind_prefix(other.form, inflections, readings)
+        if other.form not in weights and weight:
+            weights[other.form] = RELATED_WEIGHT * weight
+    return QueryWord(word, weights, {other.form: other.similarity for other in similar})
+
+
+def _behind_prefix(form: str, inflections: Mapping[str, float], readings: Readings) -> float:
+    """Return the weight of a form that is prefix letters and an inflection of the word; 0 if it is not."""
+    if not any(form[length:] in inflections for length in range(1, min(LONGEST_PREFIX, len(form)) + 1)):
+        return 0.0
+    return max((likely * inflections.get(base, 0.0) for base, likely in readings.bases(form).items()), default=0.0)
+
+
+def corrected(interpretation: Interpretation, has_documents: Callable[[QueryWord], bool]) -> Interpretation:
+    """Return the interpretation with words that no document has taken for those that are spelled most alike."""
+    words = tuple(
+        word if has_documents(word) else QueryWord(word.typed, _corrections(word), word.similar, is_corrected=True)
+        for word in interpretation.words
+    )
+    return Interpretation(words, interpretation.phrases, interpretation.not_forms, interpretation.not_phrases)
+
+
+def _corrections(word: QueryWord) -> dict[str, float]:
+    alike = sorted(word.similar.items(), key=lambda pair: (-pair[1], pair[0]))
+    best = [(form, similarity) for form, similarity in alike if similarity >= LEAST_CORRECTION][:MOST_CORRECTIONS]
+    return {form: similarity for form, similarity in best if similarity >= 0.7 * best[0][1]}
