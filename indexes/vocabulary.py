@@ -96,7 +96,7 @@ def _candidates(
         if not parts:
             continue
         shared = np.bincount(np.concatenate(parts))
-        forms = np.flatnonzero(shared)
+        forms = np.flatnonzero(shared > 0)
         similarity = 2 * shared[forms] / (len(of_grams) + segment.documents.lengths[forms])
         kept = similarity >= LEAST_SIMILARITY
         terms.append(segment.documents.keys[forms[kept]])

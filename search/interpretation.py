@@ -86,40 +86,58 @@ def interpret(
 ) -> Interpretation:
     """Return what a query means where there are so many documents; a fixed number of statements."""
     typed = parts.forms()
-    candidates = {word: possible_forms(word, readings) for word in typed}
     phrases = [phrase_of(words, readings) for words in parts.exact()]
     excluded = [[form[:LONGEST_FORM] for form in folded_forms(word)] for word in parts.not_words]
     not_forms = {form for words in excluded if len(words) == 1 for form in same_word(words[0], readings)}
     not_phrases = [phrase_of(words, readings) for words in [*parts.not_exact(), *(w for w in excluded if len(w) > 1)]]
-    known = _known(session, candidates.values())
+    known = _known(session, [_candidates(word, readings) for word in typed])
+    candidates = {word: possible_forms(word, readings, known.__contains__) for word in typed}
     most = min(MOST_SIMILAR, max(FEWEST_SIMILAR, SIMILAR_POSTINGS // max(documents, 1)))
     similar = similar_forms(session, vocabulary, typed, most)
-    words = tuple(_word(word, candidates[word], known, similar[word], readings) for word in typed)
+    words = tuple(_word(word, candidates[word], similar[word], readings) for word in typed)
     return Interpretation(words, tuple(phrases), frozenset(not_forms), tuple(not_phrases))
 
 
-@lru_cache(maxsize=2_048)
-def possible_forms(word: str, readings: Readings) -> Mapping[str, float]:
-    """Return the forms that a word may stand for, or stand in: with and without prefix letters, spelled otherwise."""
-    weights = {word: 1.0}
+def possible_forms(
+    word: str, readings: Readings, known: Callable[[str], bool] = lambda _form: True
+) -> dict[str, float]:
+    """Return the `known` forms that a word may stand for, or stand in: behind prefix letters, or spelled otherwise.
+
+    Only of known forms is it computed how likely they are read so, which takes the longest.
+    """
+    weights: dict[str, float] = {}
 
     def add(form: str, weight: float) -> None:
-        if weight >= LEAST_WEIGHT:
-            weights[form] = max(weight, weights.get(form, 0.0))
+        if weight >= LEAST_WEIGHT and weight > weights.get(form, 0.0) and known(form):
+            weights[form] = weight
 
-    for form, probability in readings.prefixed(word).items():
-        add(form, probability)
-    for base, likely in readings.bases(word).items():
-        if base != word:
-            add(base, BASE_WEIGHT * likely)
-            if likely >= LIKELY_BASE:
-                for form, probability in readings.prefixed(base).items():
-                    add(form, BASE_WEIGHT * likely * probability)
+    for base, certainty in _targets(word, readings).items():
+        add(base, certainty)
+        if certainty >= LIKELY_BASE * BASE_WEIGHT:
+            for form in filter(known, readings.with_prefixes(base)):
+                add(form, certainty * readings.probability(form, base))
     for form, weight in readings.spellings(word).items():
         add(form, RELATED_WEIGHT * weight)
         for prefix in COMMON_PREFIXES if is_hebrew(form) else ():
             add(prefix + form, RELATED_WEIGHT * weight)
     return weights
+
+
+def _targets(word: str, readings: Readings) -> dict[str, float]:
+    """Return the word and the words that it may consist of behind prefix letters, with their weights."""
+    bases = {base: BASE_WEIGHT * likely for base, likely in readings.bases(word).items()}
+    return bases | {word: 1.0}
+
+
+@lru_cache(maxsize=2_048)
+def _candidates(word: str, readings: Readings) -> frozenset[str]:
+    """Return every form that `possible_forms` can return, and some more."""
+    candidates = {word}
+    for base in _targets(word, readings):
+        candidates.update((base, *readings.with_prefixes(base)))
+    for form in readings.spellings(word):
+        candidates.update((form, *(prefix + form for prefix in COMMON_PREFIXES)))
+    return frozenset(candidates)
 
 
 def same_word(form: str, readings: Readings) -> list[str]:
@@ -132,19 +150,17 @@ def phrase_of(words: Sequence[str], readings: Readings) -> Phrase:
     return Phrase(tuple(same_word(first, readings)), tuple(rest))
 
 
-def _known(session: Session, candidates: Iterable[Mapping[str, float]]) -> set[str]:
-    terms = {text_term(form): form for weights in candidates for form in weights}
+def _known(session: Session, candidates: Iterable[Iterable[str]]) -> set[str]:
+    terms = {text_term(form): form for forms in candidates for form in forms}
     return {terms[term] for term in known_forms(session, terms)}
 
 
 def _word(
     word: str,
-    candidates: Mapping[str, float],
-    known: set[str],
+    weights: dict[str, float],
     similar: Sequence[SimilarForm],
     readings: Readings,
 ) -> QueryWord:
-    weights = {form: weight for form, weight in candidates.items() if form in known}
     inflections = readings.inflections(word)
     for other in similar:
         weight = inflections.get(other.form) or _behind_prefix(other.form, inflections, readings)

@@ -224,7 +224,7 @@ class _QueryIndex:
             for kind in (TEXT, FIELD):
                 if (part := self._postings[place].get(text_term(form) | kind)) is not None:
                     weights[part.documents] = 1.0 if word.is_corrected else weight
-        numbers = np.flatnonzero(weights)
+        numbers = np.flatnonzero(weights > 0)
         return numbers, weights[numbers]
 
     def _frequencies(self, forms: Mapping[str, float], kind: int) -> list[Frequencies]:
@@ -271,7 +271,7 @@ class _QueryIndex:
         if not self._words and mask is not None:  # operators on columns, and nothing to rank by
             numbers = np.flatnonzero(mask)
             return numbers, np.ones(len(numbers))
-        numbers = np.flatnonzero(listed if listed_only else scores)
+        numbers = np.flatnonzero(listed if listed_only else scores > 0)
         return numbers, np.minimum(scores[numbers] / max(self._bound, 1e-9), 1.0)
 
     def masks(self, session: Session, restriction: Filter) -> Masks:
@@ -388,7 +388,7 @@ def _summed(parts: Sequence[tuple[TermPostings, float]], size: int) -> Frequenci
         distinct, owners = np.unique(documents, return_inverse=True)
         return distinct, np.bincount(owners, frequencies).astype(np.float64)
     sums = np.bincount(documents, frequencies, size)
-    distinct = np.flatnonzero(sums)
+    distinct = np.flatnonzero(sums > 0)  # of a mask: several times as fast as of numbers
     return distinct, sums[distinct].astype(np.float64)
 
 

@@ -99,18 +99,23 @@ class Readings:
         """Return forms that may be inflections of the same word, at most 60, with weights of .1 to .5."""
         return dict(self._inflections(form))
 
-    def _read_back(self, form: str) -> dict[str, float]:
+    def with_prefixes(self, form: str) -> list[str]:
+        """Return what could stand for prefixes + this word: `bases` tells how likely each is."""
         if not _is_hebrew_word(form):
-            return {}
+            return []
         # A vav that begins a word is doubled behind a prefix: ועדה, הוועדה.
         is_doubled = form[0] == "ו" and form[:2] != "וו"
         doubled = [f"{run}ו{form}" for run in RUNS if run[-1] in "הבלמכ"] if is_doubled else []
-        found = {}
-        for candidate in [run + form for run in RUNS] + doubled:
-            probability = self._bases(candidate).get(form, 0.0)
-            if probability >= _LEAST_PROBABILITY:
-                found[candidate] = probability
-        return found
+        return [run + form for run in RUNS] + doubled
+
+    def probability(self, form: str, base: str) -> float:
+        """Return the probability that a form is prefixes + this word, 0 if it is small."""
+        probability = self._bases(form).get(base, 0.0)
+        return probability if probability >= _LEAST_PROBABILITY else 0.0
+
+    def _read_back(self, form: str) -> dict[str, float]:
+        probabilities = {candidate: self.probability(candidate, form) for candidate in self.with_prefixes(form)}
+        return {candidate: probability for candidate, probability in probabilities.items() if probability}
 
 
 class _Estimates:
