@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import Started
@@ -169,3 +170,18 @@ def test_a_server_that_is_told_to_stop_waits_for_no_slow_client(started: Started
         assert status(slow) == 200
         assert silent.recv(1) == b""
         assert server.process.wait(HEAD_S) == 0
+
+
+def test_who_connected_before_a_worker_stops_is_still_answered(started: Started, tmp_path: Path) -> None:
+    with (
+        started.maker("sqlite").fresh(tmp_path) as url,
+        serving(tmp_path, DATABASE_URL=url, SEMANTIC_MODEL="none") as server,
+        connected(server) as connection,
+    ):
+        (worker,) = psutil.Process(server.process.pid).children()
+        until(lambda: len(worker.net_connections("tcp")) > 1, "the worker has accepted the connection")
+        worker.terminate()
+        time.sleep(1.5)  # longer than the worker takes to look for connections without a request
+        connection.sendall(HEAD)
+        assert status(connection) == 200
+        worker.wait(20)

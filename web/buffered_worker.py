@@ -27,6 +27,7 @@ LONGEST_HEAD = 32 * 1024
 BUFFERED_BODY = 1024 * 1024 + 64 * 1024  # the largest form, with what surrounds it
 MOST_BUFFERED = 24 * 1024 * 1024  # of all connections together
 AT_ONCE = 64 * 1024
+STOP_GRACE_S = 3  # for a connection that has sent nothing, when the worker stops
 STALLED_S = 20  # without a byte read or taken by a client that a thread serves
 _STALLED = struct.pack("ll", STALLED_S, 0)
 # A body that the app did not read is read to its end, so that the connection can be kept; a large one is not awaited.
@@ -194,6 +195,8 @@ class BufferedThreadWorker(ThreadWorker):  # type: ignore[misc]
         """Close connections whose request has not arrived in time; gunicorn's loop calls this every second."""
         super().murder_pending()
         now = time.monotonic()
-        for request in [request for request in self.arriving.values() if request.deadline < now or not self.alive]:
-            if request.deadline < now or not request.data:
+        # A client that connected just before this worker began to stop is about to send its request.
+        silent = now if self.alive else now + HEAD_S - STOP_GRACE_S
+        for request in list(self.arriving.values()):
+            if request.deadline < (now if request.data else silent):
                 self._drop(request, _TIMEOUT)
