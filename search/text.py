@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from indexes.filters import Filter
@@ -24,11 +23,12 @@ from indexes.segments import (
     segments_by_kind,
 )
 from indexes.words import column_key
-from search.interpretation import Interpretation, Phrase, QueryWord, corrected, interpret
+from search.interpretation import Interpretation, QueryWord, corrected, interpret
+from search.masks import Masks, document_masks
 from search.matcher import QueryMatcher
 from search.query import QueryParts
 from search.results import Correction
-from utils.terms import FIELD, TEXT, TITLE, column_terms, filter_term, index_forms, text_term
+from utils.terms import FIELD, TEXT, TITLE, filter_term, text_term
 from utils.word_readings import Readings, current_readings
 
 # Measured on questions over Hebrew passages (MRR@10 .945; .919 without forms that are spelled alike).
@@ -45,8 +45,6 @@ FEW = 2_000  # postings up to which they are sorted instead of counted in an arr
 _slots = BoundedSemaphore(2)
 
 Result = TypeVar("Result")
-Postings = Mapping[int, Sequence[TermPostings]]
-Masks = Sequence[NDArray[np.bool_] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ class TextQuery:
         if self.is_empty:
             return TextMatches.none()
         with _slots:
-            masks = _until_consistent(lambda: self._index.masks(self._session, restriction))
+            masks = _until_consistent(lambda: self._masks(restriction))
             parts = [(place, *self._index.scores(place, mask)) for place, mask in enumerate(masks)]
         total = sum(len(numbers) for _, numbers, _ in parts)
         best = [self._best(place, numbers, scores) for place, numbers, scores in parts if len(numbers)]
@@ -112,6 +110,9 @@ class TextQuery:
         documents, scores = (np.concatenate(columns) for columns in zip(*best, strict=True))
         order = np.lexsort((documents, -scores))[:MOST_RANKED]
         return TextMatches(documents[order], scores[order], total)
+
+    def _masks(self, restriction: Filter) -> Masks:
+        return document_masks(self._session, self._index.segments, self.interpretation, self.parts, restriction)
 
     def _best(
         self, place: int, numbers: NDArray[Any], scores: NDArray[np.float64]
@@ -126,7 +127,7 @@ class TextQuery:
         """Return {document: score}, 0 without a word of the query; those that it excludes are left out."""
         wanted = np.array(sorted(documents), np.int64)
         result: dict[int, float] = {}
-        masks = _until_consistent(lambda: self._index.masks(self._session, Filter()))
+        masks = _until_consistent(lambda: self._masks(Filter()))
         for place, (segment, mask) in enumerate(zip(self._index.segments, masks, strict=True)):
             numbers = segment.documents.numbers_of(wanted)
             numbers = numbers[numbers >= 0]
@@ -273,106 +274,6 @@ class _QueryIndex:
             return numbers, np.ones(len(numbers))
         numbers = np.flatnonzero(listed if listed_only else scores > 0)
         return numbers, np.minimum(scores[numbers] / max(self._bound, 1e-9), 1.0)
-
-    def masks(self, session: Session, restriction: Filter) -> Masks:
-        """Return, for each segment, which documents pass the filter, the phrases and the exclusions; None if all do."""
-        masks = _Masks(self.segments)
-        meaning = self.interpretation
-        terms = {*restriction.required, *restriction.excluded}
-        terms |= {text_term(form) | kind for form in meaning.not_forms for kind in (TEXT, FIELD)}
-        postings = read_terms(session, self.segments, np.array(sorted(terms), np.int64)) if terms else {}
-        for term in restriction.required:
-            masks.keep(postings.get(term, ()))
-        for term in terms - set(restriction.required):
-            masks.drop(postings.get(term, ()))
-        for statement in restriction.others:
-            masks.keep_keys(session.execute(text(statement), dict(restriction.values)).scalars().all())
-        wanted = [*_phrase_terms(meaning.phrases), *_column_terms(self.parts.columns)]
-        unwanted = [*_phrase_terms(meaning.not_phrases), *_column_terms(self.parts.not_columns)]
-        if wanted or unwanted:
-            in_phrases = {term for kinds in (*wanted, *unwanted) for first, rest in kinds for term in (*first, *rest)}
-            positions = read_terms(session, self.segments, np.array(sorted(in_phrases), np.int64), with_positions=True)
-            for kinds in wanted:
-                masks.keep(list(_with_phrase(kinds, positions, len(self.segments))))
-            for kinds in unwanted:
-                masks.drop(list(_with_phrase(kinds, positions, len(self.segments))))
-        return masks.masks
-
-
-class _Masks:
-    """Which documents of each segment are left."""
-
-    def __init__(self, segments: Sequence[ListedSegment]) -> None:
-        self._segments = segments
-        self.masks: list[NDArray[np.bool_] | None] = [None] * len(segments)
-
-    def keep(self, parts: Iterable[TermPostings]) -> None:
-        kept = [np.zeros(segment.size, bool) for segment in self._segments]
-        for part in parts:
-            kept[part.segment][part.documents] = True
-        for place, mask in enumerate(kept):
-            self._narrow(place, mask)
-
-    def drop(self, parts: Iterable[TermPostings]) -> None:
-        for part in parts:
-            mask = np.ones(self._segments[part.segment].size, bool)
-            mask[part.documents] = False
-            self._narrow(part.segment, mask)
-
-    def keep_keys(self, keys: Sequence[int]) -> None:
-        wanted = np.array(sorted(keys), np.int64)
-        for place, segment in enumerate(self._segments):
-            mask = np.zeros(segment.size, bool)
-            numbers = segment.documents.numbers_of(wanted)
-            mask[numbers[numbers >= 0]] = True
-            self._narrow(place, mask)
-
-    def _narrow(self, place: int, mask: NDArray[np.bool_]) -> None:
-        before = self.masks[place]
-        self.masks[place] = mask if before is None else before & mask
-
-
-# The terms of a phrase in one kind of text: any of several as the first, and those that follow it.
-PhraseTerms = tuple[Sequence[int], Sequence[int]]
-
-
-def _phrase_terms(phrases: Iterable[Phrase]) -> Iterator[list[PhraseTerms]]:
-    """Yield the terms of each phrase in texts and in other fields."""
-    for phrase in phrases:
-        yield [
-            ([text_term(form) | kind for form in phrase.first], [text_term(form) | kind for form in phrase.rest])
-            for kind in (TEXT, FIELD)
-        ]
-
-
-def _column_terms(columns: Iterable[tuple[str, str]]) -> Iterator[list[PhraseTerms]]:
-    """Yield the terms of what each named column must contain."""
-    for name, value in columns:
-        terms = column_terms(name.lower(), index_forms(value)).tolist()
-        yield [(terms[:1], terms[1:])]
-
-
-def _with_phrase(kinds: Iterable[PhraseTerms], postings: Postings, segments: int) -> Iterator[TermPostings]:
-    """Yield the documents in which the words of a phrase follow one another."""
-    for first, rest in kinds:
-        for place in range(segments):
-            places = np.unique(np.concatenate([_places(postings, term, place, 0) for term in first]))
-            for offset, term in enumerate(rest, 1):
-                if len(places):
-                    places = np.intersect1d(places, _places(postings, term, place, offset), assume_unique=True)
-            if len(places):
-                documents = np.unique(places >> 32)
-                yield TermPostings(place, documents, np.ones(len(documents)))
-
-
-def _places(postings: Postings, term: int, place: int, offset: int) -> NDArray[np.int64]:
-    """Return document << 32 | position of a term, less its offset in the phrase."""
-    for part in postings.get(term, ()):
-        if part.segment == place and part.positions is not None:
-            documents = np.repeat(part.documents.astype(np.int64), part.frequencies)
-            places: NDArray[np.int64] = (documents << 32) + part.positions - offset
-            return places
-    return np.zeros(0, np.int64)
 
 
 def _summed(parts: Sequence[tuple[TermPostings, float]], size: int) -> Frequencies:

@@ -149,6 +149,7 @@ def test_filters_narrow_what_is_found(library: Session) -> None:
     assert set(found(library, "צה״ל", tags=("חיילים",))) == {"army2"}
     assert set(found(library, "צה״ל tag:צבא -tag:חיילים")) == {"army"}
     assert found(library, "צה״ל", tags=("אין תג כזה",)) == []
+    assert found(library, "צה״ל tag:צבא -tag:צבא") == []
     assert set(found(library, "בית", collection="other")) == {"house"}
     assert len(matches(library, Query("בית", collection="other")).documents) == 1
     assert found(library, "צה״ל", language="he") == ["army"]
