@@ -40,6 +40,7 @@ from operations.memory import memory
 from screening.runner import ScreeningJobs
 from search.current_model import AvailableModel
 from search.documents import collections
+from search.ranking_cache import forget_rankings
 from search.semantic import Semantic, query_cache
 from search.shared_cache import SharedEmbeddings, SharedResults
 from utils.memory import MB, process_memory
@@ -164,6 +165,7 @@ class Runtime:
         self.semantic.drop_caches()
         forget_terms()
         forget_segments()
+        forget_rankings()
         forget_names()
         forget_weights()
         release_memory()

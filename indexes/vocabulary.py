@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +55,14 @@ def add_forms(session: Session, forms: Mapping[int, str]) -> None:
 
 MOST_AT_ONCE = 60_000
 _FORMS: Table = Form.__table__  # type: ignore[assignment]
+# Made once: to make a statement takes longer than to execute it.
+_KNOWN = select(_FORMS.c.id).where(among(_FORMS.c.id, "ids"))
+_NAMES = select(_FORMS.c.id, _FORMS.c.form).where(among(_FORMS.c.id, "ids"))
 
 
 def known_forms(session: Session, terms: Iterable[int]) -> set[int]:
     """Return those of the terms that are in the vocabulary."""
-    return set(session.execute(select(Form.id).where(among(Form.id, terms))).scalars())
+    return set(session.execute(_KNOWN, {"ids": terms}).scalars())
 
 
 def similar_forms(
@@ -70,12 +74,12 @@ def similar_forms(
     """
     of_words = {word: [gram_term(gram) for gram in dict.fromkeys(grams(word))] for word in words}
     terms = np.unique(np.array([term for own in of_words.values() for term in own], np.int64))
-    postings = read_terms(session, segments, terms)
+    postings = read_terms(session, segments, terms, cached=True)
     candidates = {
         word: _candidates(segments, [postings.get(term, []) for term in own], most) for word, own in of_words.items()
     }
     every = {term for found in candidates.values() for term in found}
-    names = {row.id: row.form for row in session.execute(select(Form.id, Form.form).where(among(Form.id, every)))}
+    names = {term: form for term, form in session.execute(_NAMES, {"ids": every})}  # noqa: C416 - rows are no pairs
     return {
         word: sorted(
             (SimilarForm(names[term], similarity) for term, similarity in found.items() if term in names),
@@ -93,16 +97,32 @@ def _candidates(
     similarities: list[NDArray[np.float64]] = []
     for place, segment in enumerate(segments):
         parts = [part.documents for found in of_grams for part in found if part.segment == place]
-        if not parts:
-            continue
-        shared = np.bincount(np.concatenate(parts))
-        forms = np.flatnonzero(shared > 0)
-        similarity = 2 * shared[forms] / (len(of_grams) + segment.documents.lengths[forms])
-        kept = similarity >= LEAST_SIMILARITY
-        terms.append(segment.documents.keys[forms[kept]])
-        similarities.append(similarity[kept])
+        if parts:
+            shared = np.bincount(np.concatenate(parts))
+            forms, similarity = _most_alike(shared, segment.documents.lengths, len(of_grams), most)
+            terms.append(segment.documents.keys[forms])
+            similarities.append(similarity)
     if not terms:
         return {}
     every, values = np.concatenate(terms), np.concatenate(similarities)
     best = np.lexsort((every, -values))[:most]
     return dict(zip(every[best].tolist(), values[best].tolist(), strict=True))
+
+
+def _most_alike(
+    shared: NDArray[Any], lengths: NDArray[Any], grams_of_word: int, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return at least the `most` forms of greatest similarity, and it; few more are looked at than are needed.
+
+    `shared` and `lengths` are how many 4-grams each form shares with the word, and how many it has.
+    """
+    least = int(shared.max())
+    while True:
+        forms = np.flatnonzero(shared >= least)
+        similarity = 2 * shared[forms] / (grams_of_word + lengths[forms])
+        kept = similarity >= LEAST_SIMILARITY
+        # A form that shares fewer is at most so similar: if all its 4-grams are the word's.
+        bound = 2 * (least - 1) / (grams_of_word + least - 1)
+        if least == 1 or np.count_nonzero(similarity > bound) >= most or bound < LEAST_SIMILARITY:
+            return forms[kept], similarity[kept]
+        least = max(least - 1, 1)

@@ -14,8 +14,8 @@ from search.matcher import QueryMatcher
 from search.query import Query
 from search.results import Correction, Facet, Ranked, RankedPage, TagScore
 from search.semantic import Semantic
-from utils.hebrew import ANALYSIS_VERSION
 from utils.int8 import Floats
+from utils.terms import INDEX_VERSION
 
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache
@@ -57,17 +57,6 @@ class SharedResults:
     def __init__(self, cache: RedisCache, ttl_s: int) -> None:
         self._cache, self._ttl_s = cache, ttl_s
 
-    def key(self, snapshot: Snapshot, query: Query, semantic: Semantic) -> str | None:
-        """Return the key of a query's current results; None if they must not be cached.
-
-        It covers the whole state row: the version, which grows with each committed change, and the totals, which tell
-        a database from one that was restored or created anew under the same address.
-        """
-        model = "" if not uses_model(query) or semantic.is_off else semantic.model.key
-        if model is None or (model != "" and semantic.lazy.state == "unavailable"):
-            return None
-        return cache_key([FORMAT, ANALYSIS_VERSION, astuple(snapshot), model, semantic.is_off, asdict(query)])
-
     def get(self, key: str, query: Query, semantic: Semantic) -> RankedPage | None:
         value = self._cache.get("results", key)
         if value is None:
@@ -81,9 +70,25 @@ class SharedResults:
 
     def set(self, key: str, ranked_page: RankedPage, query: Query, semantic: Semantic) -> None:
         """Store results, unless they were ranked without the model that the key promises."""
-        is_complete = ranked_page.semantic_state == semantic.state == "ready"
-        if is_complete or semantic.is_off or not uses_model(query):
+        if as_promised(ranked_page.semantic_state, query, semantic):
             self._cache.set("results", key, json.dumps(to_json(ranked_page)).encode(), self._ttl_s)
+
+
+def results_key(snapshot: Snapshot, query: Query, semantic: Semantic) -> str | None:
+    """Return the key of a query's current results; None if they must not be cached.
+
+    It covers the whole state row: the version, which grows with each committed change, and the totals, which tell
+    a database from one that was restored or created anew under the same address.
+    """
+    model = "" if not uses_model(query) or semantic.is_off else semantic.model.key
+    if model is None or (model != "" and semantic.lazy.state == "unavailable"):
+        return None
+    return cache_key([FORMAT, INDEX_VERSION, astuple(snapshot), model, semantic.is_off, asdict(query)])
+
+
+def as_promised(state: str, query: Query, semantic: Semantic) -> bool:
+    """Return whether results ranked in this state of the model are those that `results_key` promises."""
+    return state == semantic.state == "ready" or semantic.is_off or not uses_model(query)
 
 
 def uses_model(query: Query) -> bool:

@@ -33,3 +33,16 @@ def test_columns_and_filters_are_told_from_text() -> None:
 def test_overlong_words_are_cut_and_stop_words_stay() -> None:
     assert index_forms("the " + "x" * 500) == ["the", "x" * LONGEST_FORM]
     assert index_forms("") == []
+
+
+def test_a_word_is_next_to_itself_behind_prefix_letters() -> None:
+    numbers = sorted((text_term(form), form) for form in ["בבית", "ספר", "הבית", "ים", "בית", "מהבית", "הים", "הספר"])
+    places = {form: place for place, (_, form) in enumerate(numbers)}
+    for forms in (["בית", "בבית", "הבית", "מהבית"], ["ים", "הים"], ["ספר", "הספר"]):
+        of_word = [places[form] for form in forms]
+        assert max(of_word) - min(of_word) == len(forms) - 1
+
+
+def test_words_with_the_same_ending_have_different_numbers() -> None:
+    endings = [f"{first}{second}gether" for first in "abcdefghij" for second in "klmnopqrst"]
+    assert len({text_term(form) for form in endings}) == len(endings)

@@ -180,9 +180,10 @@ def _compile_numbers(element: as_numbers, compiler: Any, **options: Any) -> str:
     return NUMBERS[compiler.dialect.name].format(values=compiler.process(element.clauses, **options))
 
 
-def among(column: Any, values: Iterable[int]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of the numbers."""
-    condition: ColumnElement[bool] = column.op("IN", is_comparison=True)(as_numbers(number_list(None, values)))
+def among(column: Any, values: Iterable[int] | str) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the numbers, or of those bound later by this name."""
+    numbers = bindparam(values, type_=NumberList()) if isinstance(values, str) else number_list(None, values)
+    condition: ColumnElement[bool] = column.op("IN", is_comparison=True)(as_numbers(numbers))
     return condition
 
 

@@ -13,6 +13,8 @@ from utils.hebrew import forms
 # The lowest two bits of a term tell where it stands. Even ones have positions.
 TEXT, TITLE, FIELD, FILTER = 0, 1, 2, 3
 KIND_BITS = 3
+_LETTERS = 6  # the last ones of a word, by which numbers are sorted
+INDEX_VERSION = 3  # of these numbers and of the analysis: an index of another version is made again
 LONGEST_FORM = 64  # characters; longer runs are not words
 
 
@@ -35,12 +37,20 @@ _NUMBERS = _Numbers(65_536)
 
 
 def _number(name: str) -> int:
-    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1 & ~KIND_BITS
+    ending = 0
+    for letter in name[: -_LETTERS - 1 : -1]:
+        ending = ending << 5 | ord(letter) & 31
+    ending <<= 5 * max(_LETTERS - len(name), 0)
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return ending << 33 | int.from_bytes(digest, "big") << 1 & ~KIND_BITS
 
 
 def text_term(form: str) -> int:
-    """Return the number of a folded form: 63 bits, the lowest two of them 0."""
+    """Return the number of a folded form: 63 bits, the lowest two of them 0.
+
+    Numbers are in the order of the words' endings, so a word is next to itself behind prefix letters: a query reads few
+    blocks for all of them. The rest is a hash.
+    """
     return _NUMBERS[form]
 
 
