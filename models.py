@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -34,11 +35,13 @@ def document_number(collection: str, own_id: str) -> int:
     return number("document", collection, own_id)
 
 
+@lru_cache(maxsize=2_048)
 def tag_key(name: str) -> str:
     """Return the name under which spellings of a tag meet: folded, white space joined, no quotes."""
     return " ".join(normalise(name).replace('"', "").split())
 
 
+@lru_cache(maxsize=2_048)
 def tag_number(name: str) -> int:
     """Return a tag's key in the database: it follows from its name, so that no look-up is needed."""
     return number("tag", tag_key(name))

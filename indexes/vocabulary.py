@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 
 from indexes.segments import VOCABULARY, ListedSegment, TermPostings, read_terms, write_segment
 from models import Form
-from utils.hebrew import grams
 from utils.postings import postings_of
-from utils.sql import among, upsert
-from utils.terms import FILTER, text_term
+from utils.sql import among, missing_numbers, upsert
+from utils.terms import gram_terms
 
 LEAST_SIMILARITY = 0.2  # Dice similarity of the 4-grams of two forms, from which on they may be related
 
@@ -29,28 +28,18 @@ class SimilarForm:
     similarity: float
 
 
-def gram_term(gram: str) -> int:
-    """Return the term of a 4-gram in the segments of the vocabulary."""
-    return text_term(f"\x1e{gram}") | FILTER
-
-
 def add_forms(session: Session, forms: Mapping[int, str]) -> None:
     """Add the forms, by term, that the vocabulary does not have."""
-    known = known_forms(session, forms)
-    new = sorted(term for term in forms if term not in known)
+    new = sorted(missing_numbers(session, _FORMS.name, forms))  # few: nearly all forms of a batch are known
     if not new:
         return
     upsert(session, _FORMS, [{"id": term, "form": forms[term]} for term in new])
-    of_forms = [sorted(set(grams.__wrapped__(forms[term]))) for term in new]
-    lengths = np.array([len(own) for own in of_forms])
-    terms = np.array([gram_term(gram) for own in of_forms for gram in own], np.int64)
     for start in range(0, len(new), MOST_AT_ONCE):
-        end = start + MOST_AT_ONCE
-        first, last = int(lengths[:start].sum()), int(lengths[:end].sum())
-        part = lengths[start:end]
-        owners = np.repeat(np.arange(len(part)), part)
-        postings = postings_of(terms[first:last], owners, np.zeros(last - first, np.int64))
-        write_segment(session, VOCABULARY, np.array(new[start:end]), part, np.zeros(len(part)), postings)
+        part = new[start : start + MOST_AT_ONCE]
+        terms, counts = gram_terms([forms[term] for term in part])
+        postings = postings_of(terms, np.repeat(np.arange(len(part)), counts), np.zeros(len(terms), np.int64))
+        lengths = np.bincount(postings.documents, minlength=len(part))
+        write_segment(session, VOCABULARY, np.array(part), lengths, np.zeros(len(part)), postings)
 
 
 MOST_AT_ONCE = 60_000
@@ -72,7 +61,7 @@ def similar_forms(
 
     `segments` are those of the vocabulary. A fixed number of statements. Raises SegmentGone.
     """
-    of_words = {word: [gram_term(gram) for gram in dict.fromkeys(grams(word))] for word in words}
+    of_words = {word: np.unique(gram_terms([word])[0]).tolist() for word in words}
     terms = np.unique(np.array([term for own in of_words.values() for term in own], np.int64))
     postings = read_terms(session, segments, terms, cached=True)
     candidates = {

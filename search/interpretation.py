@@ -15,7 +15,7 @@ from search.query import QueryParts
 from search.results import Correction
 from utils.hebrew import forms as folded_forms
 from utils.hebrew import is_hebrew
-from utils.terms import LONGEST_FORM, text_term
+from utils.terms import LONGEST_FORM, text_terms
 from utils.word_readings import Readings
 
 BASE_WEIGHT = 0.6  # of a word that the typed one may consist of, behind prefix letters
@@ -151,7 +151,8 @@ def phrase_of(words: Sequence[str], readings: Readings) -> Phrase:
 
 
 def _known(session: Session, candidates: Iterable[Iterable[str]]) -> set[str]:
-    terms = {text_term(form): form for forms in candidates for form in forms}
+    every = list(dict.fromkeys(form for forms in candidates for form in forms))
+    terms = dict(zip(text_terms(" ".join(every))[0].tolist(), every, strict=True))
     return {terms[term] for term in known_forms(session, terms)}
 
 

@@ -14,7 +14,6 @@ from utils.hebrew import (
     Word,
     content_forms,
     forms,
-    grams,
     is_hebrew,
     is_stop_word,
     normalise,
@@ -203,12 +202,6 @@ def test_a_prefix_before_digits_or_latin_letters_is_left_out(glued: str, form: s
 @pytest.mark.parametrize(("word", "expected"), STEMS)
 def test_prefix_letters_and_plurals_are_stripped(word: str, expected: str) -> None:
     assert [stem(form) for form in forms(word)] == [expected]
-
-
-def test_grams_are_runs_of_four_with_the_padding() -> None:
-    assert grams("שלומ") == ("_שלו", "שלומ", "לומ_")
-    assert grams("של") == ("_של_",)
-    assert grams("א") == ("_א_",)
 
 
 def test_stop_words_are_dropped_where_a_word_is_left() -> None:
