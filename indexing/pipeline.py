@@ -32,7 +32,7 @@ PR_SET_PDEATHSIG = 1  # from prctl.h
 TOGETHER, CACHE_KB = 8, 8_000
 SMALL_CACHE_KB = 4_000
 LARGE_BYTES = 2_000_000  # pieces of memory up to this are used again instead of being mapped anew for each array
-IMPORT_FAN_OUT = 48  # segments are merged more rarely while they come in large ones
+IMPORT_FAN_OUT = 24  # segments are merged more rarely while they come in large ones
 
 
 def write_documents_ahead(
