@@ -147,6 +147,11 @@ class ResultsPage:
     indexed_percent: int = 100
 
     @property
+    def is_weak(self) -> bool:
+        """Whether there are hits, but none that answers the query closely."""
+        return False
+
+    @property
     def pages(self) -> int:
         return -(-self.total // self.query.limit)
 
