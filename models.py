@@ -222,6 +222,37 @@ class Embedding(Base):
     __table_args__ = (Index("embedding_model", "model_id", "document_id", "window"),)
 
 
+class PackedEmbeddings(Base):
+    """How far the embeddings of a model are packed in segments.
+
+    `epoch` is drawn when packing begins, `basis` says against which means; every change up to `version` is packed, and
+    of the documents of the beginning those with keys up to `packed_to`, or all if it is null.
+    """
+
+    __tablename__ = "packed_embeddings"
+    model_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    basis: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    version: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    packed_to: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
+
+
+class EmbeddingSegment(Base):
+    """The bits of the embeddings of some documents, which never change; of a document the highest `number` counts.
+
+    `heads` are the documents' keys and how many rows each has, none if it was deleted; `data` are the rows.
+    """
+
+    __tablename__ = "embedding_segment"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    model_id: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    number: Mapped[int] = mapped_column(nullable=False)
+    documents: Mapped[int] = mapped_column(nullable=False)
+    rows: Mapped[int] = mapped_column(nullable=False)
+    heads: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+    data: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+
+
 class TagEmbedding(Base):
     """A tag's name under one model, in the same compact form."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.manifest import Manifest
+from utils.bit_rows import SearchTarget
 from utils.int8 import Floats, centred
 from utils.language_means import LanguageMeans
 
@@ -55,16 +56,18 @@ class QueryVector:
         cosines = centred_rows @ self.vector + self.vector @ self.passages.centre
         return cosines + self.manifest.centred_weight * less_means, less_means
 
-    def targets(self, length: float) -> tuple[Floats, Floats]:
-        """Return a vector and an offset per language: the similarity of a row is its dot product plus the offset.
-
-        It holds for rows of (x - its language's mean) of the given length, and nearly for all: they differ little.
-        """
-        vector = self.vector + self.manifest.centred_weight / length * self.direction
-        return vector, self.passages.means @ self.vector
+    @property
+    def target(self) -> SearchTarget:
+        """Return what stored rows are compared with: `similarities` by another name."""
+        return SearchTarget(
+            self.vector, self.manifest.centred_weight * self.direction, self.passages.means @ self.vector
+        )
 
     def unit_targets(self, length: float, groups: LanguageMeans) -> tuple[Floats, Floats]:
-        """Return the same for rows of (x - mean of its group) normalized to length 1; `length` was their length."""
+        """Return a vector and an offset per language: the similarity of a row is its dot product plus the offset.
+
+        It holds for rows of (x - mean of its group) normalized to length 1; `length` was their length.
+        """
         vector = length * self.vector + self.manifest.centred_weight * self.direction
         return vector, groups.means @ self.vector
 

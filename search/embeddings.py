@@ -16,18 +16,20 @@ from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest, load_means
 from indexes.choice import IndexChoice, VectorIndex, version_of
+from indexes.embedding_space import DOCUMENT_SOURCE, TAG_SOURCE, EmbeddingSpace
 from indexes.filters import Filter
-from indexes.memory_index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from indexes.memory_index import LiveIndex
 from indexes.pgvector import HalfvecIndex, halfvec_means
 from indexes.similarity import DocumentSimilarity, QueryVector, TagSimilarity, best_similarities
 from models import Embedding, TagEmbedding, model_number
+from utils.bit_rows import SearchTarget
 from utils.int8 import Floats, centred
 from utils.language_means import LanguageMeans
 from utils.lru import LRUCache
 from utils.sql import among, among_sql, by_dialect, number_list
 
 MOST_NEAREST = 120  # documents that semantic search ranks
-FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows re-ranked with their stored vectors
+FIRST, THEN = 8_000, 400  # rows compared by bits and floats, rows re-ranked with their stored vectors
 TAGS_FIRST = 500
 TAGS_OF_EACH = 16  # tags re-ranked per name and language; 300 find no more
 TAGS_AT_ONCE = 2_000
@@ -59,11 +61,13 @@ class EmbeddingIndex:
         self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
         self.passages, self.questions = LanguageMeans(means[0]), LanguageMeans(means[1])
         self.tag_similarity = TagSimilarity(manifest, self.questions)
-        self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
-        self.choice = IndexChoice(self.model, manifest.dim, vector_index or VectorIndex())
+        vector_index = vector_index or VectorIndex()
+        self.documents = LiveIndex(DOCUMENT_SOURCE, EmbeddingSpace.of(manifest), vector_index.folder)
+        self.choice = IndexChoice(self.model, manifest.dim, vector_index)
         self.halfvec = HalfvecIndex(self.model, halfvec_means(self.passages, bool(manifest.centred_weight)))
         # Tags are compared with tags: both sides carry the query prefix, hence the query mean.
-        self.tags = LiveIndex(TAG_SOURCE, self.model, LanguageMeans(means[1][:1]), self.questions.centre)
+        tag_space = EmbeddingSpace(self.model, LanguageMeans(means[1][:1]), self.questions.centre)
+        self.tags = LiveIndex(TAG_SOURCE, tag_space)
         self.filters: LRUCache[NDArray[np.int64]] = LRUCache(KEPT_FILTERS, size=lambda keys: keys.nbytes)
         self.similar_cache: LRUCache[dict[int, float]] = LRUCache(
             KEPT_CLOSE, 2 * 2**20, size=lambda tags: 300 + 100 * len(tags)
@@ -114,18 +118,18 @@ class EmbeddingIndex:
         self, session: Session, query_vector: QueryVector, restriction: Filter, version: int
     ) -> list[tuple[int, int]]:
         if not restriction:
-            return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN)
+            return self.documents.nearest(session, version, query_vector.target, FIRST, THEN)
         keys = self._keys(session, restriction, version)
         if len(keys) < NARROW:
-            return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN, lambda: keys)
-        rough = self.documents.nearest(session, version, query_vector.targets, 2 * FIRST, FIRST)
+            return self.documents.nearest(session, version, query_vector.target, FIRST, THEN, lambda: keys)
+        rough = self.documents.nearest(session, version, query_vector.target, 2 * FIRST, FIRST)
         passing = passing_keys(session, [key for key, _ in rough], restriction)
         passed = [pair for pair in rough if pair[0] in passing]
         if len(passed) >= THEN // 2:
             return passed[:THEN]
         # A wide filter, but few near the query pass it: fetch every key.
         every = np.array(restriction.documents(session, 2**31), np.int64)
-        return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN, lambda: every)
+        return self.documents.nearest(session, version, query_vector.target, FIRST, THEN, lambda: every)
 
     def _keys(self, session: Session, restriction: Filter, version: int) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; cached until the data changes."""
@@ -233,9 +237,7 @@ class EmbeddingIndex:
 
     def _tag_cosines(self, session: Session, vector: Floats, most: int) -> dict[int, float]:
         offset = float(vector @ self.questions.centre)
-        nearest = self.tags.nearest(
-            session, version_of(session), lambda _: (vector, np.zeros(1, np.float32)), TAGS_FIRST, 4 * most
-        )
+        nearest = self.tags.nearest(session, version_of(session), SearchTarget.plain(vector), TAGS_FIRST, 4 * most)
         stored = self._stored_tags(session, [key for key, _ in nearest])
         if not stored:
             return {}

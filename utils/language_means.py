@@ -15,20 +15,20 @@ class LanguageMeans:
         """Take float32 of shape (1 + groups, dim): the centre, then the groups, or the centre only."""
         self.centre: Floats = rows[0]
         self.means: Floats = rows[1:] if len(rows) > 1 else rows[:1]
-        self._shifts: Floats = self.centre - self.means
+        self.shifts: Floats = self.centre - self.means
 
     def groups(self, centred: Floats) -> NDArray[np.int8]:
         """Return the group with the nearest mean for each row of (x - centre), shape (n, dim)."""
         if len(self.means) == 1:
             return np.zeros(len(centred), np.int8)
         # |c + s|² differs between groups by 2·c·s + |s|² only.
-        distances = 2 * centred @ self._shifts.T + (self._shifts**2).sum(axis=1)
+        distances = 2 * centred @ self.shifts.T + (self.shifts**2).sum(axis=1)
         nearest: NDArray[np.int8] = distances.argmin(axis=1).astype(np.int8)
         return nearest
 
     def less_means(self, centred: Floats, groups: NDArray[np.int8]) -> Floats:
         """Return (x - mean of its group) for rows of (x - centre)."""
-        rows: Floats = centred + self._shifts[groups]
+        rows: Floats = centred + self.shifts[groups]
         return rows
 
     def direction(self, vector: Floats) -> Floats:
