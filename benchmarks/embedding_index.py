@@ -124,8 +124,9 @@ class Nearest:
 
     def add(self, keys: list[int], tagged: dict[str, NDArray[np.bool_]], vectors: Floats) -> None:
         rows = vectors - self._meanings[0].passages.centre
+        groups = self._meanings[0].passages.groups(rows)
         for place, meaning in enumerate(self._meanings):
-            best = meaning.similarities(rows)[0].reshape(-1, EACH).max(axis=1)
+            best = meaning.similarities(rows, groups)[0].reshape(-1, EACH).max(axis=1)
             for name, some in tagged.items():
                 of_tag = np.flatnonzero(some)
                 top = of_tag[np.argsort(-best[of_tag])[:TOP]]
@@ -139,9 +140,7 @@ class Nearest:
 def meanings() -> list[QueryVector]:
     manifest = read_manifest(MODEL)
     index = EmbeddingIndex(manifest)
-    return [
-        QueryVector(vector, index.passages, index.questions.direction(vector), manifest, 0.0) for vector in questions()
-    ]
+    return [QueryVector.of_question(vector, index.passages, index.questions, manifest, 0.0) for vector in questions()]
 
 
 def packed(url: str) -> tuple[float, float]:

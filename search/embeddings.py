@@ -19,6 +19,7 @@ from indexes.choice import IndexChoice, VectorIndex, version_of
 from indexes.embedding_space import DOCUMENT_SOURCE, TAG_SOURCE, EmbeddingSpace
 from indexes.filters import Filter
 from indexes.memory_index import LiveIndex
+from indexes.own_means import MeansOfSite
 from indexes.pgvector import HalfvecIndex, halfvec_means
 from indexes.similarity import DocumentSimilarity, QueryVector, TagSimilarity, best_similarities
 from models import Embedding, TagEmbedding, model_number
@@ -61,6 +62,7 @@ class EmbeddingIndex:
         self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
         self.passages, self.questions = LanguageMeans(means[0]), LanguageMeans(means[1])
         self.tag_similarity = TagSimilarity(manifest, self.questions)
+        self.own_means = MeansOfSite(self.model, manifest.dim, self.passages)
         vector_index = vector_index or VectorIndex()
         self.documents = LiveIndex(DOCUMENT_SOURCE, EmbeddingSpace.of(manifest), vector_index.folder)
         self.choice = IndexChoice(self.model, manifest.dim, vector_index)
@@ -154,6 +156,12 @@ class EmbeddingIndex:
         )
         return best_similarities([tuple(row) for row in session.execute(whole, values)], query_vector)
 
+    def query_vector(self, session: Session, vector: Floats, floor: float, version: int | None = None) -> QueryVector:
+        """Return the embedding of a question as a query."""
+        version = version_of(session) if version is None else version
+        own = self.own_means.get(session, version)
+        return QueryVector.of_question(vector, self.passages, self.questions, self.manifest, floor, own)
+
     def query_vector_of(self, session: Session, document: int) -> QueryVector | None:
         """Return the mean embedding of a stored document's chunks as a query; None without an embedding."""
         rows = select(Embedding.vector).where(Embedding.document_id == document, Embedding.model_id == self.model)
@@ -162,8 +170,16 @@ class EmbeddingIndex:
             return None
         whole = centred(stored, self.manifest.dim).mean(axis=0) + self.passages.centre
         vector = whole / np.linalg.norm(whole)
+        own = self.own_means.get(session, version_of(session))
+        language = self.passages.group(vector)
         return QueryVector(
-            vector, self.passages, self.passages.direction(vector), self.manifest, self.manifest.centred_floor
+            vector,
+            language,
+            self.passages,
+            own,
+            own.means.direction_in(vector, language),
+            self.manifest,
+            self.manifest.centred_floor,
         )
 
     def tag_vectors(self, session: Session, tags: Sequence[int]) -> dict[int, Floats]:

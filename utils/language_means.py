@@ -31,9 +31,16 @@ class LanguageMeans:
         rows: Floats = centred + self.shifts[groups]
         return rows
 
+    def group(self, vector: Floats) -> int:
+        """Return the group of one embedding."""
+        return int(self.groups((vector - self.centre)[None, :])[0])
+
     def direction(self, vector: Floats) -> Floats:
         """Return (x - mean of its group) of one embedding, normalized to length 1."""
-        centred = (vector - self.centre)[None, :]
-        row = self.less_means(centred, self.groups(centred))[0]
+        return self.direction_in(vector, self.group(vector))
+
+    def direction_in(self, vector: Floats, group: int) -> Floats:
+        """Return (x - mean of this group), normalized to length 1."""
+        row = vector - self.means[group]
         unit: Floats = row / max(float(np.linalg.norm(row)), 1e-12)
         return unit
