@@ -61,6 +61,8 @@ def results_text(results: ResultsPage) -> str:
     ]
     if not results.hits:
         return "\n".join([*corrected, "Nothing found."])
+    if results.is_weak:
+        corrected.append("Nothing here answers this closely. The nearest results:")
     lines = [*corrected, f"{results.total}{'' if results.total_is_exact else '+'} found"]
     for rank, hit in enumerate(results.hits, results.first):
         title = f"{rank}. {hit.plain_title}  [{hit.collection}/{hit.id}]  {hit.score:.2f}"

@@ -24,6 +24,7 @@ TITLE_WEIGHT, FIELD_WEIGHT = 0.3, 0.3
 SIMILAR_WEIGHT, SIMILAR_POWER = 0.3, 1.5  # the weight is for each letter of the word: longer words say more
 # The score of a word is multiplied by a power of the weight of the best form that a document has.
 FORM_POWER, ALONE_POWER, ONLY_SIMILAR = 0.1, 1.0, 0.5
+CORRECTED_SHARE = 0.7  # what a word counts that no document has, and that is taken for another
 LEAST_ALIKE = 0.1  # weighted frequency from which on a document counts as having a form that is spelled alike
 NARROW = 8  # a mask leaves fewer than one in so many documents: postings are cut before they are counted
 
@@ -121,7 +122,8 @@ class Scorer:
                 sums.add(parts.title, TITLE_WEIGHT * weight, title_norm)
                 sums.add(parts.similar, similar_weight, norm)
                 power = 0.0 if word.word.is_corrected else self._power
-                sums.end_word(sorted((*parts.field, *parts.text), key=lambda pair: pair[1]), power)
+                forms = sorted((*parts.field, *parts.text), key=lambda pair: pair[1])
+                sums.end_word(forms, power, CORRECTED_SHARE if word.word.is_corrected else 1.0)
         listed = sums.listed if listed_only else sums.scores > 0
         numbers = np.flatnonzero(listed if mask is None else listed & mask)
         return numbers, np.minimum(sums.scores[numbers].astype(np.float64) / max(self._bound, 1e-9), 1.0)
@@ -153,13 +155,13 @@ class _Sums:
             scratch *= np.float32(weight * (K1 + 1))
             self.of_word += scratch
 
-    def end_word(self, forms: WeightedPostings, power: float) -> None:
+    def end_word(self, forms: WeightedPostings, power: float, share: float) -> None:
         """Add the word's scores, each times its certainty: a power of the weight of the best form, given in order."""
         certainty = self._scratch
-        certainty.fill(ONLY_SIMILAR)
+        certainty.fill(share * ONLY_SIMILAR)
         for postings, weight in forms:
             documents = postings.documents.astype(np.intp)
-            certainty[documents] = weight**power
+            certainty[documents] = share * weight**power
             self.listed[documents] = True
         certainty *= self.of_word
         self.scores += certainty

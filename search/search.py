@@ -76,6 +76,7 @@ def search(
         facets=ranked.facets,
         near_tags=ranked.near_tags,
         corrections=ranked.corrections,
+        is_weak=ranked.is_weak,
         semantic_state=ranked.semantic_state,
         semantic_model=semantic.lazy.model,
         took_ms=(time.perf_counter() - started) * 1000,
@@ -115,6 +116,7 @@ def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagSco
         near_tags=near,
         semantic_state=state,
         corrections=ranking.corrections,
+        is_weak=ranking.is_weak,
         matcher=ranking.matcher,
     )
 

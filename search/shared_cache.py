@@ -20,7 +20,7 @@ from utils.terms import INDEX_VERSION
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache
 
-FORMAT = 2  # raise it when the stored values or the ranking change, so that versions do not read each other's values
+FORMAT = 3  # raise it when the stored values or the ranking change, so that versions do not read each other's values
 UNIT = (0.99, 1.01)  # the squared length of a valid embedding
 
 
@@ -108,6 +108,7 @@ def to_json(ranked_page: RankedPage) -> dict[str, Any]:
         "facets": [astuple(facet) for facet in ranked_page.facets],
         "near": [astuple(tag) for tag in ranked_page.near_tags],
         "matcher": astuple(ranked_page.matcher),
+        "weak": ranked_page.is_weak,
         "corrections": [astuple(correction) for correction in ranked_page.corrections],
     }
 
@@ -122,6 +123,7 @@ def from_json(values: dict[str, Any], state: str) -> RankedPage:
         near_tags=tag_scores_from(values["near"]),
         semantic_state=state,
         matcher=matcher_from(*values["matcher"]),
+        is_weak=bool(values["weak"]),
         corrections=tuple(Correction(str(typed), tuple(map(str, shown))) for typed, shown in values["corrections"]),
     )
 

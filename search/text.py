@@ -83,10 +83,15 @@ class TextQuery:
         """Return the query with operators only on columns that a document has."""
         return self._index.parts
 
+    def wanted(self) -> str:
+        """Return the text as an encoder gets it: without operators, and typed on the right keyboard."""
+        retyped = self.interpretation.retyped
+        return " ".join((*(retyped.get(word, word) for word in self.parts.words), *self.parts.phrases))
+
     @property
     def knows_a_word(self) -> bool:
-        """True if any document contains a word of the query as it is."""
-        return any(not word.is_corrected for word in self.interpretation.words)
+        """True if any document contains a word of the query, or one that was surely meant."""
+        return any(word.is_known for word in self.interpretation.words)
 
     def matches(self, restriction: Filter) -> TextMatches:
         """Return the documents that match and pass the filter."""
@@ -156,7 +161,7 @@ class _QueryIndex:
         self.interpretation = interpret(session, listed[VOCABULARY], self.parts, documents, readings)
         self._postings: list[dict[int, TermPostings]] = [{} for _ in self.segments]
         self._read(session, self.interpretation.words)
-        self.interpretation = corrected(self.interpretation, self._has_documents)
+        self.interpretation = corrected(session, self.interpretation, self.parts, self._has_documents)
         self._read(session, [word for word in self.interpretation.words if word.is_corrected])
         words = [ScoredWord.of(word, self._postings) for word in self.interpretation.words]
         self._scorer = Scorer(self.segments, words)

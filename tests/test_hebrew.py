@@ -20,6 +20,7 @@ from utils.hebrew import (
     normalise_with_offsets,
     stem,
     stripped,
+    with_final_letter,
     words,
 )
 from utils.terms import LONGEST_FORM, index_forms
@@ -202,6 +203,13 @@ def test_a_prefix_before_digits_or_latin_letters_is_left_out(glued: str, form: s
 @pytest.mark.parametrize(("word", "expected"), STEMS)
 def test_prefix_letters_and_plurals_are_stripped(word: str, expected: str) -> None:
     assert [stem(form) for form in forms(word)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("form", "written"), [("שלומ", "שלום"), ("חיסונ", "חיסון"), ("ספר", "ספר"), ("word", "word"), ("מ", "מ"), ("", "")]
+)
+def test_a_folded_word_is_shown_with_its_final_letter(form: str, written: str) -> None:
+    assert with_final_letter(form) == written
 
 
 def test_stop_words_are_dropped_where_a_word_is_left() -> None:

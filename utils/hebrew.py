@@ -248,6 +248,14 @@ def _singular(form: str) -> str:
     return form[:-1]
 
 
+_AT_THE_END = {folded: final for final, folded in _FINALS.items() if final != "ς"}
+
+
+def with_final_letter(form: str) -> str:
+    """Return a folded word as it is written: its last letter in its final form."""
+    return form[:-1] + _AT_THE_END.get(form[-1], form[-1]) if len(form) > 1 else form
+
+
 def stripped(text: str) -> str:
     """Return the text without niqqud and invisible characters, otherwise unchanged."""
     return "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or not _deleted(ord(c)))
