@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ from indexes.embedding_space import EmbeddingSpace
 from utils.bit_rows import BitQuery, BitRows, Floats, Places, SearchTarget
 from utils.keyed_rows import ranges
 
-LAYOUT = 2  # increased when the file is laid out otherwise
+LAYOUT = 3  # increased when the file is laid out otherwise
 HEADER_BYTES = 4_096
-ALIGNED = 64
+ALIGNED = mmap.PAGESIZE
 BITS = ("planes", "magnitudes", "norms", "factors", "finer", "biases", "groups")
 log = logging.getLogger("matmon.search")
 
@@ -85,6 +86,9 @@ class MappedIndex:
 
     def __init__(self, header: Header, memory: mmap.mmap, path: Path | None) -> None:
         self.header, self.path = header, path
+        # Few rows of these are read, far apart: reading on around each would push out what every search needs.
+        (*_, first), (*_, after) = islice(header.places(), 1, 3)
+        memory.madvise(mmap.MADV_RANDOM, first, after - first)  # the magnitudes
         arrays = [np.ndarray(shape, kind, memory, start) for shape, kind, start in header.places()]
         self.bits = BitRows(*arrays[: len(BITS)])
         self.keys, self.starts, self.order = arrays[len(BITS) :]

@@ -210,17 +210,17 @@ class BitQuery:
 
     def estimates(self, rows: BitRows, places: Places, by_both_bits: bool = False) -> Floats:
         """Return closer estimates, from the target's floats and the rows' signs, or both bits."""
-        planes = [plane[places] for plane in rows.planes]
+        planes = [plane.take(places) for plane in rows.planes]
         sums, factors = 2.0 * self._sums(planes) - self._direction.sum(), rows.factors
         if by_both_bits:
             magnitudes = rows.magnitudes[places].view("<u8").reshape(len(places), len(planes)).T
             large = 2.0 * self._sums([plane & bits for plane, bits in zip(planes, magnitudes, strict=True)])
             large -= self._sums([np.ascontiguousarray(bits) for bits in magnitudes])
             sums, factors = LEVELS[1] * sums + (LEVELS[0] - LEVELS[1]) * large, rows.finer
-        norms = np.maximum(rows.norms[places].astype(np.float32), 1e-6)
+        norms = np.maximum(rows.norms.take(places).astype(np.float32), 1e-6)
         lengths = 1 - self._fixed + self._fixed * self._length / norms
-        products = sums * factors[places].astype(np.float32) * lengths
-        estimates: Floats = products + rows.biases[places] + self._offsets[rows.groups[places]]
+        products = sums * factors.take(places).astype(np.float32) * lengths
+        estimates: Floats = products + rows.biases.take(places) + self._offsets.take(rows.groups.take(places))
         return estimates
 
     def _sums(self, planes: Sequence[NDArray[np.uint64]]) -> Floats:
