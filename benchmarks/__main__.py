@@ -14,6 +14,7 @@ PARTS = {
     "peers": "Keyword search beside SQLite's FTS5 and tantivy: the same documents and questions in one run",
     "server": "The server: gunicorn, one worker, four threads, limited to 512 MB, SQLite",
     "vectors": "The index of embeddings",
+    "embedding_index": "The index of embeddings, packed and mapped: 100,000 documents of four chunks each, SQLite",
     "pgvector": "The index of embeddings: pgvector compared with memory",
     "imports": "Import",
     "matching": "Matching: 2,157 roles (ESCO), 200 synthetic profiles, and a server with 100,000 jobs",

@@ -123,10 +123,13 @@ class Nearest:
         self._best: dict[str, list[list[tuple[float, int]]]] = {name: [[] for _ in self._meanings] for name in SHARES}
 
     def add(self, keys: list[int], tagged: dict[str, NDArray[np.bool_]], vectors: Floats) -> None:
-        rows = vectors - self._meanings[0].passages.centre
-        groups = self._meanings[0].passages.groups(rows)
-        for place, meaning in enumerate(self._meanings):
-            best = meaning.similarities(rows, groups)[0].reshape(-1, EACH).max(axis=1)
+        first = self._meanings[0]
+        rows = vectors - first.passages.centre
+        less_means = first.passages.less_means(rows, first.passages.groups(rows))
+        less_means *= first.manifest.centred_weight / np.linalg.norm(less_means, axis=1, keepdims=True)
+        asked = [np.stack([getattr(each, side) for each in self._meanings]) for side in ("vector", "direction")]
+        similarities = asked[0] @ vectors.T + asked[1] @ less_means.T
+        for place, best in enumerate(similarities.reshape(len(similarities), -1, EACH).max(axis=2)):
             for name, some in tagged.items():
                 of_tag = np.flatnonzero(some)
                 top = of_tag[np.argsort(-best[of_tag])[:TOP]]

@@ -113,7 +113,7 @@ class IndexChoice:
         if setting.wanted == "memory":
             return self._serve("memory", "set")
         rows = int(session.execute(text(COUNT), {"model": self._model}).scalar_one())
-        if setting.wanted == "auto" and rows * BitRows.row_bytes(self._dim) <= setting.most_bytes:
+        if setting.wanted == "auto" and rows * BitRows.compared_bytes(self._dim) <= setting.most_bytes:
             return self._serve("memory", "fits", rows)
         table = table_state(session, self._table)
         if reason := self._hindrance(session, table):

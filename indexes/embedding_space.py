@@ -20,7 +20,7 @@ from utils.sql import among_sql, number_list
 EXACT_ROWS = 20_000  # up to so many chunks every one is compared exactly
 PAGE = 1_000
 AT_ONCE = 200  # rows coded at once: their floats stay in the processor's cache
-CODING = 1  # increased when other bits come of the same embeddings
+CODING = 2  # increased when other bits come of the same embeddings
 DOCUMENTS = 'SELECT document_id, "window", vector FROM embedding WHERE model_id = :model'
 TAGS = (
     "SELECT tag_id, 0, vector FROM tag_embedding WHERE model_id = :model"

@@ -12,9 +12,10 @@ import logging
 import mmap
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,6 @@ from sqlalchemy.orm import Session
 
 from indexes.embedding_segments import (
     Packed,
-    PackedGone,
-    PackedSegment,
     current_documents,
     kept_documents,
     packed_segments,
@@ -35,10 +34,10 @@ from indexes.embedding_space import EmbeddingSpace
 from utils.bit_rows import BitQuery, BitRows, Floats, Places, SearchTarget
 from utils.keyed_rows import ranges
 
-LAYOUT = 1  # increased when the file is laid out otherwise
+LAYOUT = 3  # increased when the file is laid out otherwise
 HEADER_BYTES = 4_096
-ALIGNED = 64
-BITS = ("planes", "norms", "factors", "biases", "groups")
+ALIGNED = mmap.PAGESIZE
+BITS = ("planes", "magnitudes", "norms", "factors", "finer", "biases", "groups")
 log = logging.getLogger("matmon.search")
 
 
@@ -87,10 +86,12 @@ class MappedIndex:
 
     def __init__(self, header: Header, memory: mmap.mmap, path: Path | None) -> None:
         self.header, self.path = header, path
-        self.memory = memory
+        # Few rows of these are read, far apart: reading on around each would push out what every search needs.
+        (*_, first), (*_, after) = islice(header.places(), 1, 3)
+        memory.madvise(mmap.MADV_RANDOM, first, after - first)  # the magnitudes
         arrays = [np.ndarray(shape, kind, memory, start) for shape, kind, start in header.places()]
-        self.bits = BitRows(*arrays[:5])
-        self.keys, self.starts, self.order = arrays[5:]
+        self.bits = BitRows(*arrays[: len(BITS)])
+        self.keys, self.starts, self.order = arrays[len(BITS) :]
         self.removed = np.zeros(0, np.int64)
         self._mean_norm: float | None = None
 
@@ -159,56 +160,58 @@ def opened_index(folder: Path, space: EmbeddingSpace, epoch: int) -> MappedIndex
 
 
 def made_index(session: Session, folder: Path | None, space: EmbeddingSpace, packed: Packed) -> MappedIndex:
-    """Make the index of the segments in the database, in a file of the folder or in memory; raises PackedGone."""
+    """Make the index of the segments in the database, in a file of the folder or in memory.
+
+    Raises PackedGone, and OSError if the disk is full.
+    """
     segments = packed_segments(session, space.model)
     kept = [mask & (segment.counts > 0) for segment, mask in zip(segments, current_documents(segments), strict=True)]
     keys, counts = kept_documents(segments, kept)
     header = Header(packed.epoch, space.model, space.basis, packed.version, len(keys), int(counts.sum()), space.dim)
-    index = allocated(header, folder)
+    of_documents = keys, (np.cumsum(counts) - counts).astype(np.uint32), np.argsort(keys).astype(np.uint32)
+    read = (read_kept_rows(session, segment, mask, space.dim) for segment, mask in zip(segments, kept, strict=True))
+    if folder is not None:
+        return _made_file(folder, header, _pieces(header, of_documents, read))
+    memory = mmap.mmap(-1, header.nbytes)
+    for start, array in _pieces(header, of_documents, read):
+        memory[start : start + array.nbytes] = array.tobytes()
+    return MappedIndex(header, memory, None)
+
+
+def _pieces(
+    header: Header, of_documents: Sequence[NDArray[Any]], read: Iterable[BitRows]
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the parts of the arrays, and the byte at which each begins."""
+    places = list(header.places())
+    yield from zip((start for *_, start in places[len(BITS) :]), of_documents, strict=True)
+    before = 0
+    for rows in filter(lambda each: each.size, read):
+        for array, (_, kind, start) in zip(rows.arrays, places, strict=False):
+            for plane, values in enumerate(array.reshape(-1, rows.size)):
+                yield start + (plane * header.rows + before) * kind.itemsize, np.ascontiguousarray(values)
+        before += rows.size
+
+
+def _made_file(folder: Path, header: Header, pieces: Iterable[tuple[int, NDArray[Any]]]) -> MappedIndex:
+    """Write a file under another name, give it its own, and remove those of other models."""
+    path = index_path(folder, header.model)
+    new = folder / f"{path.name}.{os.getpid()}"
     try:
-        index.keys[:], index.starts[:], index.order[:] = keys, np.cumsum(counts) - counts, np.argsort(keys)
-        _read_segments(session, index.bits, segments, kept, space.dim)
-        return index if index.path is None else _finished(index, index.path, index_path(index.path.parent, space.model))
-    except PackedGone:
-        if index.path is not None:
-            index.path.unlink(missing_ok=True)
-        raise
-
-
-def _read_segments(
-    session: Session, bits: BitRows, segments: Sequence[PackedSegment], kept: Sequence[NDArray[np.bool_]], dim: int
-) -> None:
-    """Read the rows of segments, one after another, those of the documents that are kept."""
-    start = 0
-    for segment, mask in zip(segments, kept, strict=True):
-        rows = read_kept_rows(session, segment, mask, dim)
-        bits[start : start + rows.size] = rows
-        start += rows.size
-
-
-def allocated(header: Header, folder: Path | None) -> MappedIndex:
-    """Return an index to be filled, in a new file of the folder or in memory. Raises OSError for a full disk."""
-    if folder is None:
-        return MappedIndex(header, mmap.mmap(-1, header.nbytes), None)
-    path = folder / f"{index_path(folder, header.model).name}.{os.getpid()}"
-    try:
-        with path.open("w+b") as file:
-            os.posix_fallocate(file.fileno(), 0, header.nbytes)  # a full disk is an error here, and a signal later
-            return MappedIndex(header, mmap.mmap(file.fileno(), header.nbytes), path)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _finished(index: MappedIndex, made: Path, path: Path) -> MappedIndex:
-    """Give a filled file its header and its name, and remove those of other models."""
-    memory = index.memory
-    header = replace(index.header, checksum=checksum(memory))
-    memory[:HEADER_BYTES] = header.tobytes()
-    made.replace(path)
-    for other in path.parent.glob("embeddings-*.index"):
-        if other != path:
-            other.unlink(missing_ok=True)
+        with new.open("w+b") as file:
+            os.posix_fallocate(file.fileno(), 0, header.nbytes)  # a full disk is found out before anything is read
+            for start, array in pieces:
+                file.seek(start)
+                file.write(array.tobytes())
+            file.flush()
+            memory = mmap.mmap(file.fileno(), header.nbytes, access=mmap.ACCESS_READ)
+            header = replace(header, checksum=checksum(memory))
+            file.seek(0)
+            file.write(header.tobytes())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    for other in set(folder.glob("embeddings-*.index")) - {path}:
+        other.unlink(missing_ok=True)
     return MappedIndex(header, memory, path)
 
 

@@ -112,6 +112,8 @@ def _pack_range(session: Session, space: EmbeddingSpace, packed: Packed, after: 
 
 def _pack_changes(session: Session, space: EmbeddingSpace, packed: Packed, version: int) -> int | None:
     """Pack documents that changed after what is packed, if they are enough; None if not."""
+    if version == packed.version:
+        return None
     changes = session.execute(text(CHANGES), {"seen": packed.version, "most": MOST_CHANGES}).all()
     keys = sorted({row.document_id for row in changes})
     if len(changes) == MOST_CHANGES:  # the last version may have more

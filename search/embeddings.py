@@ -30,7 +30,8 @@ from utils.lru import LRUCache
 from utils.sql import among, among_sql, by_dialect, number_list
 
 MOST_NEAREST = 120  # documents that semantic search ranks
-FIRST, THEN = 8_000, 400  # rows compared by bits and floats, rows re-ranked with their stored vectors
+FIRST, THEN = 8_000, 200  # rows compared by bits and floats, rows re-ranked with their stored vectors
+WIDE = 2_000  # rows of which those that pass a wide filter are re-ranked
 TAGS_FIRST = 500
 TAGS_OF_EACH = 16  # tags re-ranked per name and language; 300 find no more
 TAGS_AT_ONCE = 2_000
@@ -124,7 +125,7 @@ class EmbeddingIndex:
         keys = self._keys(session, restriction, version)
         if len(keys) < NARROW:
             return self.documents.nearest(session, version, query_vector.target, FIRST, THEN, lambda: keys)
-        rough = self.documents.nearest(session, version, query_vector.target, 2 * FIRST, FIRST)
+        rough = self.documents.nearest(session, version, query_vector.target, 2 * FIRST, WIDE)
         passing = passing_keys(session, [key for key, _ in rough], restriction)
         passed = [pair for pair in rough if pair[0] in passing]
         if len(passed) >= THEN // 2:

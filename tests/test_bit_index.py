@@ -133,7 +133,7 @@ def test_fewer_rows_than_asked_for_are_all_found(vectors: Clustered, size: int) 
 
 def test_a_row_takes_few_bytes(vectors: Clustered) -> None:
     index = BitIndex(vectors.mean, vectors.query_mean, capacity=1_000)
-    assert index.nbytes == 1_000 * (16 + 8 + 2 + 3 * 2 + 1)
+    assert index.nbytes == 1_000 * (2 * 16 + 8 + 2 + 4 * 2 + 1)
 
 
 def test_a_width_that_is_no_multiple_of_64_is_as_good() -> None:

@@ -92,7 +92,7 @@ def test_the_graph_is_used_where_all_may_pass_and_not_where_few_do(built: Built)
 
 
 def test_auto_takes_pgvector_where_memory_would_hold_too_much(built: Built) -> None:
-    need = ROWS * BitRows.row_bytes(DIM)
+    need = ROWS * BitRows.compared_bytes(DIM)
     for most_bytes, serves, why in ((need, "memory", "fits"), (need - 1, "pgvector", "larger")):
         stored = built.stored("auto", most_bytes)
         assert len(stored.nearest(built.session, built.vectors.meanings(stored)[0], Filter())) > 100

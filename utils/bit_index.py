@@ -1,4 +1,4 @@
-"""Nearest embeddings out of very many, from one bit a dimension: 65 bytes each in memory, the rest stays stored."""
+"""Nearest embeddings out of very many, from two bits a dimension: 115 bytes each in memory, the rest stays stored."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""Sign bits of embeddings in column planes, and the rows nearest to a query by them.
+"""Embeddings in two bits a dimension, sign and magnitude, and the rows nearest to a query by them.
 
-A query is compared with all rows by Hamming distance, then as floats with the bits of the nearest. The estimate of a
-dot product from signs follows Gao and Long, RaBitQ (SIGMOD 2024). What is returned is meant to be re-ranked with the
-stored values.
+A query is compared with the signs of all rows by Hamming distance, with those of the nearest as floats, and with the
+magnitudes of the nearest among them. The estimate of a dot product from signs follows Gao and Long, RaBitQ (SIGMOD
+2024). What is returned is meant to be re-ranked with the stored values.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-BLOCK = 16_384  # rows compared at once: the temporary arrays stay in the processor's cache
+BLOCK = 65_536  # rows compared at once: the temporary arrays stay in the processor's cache
 PLANES_AT_ONCE = 3  # whose differing bits can be counted in a byte
 FARTHEST, MOST_OFFSET = 192, 63  # the largest distance, and the most that a group adds: together they fill a byte
 NEVER = FARTHEST + MOST_OFFSET  # the distance of a row that is left out
 GATHERED = 8  # times as long as comparing a row takes gathering it
 SAMPLE = 131_072  # distances counted to see how far the nearest reach
+LARGE, LEVELS = 0.98, (10, 3)  # where a magnitude is large, in standard deviations; what large and small ones count
+CLOSER = 10  # times as many rows are compared by both bits as are returned
 # Shape (8, 256): the bits of each byte, lowest first.
 BITS_OF_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[None, :], axis=0, bitorder="little").astype(np.float32)
 
@@ -47,48 +50,71 @@ def planes_high(dim: int) -> int:
 
 def signs(rows: Floats) -> NDArray[np.uint64]:
     """Return the sign bits of rows (n, dim) as planes (dim / 64, n)."""
-    bits = np.packbits(rows > 0, axis=1, bitorder="little")
-    padded = np.zeros((len(bits), planes_high(rows.shape[1]) * 8), np.uint8)
+    return packed_bits(rows > 0).view("<u8").T
+
+
+def packed_bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return flags (n, dim) as bytes, those of a row padded to a multiple of eight."""
+    bits = np.packbits(flags, axis=1, bitorder="little")
+    padded = np.zeros((len(bits), planes_high(flags.shape[1]) * 8), np.uint8)
     padded[:, : bits.shape[1]] = bits
-    return padded.view("<u8").T
+    return padded
 
 
 @dataclass(frozen=True, slots=True)
 class BitRows:
-    """Sign bits of rows (x - mean of their group), and four values each.
+    """The bits of rows (x - mean of their group), and five values each; everything may lie in a mapped file.
 
-    `norms` are their lengths, `factors` lead from a sum of signs to a dot product, `biases` are their dot products with
-    the mean query (all float16), `groups` int8. Everything may lie in a mapped file.
+    `planes` are the signs, of 64 dimensions each, `magnitudes` the second bits, row by row: few rows need them.
+    `norms` are the rows' lengths, `factors` and `finer` lead from a sum of signs, or of both bits, to a dot product,
+    `biases` are the dot products with the mean query (all float16), `groups` int8.
     """
 
     planes: NDArray[np.uint64]
+    magnitudes: NDArray[np.void]
     norms: NDArray[np.float16]
     factors: NDArray[np.float16]
+    finer: NDArray[np.float16]
     biases: NDArray[np.float16]
     groups: NDArray[np.int8]
 
     @staticmethod
     def of(rows: Floats, groups: NDArray[np.int8] | int, query_mean: Floats) -> BitRows:
         """Return the bits of (x - mean of its group), shape (n, dim)."""
-        lengths = np.linalg.norm(rows, axis=1)
-        factors = lengths**2 / np.maximum(np.abs(rows).sum(axis=1), 1e-12)
+        sizes, lengths = np.abs(rows), np.linalg.norm(rows, axis=1)
+        is_large = sizes > LARGE * lengths[:, None] / rows.shape[1] ** 0.5
+        of_signs, of_both = (
+            lengths**2 / np.maximum(sums, 1e-12)
+            for sums in (sizes.sum(axis=1), (sizes * np.where(is_large, *LEVELS)).sum(axis=1))
+        )
+        norms, factors, finer, biases = (
+            each.astype(np.float16) for each in (lengths, of_signs, of_both, rows @ query_mean)
+        )
         of_each = np.broadcast_to(np.asarray(groups, np.int8), (len(rows),))
-        lengths, factors, biases = (each.astype(np.float16) for each in (lengths, factors, rows @ query_mean))
-        return BitRows(signs(rows), lengths, factors, biases, of_each)
+        magnitudes = packed_bits(is_large)
+        return BitRows(
+            signs(rows), magnitudes.view(f"V{magnitudes.shape[1]}").reshape(-1), norms, factors, finer, biases, of_each
+        )
 
     @staticmethod
     def empty(count: int, dim: int) -> BitRows:
-        planes = np.zeros((planes_high(dim), count), np.uint64)
-        lengths, factors, biases = np.zeros((3, count), np.float16)
-        return BitRows(planes, lengths, factors, biases, np.zeros(count, np.int8))
+        high = planes_high(dim)
+        planes, magnitudes = np.zeros((high, count), np.uint64), np.zeros(count, f"V{8 * high}")
+        norms, factors, finer, biases = np.zeros((4, count), np.float16)
+        return BitRows(planes, magnitudes, norms, factors, finer, biases, np.zeros(count, np.int8))
 
     @staticmethod
     def row_bytes(dim: int) -> int:
-        return 8 * planes_high(dim) + 3 * 2 + 1
+        return 16 * planes_high(dim) + 4 * 2 + 1
+
+    @staticmethod
+    def compared_bytes(dim: int) -> int:
+        """Return the bytes of a row that every query is compared with."""
+        return 8 * planes_high(dim) + 1
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.planes, self.norms, self.factors, self.biases, self.groups
+        return self.planes, self.magnitudes, self.norms, self.factors, self.finer, self.biases, self.groups
 
     @property
     def size(self) -> int:
@@ -127,6 +153,9 @@ class BitQuery:
     def __init__(self, target: SearchTarget, query_mean: Floats, length: float) -> None:
         of_unit = target.unit / length
         self._direction: Floats = target.vector + of_unit - query_mean
+        padded = np.zeros(planes_high(len(query_mean)) * 64, np.float32)
+        padded[: len(query_mean)] = self._direction
+        self._bytes = padded.reshape(-1, 8) @ BITS_OF_BYTES  # what each byte contributes
         square = max(float(self._direction @ self._direction), 1e-12)
         # The part of the estimate that depends on a row's direction only, not on its length.
         self._fixed = float(of_unit @ self._direction) / square
@@ -141,11 +170,10 @@ class BitQuery:
         `among` narrows the rows; `without` are places to leave out.
         """
         places = self._candidates(rows, first, among, without)
-        estimates = self.estimates(rows, places)
-        if len(places) > then:
-            best = estimates.argpartition(-then)[-then:]
-            places, estimates = places[best], estimates[best]
-        order = np.argsort(-estimates, kind="stable")
+        places = best_of(places, self.estimates(rows, places), then * CLOSER)
+        estimates = self.estimates(rows, places, by_both_bits=True)
+        best = np.sort(best_of(np.arange(len(places)), estimates, then))
+        order = best[np.argsort(-estimates[best], kind="stable")]
         return places[order], estimates[order]
 
     def _candidates(self, rows: BitRows, first: int, among: Places | None, without: Places | None) -> Places:
@@ -180,21 +208,34 @@ class BitQuery:
                 distances[block] += (rows.groups[taken] == group) * added[group]
         return distances
 
-    def estimates(self, rows: BitRows, places: Places) -> Floats:
-        """Return closer estimates, from the target's floats and the rows' bits."""
-        padded = np.zeros(len(rows.planes) * 64, np.float32)
-        padded[: len(self._direction)] = self._direction
-        parts = padded.reshape(-1, 8) @ BITS_OF_BYTES  # what each byte contributes
-        sums = np.zeros(len(places), np.float32)
-        for number, plane in enumerate(rows.planes):
-            packed = plane[places].view(np.uint8).reshape(-1, 8)
-            for place in range(8):
-                sums += parts[8 * number + place].take(packed[:, place])
-        norms, factors, biases, groups = (array[places] for array in rows.arrays[1:])
-        products = (2.0 * sums - self._direction.sum()) * factors.astype(np.float32)
-        lengths = 1 - self._fixed + self._fixed * self._length / np.maximum(norms.astype(np.float32), 1e-6)
-        estimates: Floats = products * lengths + biases + self._offsets[groups]
+    def estimates(self, rows: BitRows, places: Places, by_both_bits: bool = False) -> Floats:
+        """Return closer estimates, from the target's floats and the rows' signs, or both bits."""
+        planes = [plane.take(places) for plane in rows.planes]
+        sums, factors = 2.0 * self._sums(planes) - self._direction.sum(), rows.factors
+        if by_both_bits:
+            magnitudes = rows.magnitudes[places].view("<u8").reshape(len(places), len(planes)).T
+            large = 2.0 * self._sums([plane & bits for plane, bits in zip(planes, magnitudes, strict=True)])
+            large -= self._sums([np.ascontiguousarray(bits) for bits in magnitudes])
+            sums, factors = LEVELS[1] * sums + (LEVELS[0] - LEVELS[1]) * large, rows.finer
+        norms = np.maximum(rows.norms.take(places).astype(np.float32), 1e-6)
+        lengths = 1 - self._fixed + self._fixed * self._length / norms
+        products = sums * factors.take(places).astype(np.float32) * lengths
+        estimates: Floats = products + rows.biases.take(places) + self._offsets.take(rows.groups.take(places))
         return estimates
+
+    def _sums(self, planes: Sequence[NDArray[np.uint64]]) -> Floats:
+        """Return the sum of the direction's values where a bit is set, for each row."""
+        sums = np.zeros(len(planes[0]), np.float32)
+        for number, plane in enumerate(planes):
+            packed = plane.view(np.uint8).reshape(-1, 8)
+            for place in range(8):
+                sums += self._bytes[8 * number + place].take(packed[:, place])
+        return sums
+
+
+def best_of(places: Places, estimates: Floats, count: int) -> Places:
+    """Return at most `count` places, those with the highest estimates, in no order."""
+    return places if len(places) <= count else places[estimates.argpartition(-count)[-count:]]
 
 
 def _hamming(
