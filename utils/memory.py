@@ -18,12 +18,14 @@ class GroupMemory:
     Such cache is taken back before anything is killed, that which was read twice ("active") included: a database
     that is read often would else seem to fill the group.
 
-    `anonymous` is what no file backs: nothing but swapping or killing takes it back.
+    `anonymous` is what no file backs: nothing but swapping or killing takes it back. `mapped` are the pages of files,
+    programs and libraries included, that are in use; `used` has them.
     """
 
     used: int
     limit: int | None
     anonymous: int = 0
+    mapped: int = 0
 
 
 def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMemory | None:
@@ -43,9 +45,8 @@ def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMe
         stat = dict(re.findall(r"^(\w+) (\d+)$", read_file(group / "memory.stat"), re.MULTILINE))
         inactive, active, mapped, anonymous = (int(stat.get(name, 0)) for name in names)
         limit = number_in(group / limit_file)
-        return GroupMemory(
-            max(used - max(inactive + active - mapped, 0), 0), limit if limit and limit < ABSURD else None, anonymous
-        )
+        used = max(used - max(inactive + active - mapped, 0), 0)
+        return GroupMemory(used, limit if limit and limit < ABSURD else None, anonymous, mapped)
     return None
 
 
