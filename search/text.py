@@ -161,7 +161,7 @@ class _QueryIndex:
         self.interpretation = interpret(session, listed[VOCABULARY], self.parts, documents, readings)
         self._postings: list[dict[int, TermPostings]] = [{} for _ in self.segments]
         self._read(session, self.interpretation.words)
-        self.interpretation = corrected(session, self.interpretation, self.parts, self._has_documents)
+        self.interpretation = corrected(session, self.interpretation, self.parts, self._has_documents, readings)
         self._read(session, [word for word in self.interpretation.words if word.is_corrected])
         words = [ScoredWord.of(word, self._postings) for word in self.interpretation.words]
         self._scorer = Scorer(self.segments, words)
