@@ -37,7 +37,7 @@ from pages import formats
 from runtime import MatmonApp, Runtime
 from utils.memory import keep_heap_small
 from utils.sql import prepare_sqlite
-from web import addresses, body_limits, database_timeouts, errors, headers, rate_limits, request_log
+from web import addresses, body_limits, cpu_limits, database_timeouts, errors, headers, rate_limits, request_log
 from web.hosts import HostCheck
 from web.sessions import LIFETIME, Cookie, check_sessions
 
@@ -110,6 +110,7 @@ def add_views(app: MatmonApp) -> None:
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     Babel(app, locale_selector=addresses.locale)
+    cpu_limits.register(app)  # before anything of a request is read
     body_limits.register(app)  # before the CSRF check, which reads a form
     csrf = CSRFProtect(app)
     for blueprint in API:

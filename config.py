@@ -241,6 +241,8 @@ class Settings:
     db_max_overflow: int = setting("DB_MAX_OVERFLOW", "3", whole(0, 50), "connections beyond them, under load")
     db_timeout_s: float = setting("DB_TIMEOUT_SECONDS", "4", whole(1, 600), "how long PostgreSQL may take before a 503")
     rate_limit: str = setting("RATE_LIMIT", "60/minute", RATE, "a client's searches")
+    rate_limit_cpu_s: int = setting("RATE_LIMIT_CPU", "20", whole(0, 60),
+        "a client's seconds of processor time in a minute; 0 means no limit")
     redis_url: str = setting("REDIS_URL", "", REDIS_URL, "shares caches and limits among processes", secret=True)
     redis_tls_verify: bool = setting("REDIS_TLS_VERIFY", "1", FLAG, "`0` accepts a certificate that nobody signed")
     cache_results_s: int = setting("CACHE_RESULTS_SECONDS", "3600", whole(1, YEAR_S), "lifetime of results in Redis")

@@ -48,6 +48,8 @@ from utils.word_frequencies import HEBREW_WORDS, frequencies_or_problem
 from utils.word_readings import Readings, use_readings
 
 if TYPE_CHECKING:
+    from limits.strategies import RateLimiter
+
     from utils.redis_cache import RedisCache
 
 IMPORT_WAIT_S = 20  # for a model that is loading; a job that reports nothing for 30 s counts as dead
@@ -179,9 +181,10 @@ class Runtime:
 
 
 class MatmonApp(Flask):
-    """The Flask application with its Runtime."""
+    """The Flask application with its Runtime, and what counts its limits."""
 
     runtime: Runtime
+    rates: RateLimiter
 
 
 def runtime_of(app: Flask) -> Runtime:
