@@ -15,6 +15,7 @@ PID_FILE = Path(os.environ.get("INSTANCE_DIR") or Path(__file__).resolve().paren
 # Before anything listens: a bad setting ends the server with one line.
 with exit_on_bad_setting():
     settings = read_settings()
+os.umask(int(settings.umask, 8))
 bind = f"{settings.host}:{settings.port}"
 workers = settings.gunicorn_workers
 threads = settings.gunicorn_threads

@@ -54,9 +54,9 @@ def is_private(rule: Rule) -> bool:
 def answers(client: FlaskClient, app: Flask, **headers: str) -> Iterator[tuple[Rule, TestResponse]]:
     for method in ("GET", "POST", "PUT", "DELETE"):
         for rule, path in routes(app, method):
-            body = {"json": {}} if method in ("POST", "PUT") and rule.endpoint.startswith("api_") else {}
+            body: dict[str, str] | None = {} if method in ("POST", "PUT") and rule.endpoint.startswith("api_") else None
             query = {} if rule.endpoint == "static" else QUERY
-            yield rule, client.open(path, method=method, query_string=query, headers=headers, buffered=True, **body)
+            yield rule, client.open(path, method=method, query_string=query, headers=headers, buffered=True, json=body)
 
 
 def test_every_blueprint_is_known_to_be_private_or_public(app: Flask) -> None:
