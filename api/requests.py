@@ -8,8 +8,11 @@ from typing import Any
 
 from flask import request
 
+from utils.bounded_json import parse_json
 from web.access import is_bearer
 from web.errors import ApiError
+
+BAD_JSON = "The body must be a JSON object of text and finite numbers."
 
 
 def choice_arg(name: str, allowed: tuple[str, ...], default: str) -> str:
@@ -49,11 +52,11 @@ def body_fields() -> dict[str, Any]:
     if not request.is_json:
         raise ApiError(415, "unsupported_media_type", "Send JSON, as application/json.")
     try:
-        fields = request.get_json(silent=True)
-        # Python reads NaN, infinities and half a surrogate pair, and no database stores them.
-        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        fields = None
+        fields = parse_json(request.get_data(cache=False).decode("utf-8-sig"))
+        # Python reads half a surrogate pair, and no database stores it.
+        json.dumps(fields, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise ApiError(400, "bad_json", f"{BAD_JSON} This one cannot be read: {str(error)[:200]}.") from None
     if not isinstance(fields, dict):
-        raise ApiError(400, "bad_json", "The body must be a JSON object of text and finite numbers.")
+        raise ApiError(400, "bad_json", BAD_JSON)
     return fields
