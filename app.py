@@ -124,6 +124,7 @@ def add_views(app: MatmonApp) -> None:
     app.wsgi_app = HostCheck(app.wsgi_app, settings.trusted_hosts)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    addresses.register(app)
     Babel(app, locale_selector=addresses.locale)
     cpu_limits.register(app)  # before anything of a request is read
     body_limits.register(app)  # before the CSRF check, which reads a form
@@ -149,6 +150,7 @@ def add_to_templates(app: Flask) -> None:
         address=addresses.address,
         address_in=addresses.address_in,
         document_address=addresses.document_address,
+        document_url=addresses.document_url,
         page_numbers=addresses.page_numbers,
         safe_link=addresses.safe_link,
         locale=lambda: str(get_locale()),

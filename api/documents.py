@@ -14,6 +14,7 @@ from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
 from search.results import hit_json
+from web.addresses import requested_id
 from web.body_limits import DOCUMENT_BYTES, body_limit
 from web.current import runtime, semantic, semantic_json
 from web.errors import ApiError
@@ -31,11 +32,12 @@ def api_create() -> tuple[Response, int]:
     return write(body_fields())
 
 
-@document_api.put("/api/documents/<path:own_id>")
+@document_api.put("/api/documents/<own_id:own_id>")
+@document_api.put("/api/documents")
 @body_limit(DOCUMENT_BYTES)
-def api_replace(own_id: str) -> tuple[Response, int]:
+def api_replace(own_id: str = "") -> tuple[Response, int]:
     need_admin()
-    return write(body_fields() | {"id": own_id})
+    return write(body_fields() | {"id": id_or_422(own_id)})
 
 
 def write(fields: dict[str, Any]) -> tuple[Response, int]:
@@ -55,21 +57,33 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     return jsonify(page_json(stored)), 201 if written.new else 200
 
 
-@document_api.delete("/api/documents/<path:own_id>")
-def api_delete(own_id: str) -> tuple[str, int]:
+@document_api.delete("/api/documents/<own_id:own_id>")
+@document_api.delete("/api/documents")
+def api_delete(own_id: str = "") -> tuple[str, int]:
     need_admin()
     delete_documents(db.session(), [document_or_404(own_id).number])
     return "", 204
 
 
-@document_api.get("/api/documents/<path:own_id>")
-def api_document(own_id: str) -> Response:
+@document_api.get("/api/documents/<own_id:own_id>")
+@document_api.get("/api/documents")
+def api_document(own_id: str = "") -> Response:
     return jsonify(page_json(document_or_404(own_id)))
 
 
+def id_or_422(own_id: str) -> str:
+    """Return the id in the path or the query; raises ApiError if there is none."""
+    if not (own_id := requested_id(own_id)):
+        raise ApiError(422, "bad_parameter", "name the document: its id belongs in the path, or in the query as id=…")
+    return own_id
+
+
 def document_or_404(own_id: str) -> DocumentPage:
-    page = document_page(db.session(), own_id, request.args.get("collection", ""))
-    return page or abort(404, f"There is no document {own_id[:100]!r}.")
+    return find_document(id_or_422(own_id)) or abort(404, f"There is no document {requested_id(own_id)[:100]!r}.")
+
+
+def find_document(own_id: str) -> DocumentPage | None:
+    return document_page(db.session(), own_id, request.args.get("collection", ""))
 
 
 def page_json(page: DocumentPage) -> dict[str, Any]:
@@ -78,9 +92,15 @@ def page_json(page: DocumentPage) -> dict[str, Any]:
     return values | {"tags": list(page.tags)}
 
 
-@document_api.get("/api/documents/<path:own_id>/similar")
+@document_api.get("/api/documents/<own_id:own_id>/similar")
+@document_api.get("/api/similar")
 @rate_limit("search")
-def api_similar(own_id: str) -> Response:
+def api_similar(own_id: str = "") -> Response:
+    """Return similar documents, or the document itself if only one with an id that ends in `/similar` is meant."""
     limit = check_number("limit", 20, 10)
-    hits = similar(db.session(), document_or_404(own_id).number, semantic(), limit)
+    document = find_document(id_or_422(own_id))
+    if document is None and own_id and (named := find_document(f"{own_id}/similar")):
+        return jsonify(page_json(named))
+    document = document or document_or_404(own_id)
+    hits = similar(db.session(), document.number, semantic(), limit)
     return jsonify({"hits": [hit_json(hit) for hit in hits], "semantic": semantic_json(semantic())})

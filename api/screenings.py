@@ -16,6 +16,7 @@ from screening.store import STATUSES, cancel, create_screening, decide, delete_s
 from screening.vocabulary import screened_job, screened_text
 from search.query import LAST_VERSION, clean_text
 from web.access import is_bearer
+from web.addresses import requested_id
 from web.current import skill_aliases
 from web.errors import ApiError
 from web.rate_limits import rate_limit
@@ -100,10 +101,11 @@ def api_screening_cancel(number: int) -> Response:
     return jsonify(screening_json(screening))
 
 
-@screening_api.put(f"/api/screenings/{NUMBER}/profiles/<path:own_id>")
+@screening_api.put(f"/api/screenings/{NUMBER}/profiles/<own_id:own_id>")
+@screening_api.put(f"/api/screenings/{NUMBER}/profiles")
 @rate_limit("search")
-def api_screening_decide(number: int, own_id: str) -> Response:
-    screening, fields = screening_or_404(number), body_fields()
+def api_screening_decide(number: int, own_id: str = "") -> Response:
+    screening, fields, own_id = screening_or_404(number), body_fields(), requested_id(own_id)
     status, note = text_of(fields, "status", "new"), clean_text(text_of(fields, "note"))
     if status not in STATUSES:
         raise ApiError(422, "bad_parameter", f"status={status[:50]!r}: it must be one of {', '.join(STATUSES)}")
