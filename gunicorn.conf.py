@@ -1,5 +1,6 @@
 """One small process by default: a worker of four threads behind a master that only watches it."""
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -76,7 +77,12 @@ def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
 
 
 def worker_exit(_server, _worker) -> None:  # type: ignore[no-untyped-def]
-    """End background work before the interpreter does: a thread inside a library would abort the process."""
+    """End background work, and then the process at once: at a usual exit, a thread inside a library would abort it."""
     app_module = sys.modules.get("app")
-    if app_module is not None and "app" in vars(app_module):
-        app_module.app.runtime.stop()
+    if app_module is None or "app" not in vars(app_module):
+        return
+    app_module.app.runtime.stop()
+    ending = sys.exc_info()[1]
+    code = ending.code if isinstance(ending, SystemExit) else None
+    logging.shutdown()
+    os._exit(code if isinstance(code, int) and code >= 0 else 1)

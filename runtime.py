@@ -34,6 +34,7 @@ from matching.collection_state import FilledCollection
 from matching.idf import clear_idf_cache as forget_weights
 from matching.limits import JOBS
 from matching.tag_names import clear_names_cache as forget_names
+from operations.database import DatabaseState
 from operations.figures import Watch
 from operations.guard import Guard, Recycling
 from operations.memory import memory
@@ -62,6 +63,7 @@ class Runtime:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings, self.engine = settings, engine
         shares = settings.memory_drop_caches_share, settings.memory_unload_share
+        self.database = DatabaseState(engine)
         self.guard = Guard(partial(memory, settings.memory_limit_mb), *shares, settings.memory_pause_s)
         frequencies, self.words_problem = frequencies_or_problem(settings.models_dir / HEBREW_WORDS)
         self.readings = Readings(frequencies)
@@ -249,7 +251,12 @@ class Models:
         from encoders.onnx_encoder import OnnxEncoder
 
         settings, queue = self._settings, EncoderQueue(after_each=self._after_each)
-        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, queue=queue)
+        sizes = settings.passage_batch_size, settings.tag_batch_size
+        return OnnxEncoder(folder, *sizes, queue=queue, on_damage=self._suspend)
+
+    def _suspend(self, reason: str) -> None:
+        """Unload a model that was damaged while it served; a load that fails then says whether it still is."""
+        self._lazy.suspend(reason, self._settings.model_retry_s)
 
     def _after_each(self) -> None:
         self._lazy.used()  # an import that embeds for an hour uses the model too: it must not be unloaded as idle
