@@ -66,12 +66,13 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
         db.engine.dispose(close=False)
 
 
-def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
+def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
     """Start what runs beside the requests; with MODEL_LOADING=warm also load the model."""
     from app import app
     from runtime import runtime_of
 
     runtime = runtime_of(app)
+    worker.is_memory_low = lambda: runtime.guard.is_low
     runtime.start()
     runtime.recycling.is_on = True
 
