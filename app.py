@@ -31,6 +31,7 @@ import pages.matching
 import pages.saved_searches
 import pages.screenings
 import routes
+from api.requests import check_arguments
 from config import Settings, exit_on_bad_setting, read_settings, renamed_in_use
 from models import db
 from operations.logs import configuration
@@ -127,6 +128,7 @@ def add_views(app: MatmonApp) -> None:
     addresses.register(app)
     Babel(app, locale_selector=addresses.locale)
     cpu_limits.register(app)  # before anything of a request is read
+    app.before_request(check_arguments)
     body_limits.register(app)  # before the CSRF check, which reads a form
     csrf = CSRFProtect(app)
     for blueprint in API:
