@@ -16,6 +16,7 @@ from typing import Any
 from flask import Flask
 from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.engine import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import api.documents
@@ -30,17 +31,20 @@ import pages.matching
 import pages.saved_searches
 import pages.screenings
 import routes
+from api.requests import check_arguments
 from config import Settings, exit_on_bad_setting, read_settings, renamed_in_use
 from models import db
 from operations.logs import configuration
 from pages import formats
 from runtime import MatmonApp, Runtime
 from utils.memory import keep_heap_small
+from utils.private_files import database_files, tighten
 from utils.sql import prepare_sqlite
-from web import addresses, body_limits, database_timeouts, errors, headers, rate_limits, request_log
+from web import addresses, body_limits, cpu_limits, database_timeouts, errors, headers, rate_limits, request_log
 from web.hosts import HostCheck
 from web.sessions import LIFETIME, Cookie, check_sessions
 
+OWN_FOLDERS = ("uploads", "remote")  # in the instance folder
 STATIC_AGE_S = 31_536_000
 PAGES = (
     routes.search_pages,
@@ -73,7 +77,7 @@ def create_app(settings: Settings | None = None) -> MatmonApp:
     app.config.update(flask_settings(settings))
     # Hebrew in responses is readable, and takes two bytes a letter instead of six.
     app.json.ensure_ascii = app.json.sort_keys = False  # type: ignore[attr-defined]
-    settings.instance_dir.mkdir(parents=True, exist_ok=True)
+    keep_files_private(settings)
     db.init_app(app)
     with app.app_context():
         prepare_sqlite(db.engine)
@@ -84,6 +88,18 @@ def create_app(settings: Settings | None = None) -> MatmonApp:
     errors.register(app)
     add_commands(app)
     return app
+
+
+def keep_files_private(settings: Settings) -> None:
+    """Create the instance folder; what this and earlier releases store is closed to those whom the umask excludes."""
+    umask = int(settings.umask, 8)
+    os.umask(umask)
+    folder, database = settings.instance_dir, make_url(settings.database_url).database or ""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [] if settings.is_postgresql else database_files(database)
+    tighten([folder, *files], umask)
+    for name in OWN_FOLDERS:
+        tighten([folder / name, *(folder / name).glob("*")], umask)
 
 
 def flask_settings(settings: Settings) -> dict[str, Any]:
@@ -109,7 +125,10 @@ def add_views(app: MatmonApp) -> None:
     app.wsgi_app = HostCheck(app.wsgi_app, settings.trusted_hosts)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    addresses.register(app)
     Babel(app, locale_selector=addresses.locale)
+    cpu_limits.register(app)  # before anything of a request is read
+    app.before_request(check_arguments)
     body_limits.register(app)  # before the CSRF check, which reads a form
     csrf = CSRFProtect(app)
     for blueprint in API:
@@ -133,6 +152,7 @@ def add_to_templates(app: Flask) -> None:
         address=addresses.address,
         address_in=addresses.address_in,
         document_address=addresses.document_address,
+        document_url=addresses.document_url,
         page_numbers=addresses.page_numbers,
         safe_link=addresses.safe_link,
         locale=lambda: str(get_locale()),

@@ -136,7 +136,7 @@ def parse_secret(name: str, text: str, values: Mapping[str, Any]) -> str:
 
 def stored_secret(path: Path) -> str:
     """Return the secret in a file, made if it is missing and readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Two processes may start at once: the one that makes the file first wins.
     with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(24))
@@ -206,6 +206,8 @@ class Settings:
         "the database", "`sqlite:///instance/matmon.db`, in INSTANCE_DIR", secret=True)
     secret_key: str = setting("SECRET_KEY", None, SECRET_KEY, "signs sessions", GENERATED, secret=True)
     admin_token: str = setting("ADMIN_TOKEN", None, ADMIN_TOKEN, "lets its bearer write", GENERATED, secret=True)
+    umask: str = setting("UMASK", "077", choice("077", "027", "007"),
+        "who else may use the site's files: nobody, the group for reading, or the group")
     models_dir: Path = setting("MODELS_DIR", "", folder("models"), "the folder of prepared models", "`models`")
     semantic_model: str = setting("SEMANTIC_MODEL", "e5-small", MODEL,
         "the embedding model; `remote` asks EMBEDDINGS_URL, `none` or a blank value turns semantic search off")
@@ -244,6 +246,8 @@ class Settings:
     db_max_overflow: int = setting("DB_MAX_OVERFLOW", "3", whole(0, 50), "connections beyond them, under load")
     db_timeout_s: float = setting("DB_TIMEOUT_SECONDS", "4", whole(1, 600), "how long PostgreSQL may take before a 503")
     rate_limit: str = setting("RATE_LIMIT", "60/minute", RATE, "a client's searches")
+    rate_limit_cpu_s: int = setting("RATE_LIMIT_CPU", "20", whole(0, 60),
+        "a client's seconds of processor time in a minute; 0 means no limit")
     redis_url: str = setting("REDIS_URL", "", REDIS_URL, "shares caches and limits among processes", secret=True)
     redis_tls_verify: bool = setting("REDIS_TLS_VERIFY", "1", FLAG, "`0` accepts a certificate that nobody signed")
     cache_results_s: int = setting("CACHE_RESULTS_SECONDS", "3600", whole(1, YEAR_S), "lifetime of results in Redis")

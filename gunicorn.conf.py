@@ -1,5 +1,6 @@
 """One small process by default: a worker of four threads behind a master that only watches it."""
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -15,6 +16,7 @@ PID_FILE = Path(os.environ.get("INSTANCE_DIR") or Path(__file__).resolve().paren
 # Before anything listens: a bad setting ends the server with one line.
 with exit_on_bad_setting():
     settings = read_settings()
+os.umask(int(settings.umask, 8))
 bind = f"{settings.host}:{settings.port}"
 workers = settings.gunicorn_workers
 threads = settings.gunicorn_threads
@@ -64,18 +66,24 @@ def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
         db.engine.dispose(close=False)
 
 
-def post_worker_init(_worker) -> None:  # type: ignore[no-untyped-def]
+def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
     """Start what runs beside the requests; with MODEL_LOADING=warm also load the model."""
     from app import app
     from runtime import runtime_of
 
     runtime = runtime_of(app)
+    worker.is_memory_low = lambda: runtime.guard.is_low
     runtime.start()
     runtime.recycling.is_on = True
 
 
 def worker_exit(_server, _worker) -> None:  # type: ignore[no-untyped-def]
-    """End background work before the interpreter does: a thread inside a library would abort the process."""
+    """End background work, and then the process at once: at a usual exit, a thread inside a library would abort it."""
     app_module = sys.modules.get("app")
-    if app_module is not None and "app" in vars(app_module):
-        app_module.app.runtime.stop()
+    if app_module is None or "app" not in vars(app_module):
+        return
+    app_module.app.runtime.stop()
+    ending = sys.exc_info()[1]
+    code = ending.code if isinstance(ending, SystemExit) else None
+    logging.shutdown()
+    os._exit(code if isinstance(code, int) and code >= 0 else 1)

@@ -22,7 +22,7 @@ from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
 from search.text import TextQuery
 from utils.cells import MARK, csv_line
-from web.addresses import mode_path, query_before
+from web.addresses import mode_path, query_before, requested_id
 from web.current import runtime, search_results, semantic, settings, watch
 from web.rate_limits import rate_limit
 
@@ -103,10 +103,11 @@ def csv_response(results: ResultsPage) -> Response:
     return Response("".join(lines), mimetype="text/csv", headers=headers)
 
 
-@search_pages.get("/documents/<path:own_id>")
+@search_pages.get("/documents/<own_id:own_id>")
+@search_pages.get("/documents")
 @rate_limit("search")
-def document(own_id: str) -> str:
-    page = document_page(db.session(), own_id, request.args.get("collection", ""))
+def document(own_id: str = "") -> str:
+    page = document_page(db.session(), requested_id(own_id), request.args.get("collection", ""))
     if page is None:
         abort(404)
     before = query_before(request.args)

@@ -34,6 +34,7 @@ from matching.collection_state import FilledCollection
 from matching.idf import clear_idf_cache as forget_weights
 from matching.limits import JOBS
 from matching.tag_names import clear_names_cache as forget_names
+from operations.database import DatabaseState
 from operations.figures import Watch
 from operations.guard import Guard, Recycling
 from operations.memory import memory
@@ -49,6 +50,8 @@ from utils.word_frequencies import HEBREW_WORDS, frequencies_or_problem
 from utils.word_readings import Readings, use_readings
 
 if TYPE_CHECKING:
+    from limits.strategies import RateLimiter
+
     from utils.redis_cache import RedisCache
 
 IMPORT_WAIT_S = 20  # for a model that is loading; a job that reports nothing for 30 s counts as dead
@@ -61,6 +64,7 @@ class Runtime:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings, self.engine = settings, engine
         shares = settings.memory_drop_caches_share, settings.memory_unload_share
+        self.database = DatabaseState(engine)
         self.guard = Guard(partial(memory, settings.memory_limit_mb), *shares, settings.memory_pause_s)
         frequencies, self.words_problem = frequencies_or_problem(settings.models_dir / HEBREW_WORDS)
         self.readings = Readings(frequencies)
@@ -183,9 +187,10 @@ class Runtime:
 
 
 class MatmonApp(Flask):
-    """The Flask application with its Runtime."""
+    """The Flask application with its Runtime, and what counts its limits."""
 
     runtime: Runtime
+    rates: RateLimiter
 
 
 def runtime_of(app: Flask) -> Runtime:
@@ -252,7 +257,12 @@ class Models:
         from encoders.onnx_encoder import OnnxEncoder
 
         settings, queue = self._settings, EncoderQueue(after_each=self._after_each)
-        return OnnxEncoder(folder, settings.passage_batch_size, settings.tag_batch_size, queue=queue)
+        sizes = settings.passage_batch_size, settings.tag_batch_size
+        return OnnxEncoder(folder, *sizes, queue=queue, on_damage=self._suspend)
+
+    def _suspend(self, reason: str) -> None:
+        """Unload a model that was damaged while it served; a load that fails then says whether it still is."""
+        self._lazy.suspend(reason, self._settings.model_retry_s)
 
     def _after_each(self) -> None:
         self._lazy.used()  # an import that embeds for an hour uses the model too: it must not be unloaded as idle

@@ -7,13 +7,23 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from api.requests import body_fields, check_number, need_admin
+from api.requests import (
+    LONGEST_COLLECTION,
+    LONGEST_LANGUAGE,
+    LONGEST_OWN_ID,
+    body_fields,
+    check_length,
+    check_number,
+    need_admin,
+    text_of,
+)
 from indexing.documents import delete_documents, write_documents
-from indexing.importing import Options, parsed_document
+from indexing.importing import LONGEST_TAG, MOST_TAGS, Options, parsed_document
 from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
 from search.results import hit_json
+from web.addresses import requested_id
 from web.body_limits import DOCUMENT_BYTES, body_limit
 from web.current import runtime, semantic, semantic_json
 from web.errors import ApiError
@@ -21,6 +31,9 @@ from web.rate_limits import rate_limit
 
 document_api = Blueprint("api_documents", __name__)
 
+TEXT_FIELDS = ("id", "title", "body", "description", "language", "source", "url", "licence", "license")
+TAG_FIELDS = ("tags", "skills")
+TAG_TYPES = (str, int, float, type(None))
 ADDED_FIELDS = frozenset({"added_at", "changed_at"})  # in a response, which can be sent back as it is
 
 
@@ -31,17 +44,23 @@ def api_create() -> tuple[Response, int]:
     return write(body_fields())
 
 
-@document_api.put("/api/documents/<path:own_id>")
+@document_api.put("/api/documents/<own_id:own_id>")
+@document_api.put("/api/documents")
 @body_limit(DOCUMENT_BYTES)
-def api_replace(own_id: str) -> tuple[Response, int]:
+def api_replace(own_id: str = "") -> tuple[Response, int]:
     need_admin()
-    return write(body_fields() | {"id": own_id})
+    fields = body_fields()
+    check_fields(fields)
+    check_length("id", str(fields.get("id", "")), LONGEST_OWN_ID)
+    return write(fields | {"id": id_or_422(own_id)})
 
 
 def write(fields: dict[str, Any]) -> tuple[Response, int]:
     """Store a document and return it; raises RowRefused and DocumentKeyCollision."""
-    named = fields.pop("collection", None)
-    name = clean_text(request.args.get("collection") or str(named or ""))[:64] or "documents"
+    named = text_of(fields, "collection", most=LONGEST_COLLECTION)
+    fields.pop("collection", None)
+    name = clean_text(request.args.get("collection") or named) or "documents"
+    check_fields(fields)
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
@@ -55,21 +74,53 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     return jsonify(page_json(stored)), 201 if written.new else 200
 
 
-@document_api.delete("/api/documents/<path:own_id>")
-def api_delete(own_id: str) -> tuple[str, int]:
+def check_fields(fields: dict[str, Any]) -> None:
+    """Refuse what an import would turn into a text or cut; raises ApiError."""
+    if isinstance(fields.get("id"), bool):
+        raise ApiError(422, "bad_document", "id must be a string")
+    for name in TEXT_FIELDS:
+        if isinstance(fields.get(name), list | dict):
+            raise ApiError(422, "bad_document", f"{name} must be a string")
+    for name in TAG_FIELDS:
+        tags = fields.get(name)
+        parts = tags if isinstance(tags, list) else []
+        if isinstance(tags, dict) or not all(type(part) in TAG_TYPES for part in parts):
+            raise ApiError(422, "bad_document", f"{name} must be a list of strings")
+        for part in parts:
+            check_length(f"a tag in {name}", str(part), LONGEST_TAG)
+        if len(parts) > MOST_TAGS:
+            raise ApiError(422, "bad_document", f"{name} has {len(parts)} entries: at most {MOST_TAGS} are allowed")
+    language = text_of(fields, "language")
+    check_length("language", language, LONGEST_LANGUAGE)
+
+
+@document_api.delete("/api/documents/<own_id:own_id>")
+@document_api.delete("/api/documents")
+def api_delete(own_id: str = "") -> tuple[str, int]:
     need_admin()
     delete_documents(db.session(), [document_or_404(own_id).number])
     return "", 204
 
 
-@document_api.get("/api/documents/<path:own_id>")
-def api_document(own_id: str) -> Response:
+@document_api.get("/api/documents/<own_id:own_id>")
+@document_api.get("/api/documents")
+def api_document(own_id: str = "") -> Response:
     return jsonify(page_json(document_or_404(own_id)))
 
 
+def id_or_422(own_id: str) -> str:
+    """Return the id in the path or the query; raises ApiError if there is none."""
+    if not (own_id := requested_id(own_id)):
+        raise ApiError(422, "bad_parameter", "name the document: its id belongs in the path, or in the query as id=…")
+    return own_id
+
+
 def document_or_404(own_id: str) -> DocumentPage:
-    page = document_page(db.session(), own_id, request.args.get("collection", ""))
-    return page or abort(404, f"There is no document {own_id[:100]!r}.")
+    return find_document(id_or_422(own_id)) or abort(404, f"There is no document {requested_id(own_id)[:100]!r}.")
+
+
+def find_document(own_id: str) -> DocumentPage | None:
+    return document_page(db.session(), own_id, request.args.get("collection", ""))
 
 
 def page_json(page: DocumentPage) -> dict[str, Any]:
@@ -78,9 +129,15 @@ def page_json(page: DocumentPage) -> dict[str, Any]:
     return values | {"tags": list(page.tags)}
 
 
-@document_api.get("/api/documents/<path:own_id>/similar")
+@document_api.get("/api/documents/<own_id:own_id>/similar")
+@document_api.get("/api/similar")
 @rate_limit("search")
-def api_similar(own_id: str) -> Response:
+def api_similar(own_id: str = "") -> Response:
+    """Return similar documents, or the document itself if only one with an id that ends in `/similar` is meant."""
     limit = check_number("limit", 20, 10)
-    hits = similar(db.session(), document_or_404(own_id).number, semantic(), limit)
+    document = find_document(id_or_422(own_id))
+    if document is None and own_id and (named := find_document(f"{own_id}/similar")):
+        return jsonify(page_json(named))
+    document = document or document_or_404(own_id)
+    hits = similar(db.session(), document.number, semantic(), limit)
     return jsonify({"hits": [hit_json(hit) for hit in hits], "semantic": semantic_json(semantic())})

@@ -16,8 +16,9 @@ from operations.figures import Figures
 from operations.health import StoredCounts, health, stats, stored_counts
 from operations.history import EVERY_S, KEPT, History, MemorySample
 from operations.metrics import CONTENT_TYPE, exposition
+from utils.database_faults import Fault
 from utils.memory import MB, group_memory
-from web.current import semantic, watch
+from web.current import runtime, semantic, watch
 from web.rate_limits import rate_limit
 
 operations_api = Blueprint("api_operations", __name__)
@@ -28,8 +29,10 @@ OPENAPI = ROOT / "static" / "openapi.json"
 @operations_api.get("/health")
 @rate_limit("none")
 def api_health() -> tuple[Response, int]:
+    semantic().check_model()
     counts = stored_counts(db.session(), semantic())
-    return jsonify(health(semantic(), watch().memory(), counts)), 200 if counts else 503
+    figures = health(semantic(), watch().memory(), counts, runtime().database)
+    return jsonify(figures), 503 if figures["status"] == "error" else 200
 
 
 @operations_api.get("/livez")
@@ -40,15 +43,17 @@ def api_livez() -> Response:
 
 @operations_api.get("/api/monitoring/health")
 def api_monitoring_health() -> tuple[Response, int]:
+    semantic().check_model()
     figures = watch().figures()
     counts = stored_counts(db.session(), semantic())
-    return jsonify(health_json(figures, counts)), 200 if counts else 503
+    fault = runtime().database.fault() if counts else runtime().database.last or "unreachable"
+    return jsonify(health_json(figures, counts, fault)), 200 if counts and fault != "damaged" else 503
 
 
 @operations_api.get("/api/monitoring/memory")
 def api_monitoring_memory() -> Response:
     """Return memory figures without the database, which may be what is down."""
-    samples = check_number("samples", KEPT) if request.args.get("samples") else 0
+    samples = check_number("samples", KEPT) if "samples" in request.args else 0
     return jsonify(memory_json(watch().figures(), watch().history, samples))
 
 
@@ -114,21 +119,22 @@ def history_json(samples: Sequence[MemorySample], most: int) -> dict[str, Any]:
     }
 
 
-def health_json(figures: Figures, counts: StoredCounts | None) -> dict[str, Any]:
+def health_json(figures: Figures, counts: StoredCounts | None, fault: Fault) -> dict[str, Any]:
     """Return the health of each part; `status` is `error` without the database, `degraded` if any part is not well."""
     used, model, guard, redis = figures.memory, figures.model, figures.guard, figures.shared
     is_degraded = (
         used.level != "fine"
+        or fault != ""
         or model.state == "unavailable"
         or guard.text_only_left_s > 0
         or (redis is not None and (redis.state == "away" or bool(redis.fault)))
         or figures.vector_index.is_refused
     )
     return {
-        "status": "error" if counts is None else "degraded" if is_degraded else "ok",
+        "status": "error" if counts is None or fault == "damaged" else "degraded" if is_degraded else "ok",
         "up_s": figures.up_s,
         "worker": figures.worker,
-        "database": {"answers": counts is not None, "pool": asdict(figures.pool)},
+        "database": {"answers": counts is not None, "fault": fault or None, "pool": asdict(figures.pool)},
         "documents": asdict(counts) if counts else None,
         "memory": asdict(used) | {"level": used.level},
         "model": asdict(model),

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
-from api.requests import body_fields, check_number, choice_arg, need_admin, text_of
+from api.requests import LONGEST_COLLECTION, LONGEST_OWN_ID, body_fields, check_number, choice_arg, need_admin, text_of
 from matching.limits import JOBS, PROFILES
 from models import Screening, db
 from screening.export import result_json, screening_json
@@ -16,6 +16,7 @@ from screening.store import STATUSES, cancel, create_screening, decide, delete_s
 from screening.vocabulary import screened_job, screened_text
 from search.query import LAST_VERSION, clean_text
 from web.access import is_bearer
+from web.addresses import requested_id
 from web.current import skill_aliases
 from web.errors import ApiError
 from web.rate_limits import rate_limit
@@ -36,8 +37,8 @@ def api_screenings() -> Response:
 @rate_limit("search")
 def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     fields, session, aliases = body_fields(), db.session(), skill_aliases()
-    job_id, job_text = text_of(fields, "job_id").strip(), text_of(fields, "text")
-    jobs, profiles = (clean_text(text_of(fields, name, name))[:64] for name in (JOBS, PROFILES))
+    job_id, job_text = text_of(fields, "job_id", most=LONGEST_OWN_ID).strip(), text_of(fields, "text")
+    jobs, profiles = (clean_text(text_of(fields, name, name, LONGEST_COLLECTION)) for name in (JOBS, PROFILES))
     if bool(job_id) == bool(job_text.strip()):
         raise ApiError(422, "bad_parameter", "name the job by job_id or send it as text, not both")
     job = screened_job(session, jobs, job_id) if job_id else screened_text(session, jobs, profiles, job_text, aliases)
@@ -100,10 +101,11 @@ def api_screening_cancel(number: int) -> Response:
     return jsonify(screening_json(screening))
 
 
-@screening_api.put(f"/api/screenings/{NUMBER}/profiles/<path:own_id>")
+@screening_api.put(f"/api/screenings/{NUMBER}/profiles/<own_id:own_id>")
+@screening_api.put(f"/api/screenings/{NUMBER}/profiles")
 @rate_limit("search")
-def api_screening_decide(number: int, own_id: str) -> Response:
-    screening, fields = screening_or_404(number), body_fields()
+def api_screening_decide(number: int, own_id: str = "") -> Response:
+    screening, fields, own_id = screening_or_404(number), body_fields(), requested_id(own_id)
     status, note = text_of(fields, "status", "new"), clean_text(text_of(fields, "note"))
     if status not in STATUSES:
         raise ApiError(422, "bad_parameter", f"status={status[:50]!r}: it must be one of {', '.join(STATUSES)}")

@@ -19,6 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -116,7 +117,7 @@ class Tantivy:
         self._folder = folder / "tantivy"
 
     def fill(self, path: Path) -> None:
-        import tantivy  # in build/peers, apart from what the project needs
+        tantivy = import_module("tantivy")  # in build/peers, apart from what the project needs
 
         fields = tantivy.SchemaBuilder().add_text_field("id", stored=True, tokenizer_name="raw")
         for name in ("title", "body", "tags"):
@@ -130,8 +131,7 @@ class Tantivy:
         writer.wait_merging_threads()
 
     def open(self) -> Search:
-        import tantivy
-
+        tantivy = import_module("tantivy")
         index = tantivy.Index.open(str(self._folder))
         searcher = index.searcher()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -49,6 +49,14 @@ class Encoder(Protocol):
 
     def close(self, reason: str) -> None:
         """Refuse further texts with encoders.queue.EncoderBusy and the reason; the current batch finishes."""
+
+
+@runtime_checkable
+class FileEncoder(Protocol):
+    """An encoder that reads files as long as it serves."""
+
+    def check(self) -> None:
+        """Raise encoders.queue.EncoderUnavailable if they were damaged since they were loaded."""
 
 
 class PrefixedEncoder(ABC):

@@ -94,6 +94,34 @@ def read_manifest(folder: Path, checksums: bool = False) -> Manifest:
     return manifest
 
 
+class FolderWatch:
+    """Notices when the files of a loaded model are damaged: parts are read from the disk as long as it serves.
+
+    Files that were deleted or replaced are still there for this process as they were loaded.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._folder, self._manifest = manifest.folder, manifest
+        self._stamps = {name: self._stamp(name) for name in manifest.sizes}
+
+    def _stamp(self, name: str) -> tuple[int, int, int]:
+        """Return what identifies the file, and what changes with its content."""
+        try:
+            status = (self._folder / name).stat()
+        except OSError:
+            return 0, 0, 0
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def check(self) -> None:
+        """Raise ModelUnusable if a file was changed in its place, unless its content is what it was."""
+        for name, stamp in self._stamps.items():
+            now = self._stamp(name)
+            if now != stamp and now[0] == stamp[0]:
+                if now[1] != stamp[1] or file_checksum(self._folder / name) != self._manifest.files.get(name):
+                    raise ModelUnusable(f"{self._folder / name} was damaged while it served; {remedy(self._folder)}")
+                self._stamps[name] = now
+
+
 def load_means(manifest: Manifest) -> np.ndarray:
     """Return float32 of shape (2, 1 + languages, dim): mean embeddings of passages, then of queries.
 

@@ -6,14 +6,14 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from encoders.base import PrefixedEncoder
 from encoders.footprint import trim_memory
-from encoders.manifest import ModelUnusable, read_manifest, remedy
-from encoders.queue import EncoderQueue
+from encoders.manifest import FolderWatch, ModelUnusable, read_manifest, remedy
+from encoders.queue import EncoderQueue, EncoderUnavailable
 from encoders.tokenizers import TOKENIZERS
 from encoders.word_embeddings import WORD_TABLES
 from utils.niqqud import strip_points
@@ -47,8 +47,12 @@ class OnnxEncoder(PrefixedEncoder):
         tag_batch_size: int = 10,
         threads: int | None = None,
         queue: EncoderQueue | None = None,
+        on_damage: Callable[[str], object] = lambda _reason: None,
     ) -> None:
-        """Load the model; raises ModelUnusable if the folder cannot be used."""
+        """Load the model; raises ModelUnusable if the folder cannot be used.
+
+        `on_damage` gets the reason when it turns out later that the model cannot go on.
+        """
         # Verify the checksum: a changed weight gives wrong embeddings and no error (0.1 s for 130 MB, needed next
         # anyway).
         self.manifest = read_manifest(folder, checksums=True)
@@ -60,6 +64,7 @@ class OnnxEncoder(PrefixedEncoder):
         self._words = _of_kind(WORD_TABLES, self.manifest.words, folder)
         self._session = _session(folder / GRAPH_FILE, threads or min(2, os.cpu_count() or 1))
         self._queue = queue or EncoderQueue()
+        self._watch, self._on_damage = FolderWatch(self.manifest), on_damage
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a text as a passage, prefix and special tokens included, not truncated."""
@@ -70,6 +75,23 @@ class OnnxEncoder(PrefixedEncoder):
         self._queue.close(reason)
 
     def _encoded(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:
+        self.check()
+        embeddings = self._embeddings(prefix, texts, is_long)
+        if not np.isfinite(embeddings).all():
+            self._refuse(f"{self.manifest.folder} gives no numbers; {remedy(self.manifest.folder)}")
+        return embeddings
+
+    def check(self) -> None:
+        try:
+            self._watch.check()
+        except ModelUnusable as error:
+            self._refuse(str(error))
+
+    def _refuse(self, reason: str) -> NoReturn:
+        self._on_damage(reason)
+        raise EncoderUnavailable(reason)
+
+    def _embeddings(self, prefix: str, texts: Sequence[str], is_long: bool) -> np.ndarray:
         batch_size = self._passage_batch_size if is_long else self._tag_batch_size
         tokens = [self.tokens(prefix + text) for text in texts]
         embeddings = np.empty((len(tokens), self.dim), dtype=np.float32)

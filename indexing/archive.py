@@ -129,7 +129,11 @@ class Archive:
         """Yield a table's rows as {column: JSON value}."""
         if part := self.manifest.parts.get(name):
             for line in self._lines(name):
-                yield dict(zip(part.columns, json.loads(line.decode("utf-8", "surrogatepass")), strict=True))
+                try:
+                    values = json.loads(line.decode("utf-8", "surrogatepass"))
+                except (ValueError, RecursionError) as error:
+                    raise ArchiveUnusable(f"{self.path.name}: {name} cannot be read. Use an older backup") from error
+                yield dict(zip(part.columns, values, strict=True))
 
     def _lines(self, name: str) -> Iterator[bytes]:
         try:

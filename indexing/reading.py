@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
+from indexing.json_arrays import ArrayReader, BrokenArray
+from utils.bounded_json import TooComplex, parse_json
 from utils.messages import Refusal
 
 MOST_ROW_BYTES = 4_194_304
@@ -81,15 +83,12 @@ def rows(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Iterat
     check_file(path)
     kind, encoding = file_kind(path), file_encoding(path)
     with path.open("rb") as file:
-        if kind == "json":
-            yield from _json_rows(file, on_bytes)
-        else:
-            # An undecodable byte becomes a lone surrogate, and its row is rejected.
-            text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
-            read = _csv_rows if kind == "csv" else _json_lines
-            for row in read(text):
-                on_bytes(file.tell())
-                yield _decoded(row, encoding)
+        # An undecodable byte becomes a lone surrogate, and its row is rejected.
+        text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
+        read = {"csv": _csv_rows, "jsonl": _json_lines, "json": _json_array}[kind]
+        for row in read(text):
+            on_bytes(file.tell())
+            yield _decoded(row, encoding)
 
 
 def check_file(path: Path) -> None:
@@ -173,7 +172,7 @@ def _json_lines(text: TextIO) -> Iterator[Row]:
         if len(line) > MOST_ROW_BYTES:
             yield Row(number, None, RowRefused("bad_document.line"), readable(line[:200]))
         elif line.strip():
-            yield _json_line(number, line)
+            yield _json_row(number, line)
 
 
 def _lines(text: TextIO) -> Iterator[str]:
@@ -185,33 +184,30 @@ def _lines(text: TextIO) -> Iterator[str]:
         yield line
 
 
-def _json_line(number: int, line: str) -> Row:
+def _json_row(number: int, text: str) -> Row:
     try:
-        fields = json.loads(line, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        return Row(number, None, RowRefused("bad_document.json", reason=str(error)[:200]), readable(line))
+        fields = parse_json(text)
+    except TooComplex as error:
+        refusals = {
+            "nested": RowRefused("bad_document.nested", most=error.most),
+            "values": RowRefused("bad_document.values", most=error.most),
+        }
+        return Row(number, None, refusals[error.key], readable(text))
+    except ValueError as error:
+        return Row(number, None, RowRefused("bad_document.json", reason=str(error)[:200]), readable(text))
     if not isinstance(fields, dict):
-        return Row(number, None, RowRefused("bad_document.object"), readable(line))
+        return Row(number, None, RowRefused("bad_document.object"), readable(text))
     return Row(number, fields)
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _json_rows(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Row]:
+def _json_array(text: TextIO) -> Iterator[Row]:
     """Yield the objects of a JSON array; a row's line is its index in the array."""
-    import ijson
-
     number = 0
-    if file.read(3) != codecs.BOM_UTF8:  # ijson cannot read past it
-        file.seek(0)
     try:
-        for number, fields in enumerate(ijson.items(file, "item", use_float=True), 1):
-            on_bytes(file.tell())
-            if isinstance(fields, dict):
-                yield Row(number, fields)
+        for number, (element, is_whole) in enumerate(ArrayReader(text, MOST_ROW_BYTES).elements(), 1):
+            if is_whole:
+                yield _json_row(number, element)
             else:
-                yield Row(number, None, RowRefused("bad_document.object"), readable(fields))
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        yield Row(number + 1, None, RowRefused("bad_document.json_rest", reason=str(error)[:200]))
+                yield Row(number, None, RowRefused("bad_document.line"), readable(element))
+    except BrokenArray as error:
+        yield Row(number + 1, None, RowRefused("bad_document.json_rest", reason=str(error)))

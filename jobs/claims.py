@@ -6,11 +6,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models import Job, Screening
@@ -90,6 +91,11 @@ class Claim:
             values = {"state": queued, "updated_at": int(time.time())}
             session.execute(update(self.table).where(*self._is_mine).values(**values))
             session.commit()
+
+    def requeue_later(self, queued: str) -> None:
+        """Return the row to the queue now or, if that cannot be stored, when the claim has been silent for SILENT_S."""
+        with suppress(SQLAlchemyError):
+            self.requeue(queued)
 
 
 @dataclass(frozen=True)

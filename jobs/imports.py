@@ -26,6 +26,7 @@ from indexing.reading import FileUnusable
 from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
 from models import Job
+from utils.database_faults import is_passing
 
 MOST_JOBS = 50
 MOST_FILES = 5  # older files are deleted, imported or not
@@ -111,6 +112,9 @@ class ImportJobs:
         except FileUnusable as error:
             self._fail(claim, message=str(error), code=error.key, values=error.values)
         except (SQLAlchemyError, ValueError, ArithmeticError, LookupError, OSError, RuntimeError) as error:
+            if is_passing(error):
+                claim.requeue_later("queued")
+                raise
             log.exception("An import failed")
             self._fail(claim, message=f"{type(error).__name__}: {error}"[:500], code="broken")
 

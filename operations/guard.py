@@ -71,6 +71,7 @@ class Guard:
         self._clock = clock
         self._dropped_at = self._paused_until = self._checked_at = self._trimmed_at = float("-inf")
         self._is_paused = False
+        self.is_low = False  # at the last check, with caches dropped
         self._lock = threading.Lock()
         self._watch: threading.Thread | None = None
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
@@ -131,6 +132,7 @@ class Guard:
             self._note("caches_dropped", used)
             self._drop_caches()
             used = self._read()
+        self.is_low = used.share >= self._unload_share
         if self.text_only_left_s():
             return
         if used.share >= self._unload_share:

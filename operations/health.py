@@ -11,8 +11,10 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models import Collection, Document, Embedding, Model, State, TagCount, TagEmbedding
+from operations.database import ADVICE, DatabaseState
 from operations.memory import Memory
 from search.semantic import Semantic
+from utils.database_faults import Fault
 from utils.lru import LRUCache
 
 # A platform polls /health every few seconds, and counting 100,000 documents takes 0.1 s.
@@ -43,12 +45,19 @@ def stored_counts(session: Session, semantic: Semantic) -> StoredCounts | None:
     return StoredCounts(documents, embedded, 0 if model is None else documents - embedded)
 
 
-def health(semantic: Semantic, used: Memory, counts: StoredCounts | None) -> dict[str, Any]:
-    """Return the figures of GET /health; `status` is `ok`, or `error` if the database is unreachable."""
+def health(semantic: Semantic, used: Memory, counts: StoredCounts | None, database: DatabaseState) -> dict[str, Any]:
+    """Return the figures of GET /health, with what an operator should do.
+
+    `status` is `error` if the database cannot be read, `degraded` if it cannot be written or the model cannot be used.
+    """
     loaded = semantic.lazy.state == "ready"
+    fault = database.fault() if counts else database.last or "unreachable"
+    is_model_out = semantic.lazy.condition == "unavailable"
+    model_advice = f"The model cannot be used: {semantic.lazy.error}" if is_model_out else None
     return {
-        "status": "ok" if counts else "error",
-        "database": "ok" if counts else "unreachable",
+        "status": status_of(fault, is_model_out),
+        "database": fault or "ok",
+        "advice": [sentence for sentence in (ADVICE.get(fault), model_advice) if sentence],
         "model": {"name": semantic.lazy.model, "state": semantic.lazy.condition, "loaded": loaded},
         "model_loaded": loaded,
         "using_database_embeddings": True,
@@ -56,6 +65,12 @@ def health(semantic: Semantic, used: Memory, counts: StoredCounts | None) -> dic
         "documents_with_embeddings": counts.with_embeddings if counts else 0,
         "memory": {"used_mb": used.used_mb, "limit_mb": used.limit_mb, "share": used.share},
     }
+
+
+def status_of(fault: Fault, is_model_out: bool) -> str:
+    if fault in ("unreachable", "damaged", "no_tables"):
+        return "error"
+    return "degraded" if fault or is_model_out else "ok"
 
 
 def document_count(session: Session) -> int:

@@ -18,7 +18,6 @@ from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import translated
 from web.imports import import_or_404
-from web.rate_limits import rate_limit
 from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
@@ -34,7 +33,6 @@ def import_form() -> str:
 
 
 @import_pages.post("/import")
-@rate_limit("sign_in")
 @body_limit(UPLOAD_BYTES)
 def import_upload() -> AnyResponse | tuple[str, int]:
     """Store an uploaded file and show a preview; nothing is imported yet."""

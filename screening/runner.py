@@ -12,6 +12,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 
 from sqlalchemy import Table, and_, or_, select, update
@@ -29,6 +30,7 @@ from screening.columns import columns
 from screening.store import MOST_PROFILES, required_skills_of
 from screening.vocabulary import ScreeningVocabulary, profile_scores, screening_vocabulary
 from search.semantic import Semantic
+from utils.database_faults import is_passing
 from utils.sql import among, upsert
 
 BATCH = 500  # profiles per transaction: about 30 ms of work, which may be repeated after an interruption
@@ -63,7 +65,10 @@ class Run:
         self._screening, self._claim = claim.id, claim
 
     def run(self) -> None:
-        """Rank all profiles; the final state, or the error, is stored and logged."""
+        """Rank all profiles; the final state, or the error, is stored and logged.
+
+        An error that passes by itself is raised, and the screening waits.
+        """
         try:
             with self._sessions() as session:
                 self._rank(session)
@@ -71,10 +76,21 @@ class Run:
             log.info("A screening stopped: %s", stopped)
             self._claim.requeue("waiting")
         except (SQLAlchemyError, ValueError, ArithmeticError, LookupError, OSError, RuntimeError) as error:
-            log.exception("A screening failed")
-            self._fail(f"{type(error).__name__}: {str(error)[:300]}")
+            if is_passing(error):
+                self._claim.requeue_later("waiting")
+                raise
+            if self._is_gone():
+                log.info("A screening stopped: it was deleted")
+            else:
+                log.exception("A screening failed")
+                self._fail(f"{type(error).__name__}: {str(error)[:300]}")
         finally:
             release_memory()
+
+    def _is_gone(self) -> bool:
+        with suppress(SQLAlchemyError), self._sessions() as session:
+            return session.get(Screening, self._screening) is None
+        return False
 
     def _fail(self, message: str) -> None:
         try:
@@ -177,7 +193,7 @@ class Run:
                 self._report(session, done=min(done, total))
             except (OperationalError, IntegrityError):
                 session.rollback()
-                if pause_s is None:
+                if pause_s is None or self._is_gone():
                     raise
                 time.sleep(pause_s)
             else:

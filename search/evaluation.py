@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session
 from search.query import Query
 from search.search import search
 from search.semantic import Semantic
+from utils.bounded_json import parse_json
 
 DEPTH = 50
 RESAMPLES = 1_000
@@ -78,7 +78,7 @@ def read_questions(path: Path) -> list[Question]:
     questions = []
     for number, line in enumerate(read_lines(path), 1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             relevant = {str(name): float(score) for name, score in row["relevant"].items()}
             questions.append(Question(str(row["text"]), str(row["kind"]), relevant))
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -129,7 +129,7 @@ def read_queries(path: Path) -> dict[str, str]:
     texts = {}
     for number, line in enumerate(read_lines(path), 1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             texts[str(row["id"])] = str(row["text"])
         except (ValueError, KeyError, TypeError):
             raise BadJudgements(f'{path.name}, line {number}: not {{"id": …, "text": …}}') from None

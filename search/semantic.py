@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from encoders.base import Encoder
+from encoders.base import Encoder, FileEncoder
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
-from encoders.queue import EncoderBusy
+from encoders.queue import EncoderBusy, EncoderUnavailable
 from indexes.choice import Serving, VectorIndex
 from indexes.filters import Filter
 from indexes.similarity import DocumentSimilarity, QueryVector
@@ -89,6 +90,13 @@ class Semantic:
         if not isinstance(error, EncoderBusy) and self.lazy.error != str(error):
             log.warning("Falling back to keyword search: %s", error)
             self.lazy.error = str(error)
+
+    def check_model(self) -> None:
+        """Unload the model if its files were damaged since it was loaded; a search would find out as well."""
+        encoder = self.lazy.encoder
+        if isinstance(encoder, FileEncoder):
+            with suppress(EncoderUnavailable):
+                encoder.check()
 
     def current_index(self) -> EmbeddingIndex | None:
         """Return the index of the model's embeddings; None if there is no model or it may not be used now."""

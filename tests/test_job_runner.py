@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app import create_app
 from encoders.lazy import LazyEncoder
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed, waiting_documents
@@ -31,6 +33,7 @@ from runtime import runtime_of
 from screening.runner import Run
 from screening.store import delete_screening
 from search.semantic import Semantic
+from tests.conftest import closed, settings_for
 from tests.fakes import HashedWords
 from tests.screened import begun, filled, opened, run
 from tests.semantic_side import use_semantic
@@ -167,6 +170,38 @@ def test_a_full_disk_leaves_neither_a_file_nor_a_job_behind(
         assert db.session.execute(select(Job)).all() == []
     assert upload(client).status_code == 202
     imports_ended()
+
+
+def test_an_import_that_meets_a_full_database_waits_and_goes_on(
+    sqlite_alone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(settings_for(sqlite_alone, tmp_path))
+    engine, most = runtime_of(app).engine, 0
+
+    def limit(connection: Any, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count={most or 1_073_741_823}")
+
+    event.listen(engine, "checkout", limit)
+    with app.app_context():
+        session = db.session()
+        job = new_import(session, "rain.jsonl", Options("rain"))
+        number, path = job.id, upload_path(tmp_path / "uploads", job)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(ROWS.replace("Rain", "Rain " + "x" * 20_000), encoding="utf-8")
+        assert start_import(session, job)
+        session.close()
+        work = ImportJobs(runtime_of(app).sessions, path.parent, lambda: None)
+        most = 1  # the least is what there is
+        with pytest.raises(OperationalError, match="full"):
+            work.run_next(threading.Event())
+        most = 0
+        job = db.session.get_one(Job, number, populate_existing=True)
+        assert job.state in ("queued", "running")
+        monkeypatch.setattr("jobs.claims.SILENT_S", -1)  # as if the claim had been silent for long
+        assert work.run_next(threading.Event())
+        job = db.session.get_one(Job, number, populate_existing=True)
+        assert (job.state, job.report["new"]) == ("done", 40)
+    closed(app)
 
 
 def upload(client: FlaskClient) -> Any:

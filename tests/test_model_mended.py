@@ -134,3 +134,57 @@ def test_one_that_is_made_after_the_start_needs_no_restart(site_folder: Path, mo
         until(lambda: has_meaning(server), "the model")
         assert server.search("נדודי שינה", "semantic")["hits"][0]["why"]["semantic"]
         assert server.health()["documents_with_embeddings"] > 0
+
+
+def overwrite_in_place(folder: Path) -> None:
+    with (folder / "words.npy").open("r+b") as file:
+        file.seek(4_096)
+        file.write(os.urandom(2**20))
+
+
+def cut_in_place(folder: Path) -> None:
+    os.truncate(folder / "words.npy", 8_192)
+
+
+def nothing_but_numbers(folder: Path) -> None:
+    (folder / "words.npy").write_bytes(b"\xff" * (folder / "words.npy").stat().st_size)
+
+
+@pytest.mark.parametrize("harm", [overwrite_in_place, cut_in_place, nothing_but_numbers])
+@pytest.mark.parametrize("is_searched", [True, False])
+def test_one_damaged_while_it_serves_is_unloaded_and_said(
+    site_folder: Path, e5_folder: Path, tmp_path: Path, harm: Callable[[Path], None], is_searched: bool
+) -> None:
+    folder = shutil.copytree(e5_folder, tmp_path / "models" / "e5-small")
+    settings = {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(folder.parent), "MODEL_RETRY_SECONDS": "1"}
+    with serving(site_folder, **settings) as server:
+        until(lambda: has_meaning(server), "the model")
+        assert server.health()["status"] == "ok"
+        harm(folder)
+        if is_searched:
+            assert server.search("מים קרים", "hybrid")["hits"]
+        health = until(lambda: (found := server.health())["status"] == "degraded" and found, "the damage")
+        assert "words.npy" in health["advice"][0]
+        assert re.search(REMAKE, health["advice"][0])
+        until(lambda: server.search("מים חמים", "semantic")["semantic"]["state"] == "unavailable", "the refusal")
+        assert server.search("מים", "text")["hits"]
+        shutil.copy(e5_folder / "words.npy", folder / "words.npy")
+        until(lambda: has_meaning(server), "the mended model")
+        assert server.health()["status"] == "ok"
+
+
+def test_files_of_a_loaded_model_may_be_replaced(site_folder: Path, e5_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(e5_folder, tmp_path / "models" / "e5-small")
+    settings = {"SEMANTIC_MODEL": "e5-small", "MODELS_DIR": str(folder.parent)}
+    with serving(site_folder, **settings) as server:
+        until(lambda: has_meaning(server), "the model")
+        for path in folder.iterdir():  # written again in place with the same content, then replaced, then deleted
+            shutil.copy(e5_folder / path.name, path)
+        assert server.search("מים קרים", "semantic")["hits"]
+        for path in folder.iterdir():
+            shutil.copy(path, path.with_suffix(".new"))
+            path.with_suffix(".new").replace(path)
+        assert server.search("מים חמים", "semantic")["hits"]
+        shutil.rmtree(folder)
+        assert server.search("מים פושרים", "semantic")["hits"]
+        assert server.health()["status"] == "ok"

@@ -1,8 +1,9 @@
-"""Rates: counted in a store that cannot grow past its bound, each client by itself, searches only."""
+"""Rates: counted in a store that cannot grow past its bound, by client; wrong tokens and processor time as well."""
 
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from app import create_app
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import check
 from tests.markup import Page
+from tests.visits import BEARER, TOKEN
 from web.rate_limits import MOST_CLIENTS, BoundedStorage
 
 CHEAP = (
@@ -79,6 +81,22 @@ def test_a_client_that_comes_back_counts_as_new_among_those_that_are_forgotten(m
     storage.incr("early", 60)
     storage.incr("one more", 60)
     assert (storage.get("early"), storage.get(address(0))) == (1, 0)
+
+
+def test_a_client_near_its_limit_is_kept_and_those_that_asked_once_are_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, storage = Clock(monkeypatch), BoundedStorage()
+    limited, half = (f"LIMITS:LIMITER/192.0.2.{n}/searches/60/1/minute" for n in (1, 2))
+    storage.incr(limited, 60, 61)
+    storage.incr(half, 60, 30)
+    storage.incr("LIMITS:LIMITER/192.0.2.3/others/600/1/minute", 60, 31)  # more, but of ten times as many
+    for number in range(3 * MOST_CLIENTS):
+        storage.incr(address(number), 60)
+    assert (storage.get(limited), storage.get(half)) == (61, 30)
+    assert len(storage) <= MOST_CLIENTS
+    clock.now += 61
+    for number in range(MOST_CLIENTS):  # those whose minute is over make room first
+        storage.incr(address(number), 60)
+    assert [storage.get(address(number)) for number in (0, MOST_CLIENTS - 1)] == [1, 1]
 
 
 def test_one_key_or_all_can_be_cleared() -> None:
@@ -152,6 +170,119 @@ def test_tries_of_the_admin_token_are_counted(client: FlaskClient) -> None:
     data = {"token": "wrong", "csrf_token": form.one("input", name="csrf_token")["value"]}
     answers = [client.post("/import", data=data).status_code for _ in range(11)]
     assert answers == [401] * 10 + [429]
+
+
+def test_the_right_token_counts_as_no_try(client: FlaskClient) -> None:
+    form = Page(client.get("/import").get_data(as_text=True))
+    data = {"token": TOKEN, "csrf_token": form.one("input", name="csrf_token")["value"]}
+    assert {client.post("/import", data=data).status_code for _ in range(12)} == {303}
+    assert {client.get("/api/import/1", headers=BEARER).status_code for _ in range(12)} == {404}
+
+
+WRITES = (
+    ("POST", "/api/documents"), ("PUT", "/api/documents/1"), ("DELETE", "/api/documents/1"), ("POST", "/api/import"),
+    ("GET", "/api/import/1"), ("POST", "/api/import/1/cancel"), ("GET", "/api/screenings"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_wrong_bearer_tokens_are_counted_by_client_and_logged(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, method: str, path: str
+) -> None:
+    def status(token: str, peer: str) -> int:
+        headers, where = {"Authorization": f"Bearer {token}"}, {"REMOTE_ADDR": peer}
+        return client.open(path, method=method, json={}, headers=headers, environ_overrides=where).status_code
+
+    tries = [status(f"guess {number}", "2001:db8::1") for number in range(11)]
+    assert tries[-1] == 429
+    assert 429 not in tries[:10]
+    assert status(TOKEN, "2001:db8::2") == 429  # of the same network
+    assert status(TOKEN, "192.0.2.1") not in (401, 429)
+    lines = [line for line in caplog.messages if "wrong admin token" in line]
+    assert lines == ["a wrong admin token from 2001:db8::/64"] * 10
+    assert "guess" not in caplog.text
+
+
+def test_wrong_tokens_of_pages_and_api_count_together(client: FlaskClient) -> None:
+    wrong = {"Authorization": "Bearer guess"}
+    assert {client.post("/api/documents", json={}, headers=wrong).status_code for _ in range(10)} == {401}
+    form = Page(client.get("/import").get_data(as_text=True))
+    data = {"token": TOKEN, "csrf_token": form.one("input", name="csrf_token")["value"]}
+    refused = client.post("/import", data=data)
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 61
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_a_client_is_an_ipv4_address_or_a_network_of_ipv6(
+    database: str, tmp_path: Path, first: str, second: str, is_same: bool
+) -> None:
+    app = few(database, tmp_path)
+    client = app.test_client()
+    assert ask(client, "/api/search", 3, first).status_code == 200
+    assert ask(client, "/api/search", 1, second).status_code == (429 if is_same else 200)
+    closed(app)
+
+
+def test_the_network_is_counted_in_each_form_of_a_forwarded_address(database: str, tmp_path: Path) -> None:
+    app = few(database, tmp_path, trusted=1)
+    client = app.test_client()
+    forms = ("2001:db8::1", "[2001:db8::2]", "[2001:db8::3]:443", "2001:DB8:0:0::4")
+    assert [ask(client, "/api/search", forwarded=form).status_code for form in forms] == [200, 200, 200, 429]
+    forms = ("192.0.2.1", "192.0.2.1:80", "192.0.2.1:81", "::ffff:c000:201")
+    assert [ask(client, "/api/search", forwarded=form).status_code for form in forms] == [200, 200, 200, 429]
+    closed(app)
+
+
+def busy_app(database: str, folder: Path, cpu_s: int) -> Flask:
+    """Return an app whose status page takes 0.6 s of the processor."""
+    app = create_app(settings_for(database, folder, rate_limit_cpu_s=cpu_s))
+
+    def busy() -> str:
+        began = time.thread_time()
+        while time.thread_time() < began + 0.6:
+            pass
+        return "done"
+
+    app.view_functions["search.status"] = busy
+    return app
+
+
+def test_a_client_is_refused_once_its_share_of_the_processor_is_used_up(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = busy_app(database, tmp_path, 1)
+    client = app.test_client()
+    assert [ask(client, "/status").status_code for _ in range(3)] == [200, 200, 429]
+    refused = ask(client, "/api/search?q=a")
+    assert check(refused, "search", 429)["error"]["code"] == "too_many_requests"
+    assert 0 < int(refused.headers["Retry-After"]) <= 61
+    assert ask(client, "/match?lang=en").status_code == 429
+    assert {ask(client, path).status_code for path in ("/livez", "/health", "/metrics", "/static/style.css")} == {200}
+    assert ask(client, "/", peer="192.0.2.2").status_code == 200
+    answer = client.get("/api/stats", headers=BEARER, environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+    assert answer.status_code == 200
+    now = time.monotonic()
+    monkeypatch.setattr("web.rate_limits.time.monotonic", lambda: now + 61)
+    assert ask(client, "/").status_code == 200
+    closed(app)
+
+
+def test_no_share_of_the_processor_is_counted_with_0(database: str, tmp_path: Path) -> None:
+    app = busy_app(database, tmp_path, 0)
+    client = app.test_client()
+    assert [ask(client, "/status").status_code for _ in range(3)] == [200, 200, 200]
+    closed(app)
 
 
 def test_a_forwarded_address_is_believed_only_behind_a_trusted_proxy(database: str, tmp_path: Path) -> None:

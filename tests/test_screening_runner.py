@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import threading
 import time
 from array import array
@@ -142,6 +144,57 @@ def test_a_deleted_screening_leaves_nothing(session: Session, side: Semantic, be
     run(session, side)
     assert counted(session, number) == 0
     assert session.get(Screening, number) is None
+
+
+STEPS = ("_rank", "_pass", "_vocabulary", "_left", "_batches", "_sure", "_batch", "_report")
+HELD = (("_batch", False), ("_report", True))
+
+
+@pytest.mark.parametrize(
+    ("step", "is_before"),
+    # Between a batch and its report the run holds the database.
+    [(step, is_before) for step in STEPS for is_before in (True, False) if (step, is_before) not in HELD],
+)
+def test_one_deleted_at_any_step_ends_without_an_error(
+    session: Session,
+    side: Semantic,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    step: str,
+    is_before: bool,
+) -> None:
+    number, usual = begun(session), getattr(Run, step)
+
+    def deleting(*arguments: Any, **values: Any) -> Any:
+        if is_before:
+            delete_screening(session, number)
+        result = usual(*arguments, **values)
+        if not is_before:
+            delete_screening(session, number)
+        return result
+
+    monkeypatch.setattr(Run, step, deleting)
+    with caplog.at_level(logging.INFO):
+        run(session, side)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert counted(session, number) == 0
+
+
+def test_a_run_that_meets_a_full_disk_waits_and_goes_on(
+    session: Session, side: Semantic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, usual = begun(session), Run._batch
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Run, "_batch", full)
+    with pytest.raises(OSError, match="No space"):
+        run(session, side)
+    assert (fresh(session, number).state, counted(session, number)) == ("waiting", 0)
+    monkeypatch.setattr(Run, "_batch", usual)
+    run(session, side)
+    assert (fresh(session, number).state, counted(session, number)) == ("done", 5)
 
 
 def test_what_is_imported_while_it_runs_is_ranked_as_it_is_now(

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from config import ROOT
 from tests.browser import HeldModel
 from tests.servers import Server, environment, gunicorn, serving
 from tests.shared import limited
+from tests.visits import BEARER, TOKEN
 from tests.waiting import until
 
 pytestmark = [
@@ -87,6 +89,30 @@ def test_a_stop_lets_a_request_end(site_folder: Path, e5_folder: Path, tmp_path:
         model.let_go()
         assert waiting.result()["hits"]
         assert server.process.wait(30) == 0
+
+
+def test_sigterm_with_the_model_at_work_everywhere_ends_every_process_with_0(
+    site_folder: Path, with_e5: dict[str, str]
+) -> None:
+    """Searches wait for the model, documents are embedded, and nobody aborts: the log would name the signal."""
+    settings = {**with_e5, "ADMIN_TOKEN": TOKEN, "SECRET_KEY": TOKEN}
+
+    def search(number: int) -> None:
+        with suppress(OSError):
+            for word in range(1_000):
+                server.search(f"{TEXTS[0]} {number} {word}", "semantic")
+
+    with serving(site_folder, **settings) as server, ThreadPoolExecutor(6) as clients:
+        body = json.dumps({"title": "long", "body": TEXTS[0] * 3_000}).encode()
+        for number in range(3):
+            server.send("PUT", f"/api/documents/{number}", body, Content_Type="application/json", **BEARER)
+        for number in range(6):
+            clients.submit(search, number)
+        until(lambda: server.health()["model_loaded"], "the model")
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+    assert "SIG" not in server.log.replace("SIGTERM", "")
+    assert "Traceback" not in server.log
 
 
 def test_a_warm_model_is_loaded_before_anyone_asks(site_folder: Path, with_e5: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -25,10 +26,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
+
+from utils.database_faults import may_write
 
 # Compared bytewise on both, so that a prefix is an index range.
 BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
@@ -46,13 +50,31 @@ SQLITE_PRAGMAS = (
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """Set the pragmas of each new SQLite connection; other databases are left alone."""
+    """Open SQLite files read-only where they cannot be written, and set the pragmas; other databases are left alone."""
+    if engine.dialect.name != "sqlite" or not (database := engine.url.database):
+        return
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Dialect, entry: ConnectionPoolEntry, _arguments: list[Any], options: dict[str, Any]) -> Any:
+        if may_write(database):
+            return None
+        # Without a log of changes nothing but the file is read: SQLite would want to create files beside it.
+        log = Path(f"{database}-wal")
+        how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+        entry.info["read_only"] = True
+        return sqlite3.connect(f"{Path(database).absolute().as_uri()}?{how}", **options, uri=True)
 
     @event.listens_for(engine, "connect")
-    def set_pragmas(connection: Any, _entry: ConnectionPoolEntry) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            for pragma in SQLITE_PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
+    def set_pragmas(connection: Any, entry: ConnectionPoolEntry) -> None:
+        for pragma in SQLITE_PRAGMAS[1 if entry.info.get("read_only") else 0 :]:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "checkout")
+    def leave_read_only(_connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
+        """Open the file anew once it can be written, or can no longer."""
+        if bool(entry.info.get("read_only")) == may_write(database):
+            entry.info.pop("read_only", None)
+            raise DisconnectionError("the database is opened anew")
 
 
 @contextmanager

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import time
 
-from flask import request, session
+from flask import g, request, session
+from limits import RateLimitItemPerMinute
 
+from web.clients import client
 from web.current import settings
+from web.rate_limits import rates, refuse_over
 
 ADMIN_S = 3_600
+WRONG_TOKENS = RateLimitItemPerMinute(10)  # of one client; beyond it not even the right one is accepted
+SCOPE = "wrong-tokens"
+log = logging.getLogger("matmon.access")
 
 
 def is_admin() -> bool:
@@ -27,10 +34,18 @@ def sign_in(token: str) -> bool:
 
 
 def is_token(token: str) -> bool:
-    return hmac.compare_digest(token.encode(), settings().admin_token.encode())
+    """Whether a token is right; wrong ones are counted and logged. Raises TooManyRequests after WRONG_TOKENS."""
+    refuse_over(WRONG_TOKENS, SCOPE)
+    if hmac.compare_digest(token.encode(), settings().admin_token.encode()):
+        return True
+    rates().hit(WRONG_TOKENS, SCOPE, client())
+    log.warning("a wrong admin token from %s", client())
+    return False
 
 
 def is_bearer() -> bool:
-    """Whether the request carries the admin token as a bearer token."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and is_token(token.strip())
+    """Whether the request carries the admin token as a bearer token, which is checked once."""
+    if "is_bearer" not in g:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        g.is_bearer = scheme.lower() == "bearer" and is_token(token.strip())
+    return bool(g.is_bearer)

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from flask import current_app, request, session, url_for
+from flask import Flask, current_app, request, session, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.routing import BaseConverter
 
 from search.query import Query, clean_text
 from search.results import Hit
 from web.current import settings
 
 LOCALES = ("he", "en")
+# Browsers and proxies change paths with an empty segment, "." or ".."; nothing after them can restore the id.
+_CHANGED_IN_PATH = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\\]")
+
+
+class OwnId(BaseConverter):
+    """A document's own id as the rest of a path: any text, slashes included."""
+
+    regex = "(?s:.+?)"
+    part_isolating = False
+    weight = 200
+
+
+def register(app: Flask) -> None:
+    """Let ids be parts of paths as they are: `own_id` in a rule."""
+    app.url_map.converters["own_id"] = OwnId
+    app.url_map.merge_slashes = False
 
 
 def locale() -> str:
@@ -44,7 +63,19 @@ def document_address(hit: Hit, query: Query) -> str:
     The hit's collection is `collection` there, and the collection that was searched is `within`.
     """
     values = query.args(collection="", within=query.collection, mode="" if query.mode == "hybrid" else query.mode)
-    return url_for("search.document", own_id=hit.id, collection=hit.collection, **values)  # type: ignore[arg-type]
+    return document_url(hit.id, collection=hit.collection, **values)  # type: ignore[arg-type]
+
+
+def document_url(own_id: str, endpoint: str = "search.document", **values: Any) -> str:
+    """Return the address of a document: with its id in the path, or in the query if a path cannot carry it."""
+    is_similar = endpoint.startswith("api_") and own_id.endswith("/similar")
+    values["id" if is_similar or _CHANGED_IN_PATH.search(own_id) else "own_id"] = own_id
+    return url_for(endpoint, **values)
+
+
+def requested_id(own_id: str) -> str:
+    """Return the id in the path, or else in the query, as documents are stored under it."""
+    return (own_id or request.args.get("id", "")).replace("\0", "").strip()
 
 
 def query_before(args: MultiDict[str, str]) -> Query:

@@ -4,6 +4,8 @@ Gunicorn's threaded worker gives a connection to a thread as soon as the first b
 a letter at a time then hold four threads. Here the loop that accepts connections also reads them, without blocking, and
 hands over a request once its head and body are complete. A body above BUFFERED_BODY is left to the thread: the app
 refuses it unread, unless the client has the right to send it.
+
+PROBE has a thread of its own, so that a platform does not restart a site that is only busy.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ import selectors
 import socket
 import struct
 import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,6 +31,9 @@ BODY_BYTES_PER_S = 4 * 1024  # a body has HEAD_S more, and a second for each of 
 LONGEST_HEAD = 32 * 1024
 BUFFERED_BODY = 1024 * 1024 + 64 * 1024  # the largest form, with what surrounds it
 MOST_BUFFERED = 24 * 1024 * 1024  # of all connections together
+LARGE_REQUEST = 256 * 1024
+BUFFERED_WHEN_LOW = MOST_BUFFERED // 8  # while memory is low
+PROBE = re.compile(rb"(?:GET|HEAD) /livez[ ?]")
 AT_ONCE = 64 * 1024
 STOP_GRACE_S = 3  # for a connection that has sent nothing, when the worker stops
 STALLED_S = 20  # without a byte read or taken by a client that a thread serves
@@ -59,6 +67,11 @@ class ArrivingRequest:
         if self.body is None:
             return self._has_last_chunk() or len(self.data) - self.head > BUFFERED_BODY
         return self.body > BUFFERED_BODY or len(self.data) >= self.head + self.body
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the whole body is here and takes memory; one above BUFFERED_BODY is still with the client."""
+        return self.nbytes > LARGE_REQUEST and (self.body or 0) <= BUFFERED_BODY
 
     def _find_head(self) -> bool:
         while self.data[:2] == b"\r\n":  # which may precede a request line
@@ -107,6 +120,12 @@ class BufferedThreadWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.arriving: dict[TConn, ArrivingRequest] = {}
         self.buffered = 0  # bytes
+        self.large: deque[ArrivingRequest] = deque()  # complete ones, the first of which a thread has
+        self.is_memory_low: Callable[[], bool] = lambda: False  # the memory guard, once the app is there
+
+    def init_process(self) -> None:
+        self.probes = ThreadPoolExecutor(1, "probe")
+        super().init_process()
 
     def enqueue_req(self, conn: TConn) -> None:
         """Read a request, of a new connection or one kept alive, and only then give it to a thread."""
@@ -139,7 +158,7 @@ class BufferedThreadWorker(ThreadWorker):  # type: ignore[misc]
         had_head = request.head
         if request.is_complete():
             self._hand_over(request)
-        elif self.buffered > MOST_BUFFERED:
+        elif self.buffered > (BUFFERED_WHEN_LOW if self.is_memory_low() else MOST_BUFFERED):
             self._drop(request, _BUSY)
         elif not request.head and len(request.data) > LONGEST_HEAD:
             self._drop(request, _TOO_LONG)
@@ -156,20 +175,33 @@ class BufferedThreadWorker(ThreadWorker):  # type: ignore[misc]
         del self.arriving[request.conn]
 
     def _hand_over(self, request: ArrivingRequest) -> None:
-        conn = request.conn
+        """Give a request to a thread; of those with a large body, which takes memory as it is parsed, one at a time."""
         self._forget(request)
+        if request.is_large:
+            self.large.append(request)
+            if len(self.large) > 1:
+                return
+        self._submit(request)
+
+    def _submit(self, request: ArrivingRequest) -> None:
+        conn = request.conn
         conn.sock.setblocking(True)
         if conn.parser is None:
             conn.parser = get_parser(self.cfg, conn.sock, conn.client)
+        pool = self.probes if PROBE.match(request.data) else self.tpool
         conn.parser.unreader.unread(bytes(request.data))
         request.data = bytearray()
         conn.initialized = conn.data_ready = True
-        future = self.tpool.submit(self.handle, conn)
+        future = pool.submit(self.handle, conn)
         future.add_done_callback(lambda done: self.method_queue.defer(self._finish, request, done))
 
     def _finish(self, request: ArrivingRequest, done: Any) -> None:
         self.buffered -= request.nbytes
         self.finish_request(request.conn, done)
+        if self.large and self.large[0] is request:
+            self.large.popleft()
+            if self.large:
+                self._submit(self.large[0])
 
     def _drop(self, request: ArrivingRequest, refusal: tuple[int, str, str] | None = None) -> None:
         """Close a connection, with an answer if it has sent anything."""

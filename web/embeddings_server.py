@@ -13,6 +13,7 @@ from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
 from encoders.manifest import load_means
 from encoders.queue import EncoderUnavailable
+from utils.bounded_json import parse_json
 
 MOST_TEXTS, MOST_BODY_BYTES = 256, 4 * 2**20
 # A model reads 512 tokens; no token is longer than 16 letters.
@@ -60,8 +61,9 @@ def create_embeddings_app(lazy: LazyEncoder, api_key: str = "") -> Flask:
 
     @app.post("/v1/embeddings")
     def embeddings() -> Response:
-        texts, encoder = given_texts("input"), loaded(lazy)
-        check_model(encoder)
+        fields = body_values()
+        texts, encoder = given_texts(fields, "input"), loaded(lazy)
+        check_model(fields, encoder)
         rows = [
             {"object": "embedding", "index": place, "embedding": row}
             for place, row in enumerate(encoded(lazy, encoder, texts))
@@ -74,7 +76,7 @@ def create_embeddings_app(lazy: LazyEncoder, api_key: str = "") -> Flask:
 
     @app.post("/embed")
     def embed() -> Response:
-        texts = given_texts("inputs")
+        texts = given_texts(body_values(), "inputs")
         return jsonify(encoded(lazy, loaded(lazy), texts))
 
     @app.errorhandler(HTTPException)
@@ -97,10 +99,17 @@ def loaded(lazy: LazyEncoder) -> Encoder:
     return encoder
 
 
-def given_texts(name: str) -> list[str]:
+def body_values() -> dict[str, Any]:
+    try:
+        body = parse_json(request.get_data(cache=False).decode("utf-8-sig"))
+    except ValueError as error:
+        raise Refused(422, f"the body cannot be read as JSON: {error}") from None
+    return body if isinstance(body, dict) else {}
+
+
+def given_texts(fields: dict[str, Any], name: str) -> list[str]:
     """Return the texts of a request: one, or a list of MOST_TEXTS at the most; no model reads more of each."""
-    body: Any = request.get_json(silent=True)
-    value = body.get(name) if isinstance(body, dict) else None
+    value = fields.get(name)
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise Refused(422, f"{name!r} must be a text or a list of texts")
@@ -109,8 +118,8 @@ def given_texts(name: str) -> list[str]:
     return [text[:MOST_LETTERS] for text in texts]
 
 
-def check_model(encoder: Encoder) -> None:
-    wanted = request.get_json().get("model")
+def check_model(fields: dict[str, Any], encoder: Encoder) -> None:
+    wanted = fields.get("model")
     if wanted not in (None, "", encoder.name):
         raise Refused(404, f"there is no model {wanted} here, but {encoder.name}")
 

@@ -8,12 +8,20 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, render_template, request
 from flask_babel import gettext
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable, default_exceptions
+from werkzeug.exceptions import (
+    HTTPException,
+    InternalServerError,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    default_exceptions,
+)
 
 from search.query import Query
-from utils.messages import MESSAGES, Refusal
+from utils.database_faults import Fault, database_fault
+from utils.messages import MESSAGES, N_, Refusal
+from web.current import runtime
 
 RETRY_S = 5
 JSON_PATHS = ("/health", "/livez", "/metrics")
@@ -22,6 +30,13 @@ STATUS = {
     "ambiguous": 409, "bad_document.text": 413, "full": 409, "keys_meet": 409, "no_collection": 404, "no_room": 409,
     "not_found": 404, "too_much.note": 413, "too_much.text": 413,
 }  # fmt: skip
+DATABASE_FAULTS: dict[Fault, str] = {
+    "unreachable": N_("The database does not answer just now. Try again in a few seconds."),
+    "damaged": N_("The database is damaged. The site's operator has to restore a backup."),
+    "full": N_("The disk is full: you can search, but nothing can be stored now."),
+    "read_only": N_("The database is read-only now: you can search, but nothing can be stored."),
+    "no_tables": N_("The database is not set up yet. The site's operator has to create its tables."),
+}
 log = logging.getLogger("matmon")
 Answer = Response | tuple[str, int, dict[str, str]]
 
@@ -38,7 +53,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(ApiError, api_error)
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, http_error)
-    for error in (OperationalError, InterfaceError, NoConnectionFree):
+    app.register_error_handler(InternalServerError, unexpected_error)
+    for error in (DBAPIError, NoConnectionFree):
         app.register_error_handler(error, database_error)
 
 
@@ -77,9 +93,27 @@ def http_error(error: HTTPException) -> Answer:
     return render_template("error.html", error=error, query=Query()), error.code or 500, headers
 
 
-def database_error(error: SQLAlchemyError) -> Answer:
-    log.error("the database does not answer: %s", str(getattr(error, "orig", error))[:300])
-    return http_error(ServiceUnavailable("The database does not answer; try again in a moment.", retry_after=RETRY_S))
+class DatabaseUnavailable(ServiceUnavailable):
+    """A fault of the database, in the language of the interface on pages, and in English for the API."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(DATABASE_FAULTS[fault], retry_after=RETRY_S)
+        self.fault = fault
+
+
+def database_error(error: DBAPIError | NoConnectionFree) -> Answer:
+    """Return 503 for a fault of the database; an error of ours is raised again."""
+    cause = getattr(error, "orig", error)
+    fault = "unreachable" if isinstance(error, NoConnectionFree) else database_fault(cause)
+    if not fault:
+        raise error
+    log.error("the database does not answer: %s", str(cause)[:300])
+    return http_error(DatabaseUnavailable(fault))
+
+
+def unexpected_error(error: InternalServerError) -> Answer:
+    """Return 500; but 503 if the database is damaged, since what is read from it may then be anything."""
+    return http_error(DatabaseUnavailable("damaged") if runtime().database.is_damaged() else error)
 
 
 def error_json(

@@ -1,4 +1,4 @@
-"""Response headers: content security policy, HTTPS, caching of errors."""
+"""Response headers: content security policy, HTTPS, and what caches and search engines may keep."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# Blueprints whose answers may tell something of a person: who applies, what somebody searches for, what was uploaded.
+PRIVATE = frozenset(
+    {"matching", "screenings", "saved_searches", "imports"}
+    | {"api_matching", "api_screenings", "api_saved_searches", "api_imports"}
+)
 
 
 def with_headers(response: Response) -> Response:
@@ -30,6 +35,17 @@ def with_headers(response: Response) -> Response:
         response.headers["Retry-After"] = str(RETRY_S)
     elif response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
         response.headers.pop("Retry-After", None)  # the limiter adds it to every response
+    caching_headers(response)
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response
+
+
+def caching_headers(response: Response) -> None:
+    """Let nobody store private answers and errors, and only the visitor's browser the others, asking each time."""
+    is_private = request.blueprint in PRIVATE
+    if is_private:
+        response.headers["X-Robots-Tag"] = "noindex"
+        response.vary.update(("Cookie", "Authorization"))
+    may_not_store = is_private or response.status_code >= HTTPStatus.BAD_REQUEST
+    response.headers.setdefault("Cache-Control", "private, no-store" if may_not_store else "private, no-cache")
