@@ -18,6 +18,7 @@ from indexes.segments import (
     ListedSegment,
     SegmentGone,
     TermPostings,
+    noticing_damage,
     read_terms,
     segments_by_kind,
 )
@@ -61,7 +62,7 @@ class TextQuery:
 
     def __init__(self, session: Session, parts: QueryParts, readings: Readings | None = None) -> None:
         self._session = session
-        with _slots:
+        with _slots, noticing_damage():
             self._index = _until_consistent(lambda: _QueryIndex(session, parts, readings or current_readings()))
 
     @property
@@ -97,7 +98,7 @@ class TextQuery:
         """Return the documents that match and pass the filter."""
         if self.is_empty:
             return TextMatches.none()
-        with _slots:
+        with _slots, noticing_damage():
             masks = _until_consistent(lambda: self._masks(restriction))
             parts = [(place, *self._index.scores(place, mask)) for place, mask in enumerate(masks)]
         total = sum(len(numbers) for _, numbers, _ in parts)
@@ -122,6 +123,10 @@ class TextQuery:
 
     def scores(self, documents: Sequence[int]) -> dict[int, float]:
         """Return {document: score}, 0 without a word of the query; those that it excludes are left out."""
+        with noticing_damage():
+            return self._scores(documents)
+
+    def _scores(self, documents: Sequence[int]) -> dict[int, float]:
         wanted = np.array(sorted(documents), np.int64)
         result: dict[int, float] = {}
         masks = _until_consistent(lambda: self._masks(Filter()))
