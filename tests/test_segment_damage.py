@@ -16,6 +16,8 @@ from search.ranking_cache import forget_rankings
 
 TEXTS = [NewDocument(str(number), f"title {number}", f"common word{number} and more words") for number in range(40)]
 
+ADDRESSES = ("/api/search?q=common&mode=text", '/api/search?q="common+word3"&mode=text', "/text?q=words+common&lang=en")
+
 
 def damage(session: Session, chance: Random) -> None:
     """Change some bytes of each stored block, or cut it."""
@@ -38,7 +40,7 @@ def test_a_search_in_a_damaged_index_is_answered_or_says_that_the_database_is_da
     write_documents(session, "house", TEXTS)
     damage(session, Random(seed))
     client = app.test_client()
-    for address in ("/api/search?q=common&mode=text", '/api/search?q="common+word3"&mode=text', "/text?q=words+common&lang=en"):
+    for address in ADDRESSES:
         answer = client.get(address)
         assert answer.status_code in (200, 503), answer.get_data(as_text=True)
         if answer.status_code == 503:
