@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,7 @@ from indexes.embedding_segments import (
 from indexes.embedding_space import EmbeddingSpace
 from utils.bit_rows import BitQuery, BitRows, Floats, Places, SearchTarget
 from utils.keyed_rows import ranges
+from utils.memory import MAPPED_FILES
 
 LAYOUT = 3  # increased when the file is laid out otherwise
 HEADER_BYTES = 4_096
@@ -79,14 +79,6 @@ class Header:
         return json.dumps(asdict(self)).encode().ljust(HEADER_BYTES)
 
 
-_mapped: WeakSet[MappedIndex] = WeakSet()
-
-
-def mapped_file_bytes() -> int:
-    """Return the bytes of mapped files in use: the system takes their pages back when memory is short."""
-    return sum(index.nbytes for index in list(_mapped) if index.path)
-
-
 class MappedIndex:
     """The rows of a file: bits in the order of the segments, and where the rows of each document are.
 
@@ -95,7 +87,8 @@ class MappedIndex:
 
     def __init__(self, header: Header, memory: mmap.mmap, path: Path | None) -> None:
         self.header, self.path = header, path
-        _mapped.add(self)
+        if path:
+            MAPPED_FILES.add(self)
         # Few rows of these are read, far apart: reading on around each would push out what every search needs.
         (*_, first), (*_, after) = islice(header.places(), 1, 3)
         memory.madvise(mmap.MADV_RANDOM, first, after - first)  # the magnitudes

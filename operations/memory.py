@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from indexes.mapped_index import mapped_file_bytes
 from operations.processes import ProcessFigures, own_family
-from utils.memory import MB, group_memory
+from utils.memory import MB, group_memory, mapped_file_bytes
 
 DEFAULT_LIMIT_MB = 512
 # A host kills at 100 %. Between 80 and 95 % one more model still fits; above 95 % it may not.

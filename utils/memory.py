@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+from weakref import WeakSet
 
 MB = 1_048_576
 ABSURD = 1 << 40  # a control group without a limit reports one above a terabyte
@@ -78,6 +80,21 @@ def read_file(path: Path) -> str:
 def number_in(path: Path) -> int | None:
     content = read_file(path).strip()
     return int(content) if content.isdigit() else None
+
+
+class MappedFile(Protocol):
+    """Something that maps a file of so many bytes."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+MAPPED_FILES: WeakSet[MappedFile] = WeakSet()
+
+
+def mapped_file_bytes() -> int:
+    """Return the bytes of the mapped files of this process that need not stay: the system takes their pages back."""
+    return sum(file.nbytes for file in list(MAPPED_FILES))
 
 
 # Parameters of glibc's mallopt, from malloc.h.
