@@ -18,7 +18,9 @@ from api.requests import (
     text_of,
 )
 from indexing.documents import delete_documents, write_documents
-from indexing.importing import LONGEST_TAG, MOST_TAGS, Options, parsed_document
+from indexing.layout import Options, api_layout
+from indexing.parsing import parsed_document
+from indexing.tag_cells import LONGEST_TAG, MOST_TAGS
 from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
@@ -64,7 +66,7 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
-    document = parsed_document(fields, Options(name, drop=ADDED_FIELDS))
+    document = parsed_document(fields, api_layout(Options(name, drop=ADDED_FIELDS)))
     document = replace(document, extra=extra | document.extra)
     written = write_documents(db.session(), name, [document])
     if written.new or written.changed:
