@@ -181,6 +181,7 @@ def parse_redis_url(text: str, _: Mapping[str, Any]) -> str:
 
 TEXT = Parser("any text", lambda text, _: text)
 VERBATIM = Parser("any text, with the spaces around it", lambda text, _: text)
+PATH = Parser("a folder", lambda text, _: Path(text))
 FLAG = Parser("one of 0, 1", lambda text, _: ("0", "1").index(text) == 1)
 RATE = pattern("a rate such as 60/minute (second, minute, hour or day)", "[0-9]+/(second|minute|hour|day)")
 HOSTS = Parser("host names, separated by commas; .example.org allows its subdomains too", parse_hosts)
@@ -229,6 +230,8 @@ class Settings:
     vector_index: str = setting("VECTOR_INDEX", "auto", VECTOR_INDEX,
         "where embeddings are searched; `auto` takes pgvector once it is built and memory would hold too many")
     vector_index_memory_mb: int = setting("VECTOR_INDEX_MEMORY_MB", "32", whole(0, MAX_MB), "what `auto` keeps there")
+    vector_index_dir: Path | None = setting("VECTOR_INDEX_DIR", "", optional(PATH),
+        "where the index of embeddings is kept as a file; what is lost there is made anew", "`index` in INSTANCE_DIR")
     memory_limit_mb: int | None = setting("MEMORY_LIMIT_MB", "", optional(whole(64, MAX_MB)),
         "the limit that memory use is compared with", "the control group's limit, else 512")
     memory_drop_caches_share: float = setting("MEMORY_DROP_CACHES_PERCENT", "85", percent_parser(1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -34,11 +35,13 @@ def document_number(collection: str, own_id: str) -> int:
     return number("document", collection, own_id)
 
 
+@lru_cache(maxsize=2_048)
 def tag_key(name: str) -> str:
     """Return the name under which spellings of a tag meet: folded, white space joined, no quotes."""
     return " ".join(normalise(name).replace('"', "").split())
 
 
+@lru_cache(maxsize=2_048)
 def tag_number(name: str) -> int:
     """Return a tag's key in the database: it follows from its name, so that no look-up is needed."""
     return number("tag", tag_key(name))
@@ -217,6 +220,37 @@ class Embedding(Base):
     content_hash: Mapped[bytes] = mapped_column(LargeBinary(16), nullable=False)
     vector: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
     __table_args__ = (Index("embedding_model", "model_id", "document_id", "window"),)
+
+
+class PackedEmbeddings(Base):
+    """How far the embeddings of a model are packed in segments.
+
+    `epoch` is drawn when packing begins, `basis` says against which means; every change up to `version` is packed, and
+    of the documents of the beginning those with keys up to `packed_to`, or all if it is null.
+    """
+
+    __tablename__ = "packed_embeddings"
+    model_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    basis: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    version: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    packed_to: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
+
+
+class EmbeddingSegment(Base):
+    """The bits of the embeddings of some documents, which never change; of a document the highest `number` counts.
+
+    `heads` are the documents' keys and how many rows each has, none if it was deleted; `data` are the rows.
+    """
+
+    __tablename__ = "embedding_segment"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    model_id: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    number: Mapped[int] = mapped_column(nullable=False)
+    documents: Mapped[int] = mapped_column(nullable=False)
+    rows: Mapped[int] = mapped_column(nullable=False)
+    heads: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
+    data: Mapped[bytes] = mapped_column(LargeBinary, nullable=False)
 
 
 class TagEmbedding(Base):

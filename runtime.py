@@ -25,7 +25,7 @@ from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.queue import EncoderQueue, EncoderUnavailable
 from indexes.choice import VectorIndex
 from indexes.segments import forget_segments
-from jobs.embedding import EmbedJobs, MissingEmbeddings, queue_embedding
+from jobs.embedding import EmbedJobs, MissingEmbeddings, PackJobs, queue_embedding
 from jobs.imports import ImportJobs
 from jobs.reindexing import ReindexJobs
 from jobs.runner import STOP_S, Runner
@@ -41,6 +41,7 @@ from operations.memory import memory
 from screening.runner import ScreeningJobs
 from search.current_model import AvailableModel
 from search.documents import collections
+from search.ranking_cache import forget_rankings
 from search.semantic import Semantic, query_cache
 from search.shared_cache import SharedEmbeddings, SharedResults
 from utils.memory import MB, process_memory
@@ -100,12 +101,14 @@ class Runtime:
             return Runner("imports", reindexing, imports), Runner("screenings")
         screenings = ScreeningJobs(self.sessions, self.semantic, self.skill_aliases)
         embedding = EmbedJobs(self.sessions, self.encoder)
-        return Runner("imports", reindexing, imports, embedding), Runner("screenings", screenings)
+        packing = PackJobs(self.sessions, self.semantic)
+        return Runner("imports", reindexing, imports, embedding, packing), Runner("screenings", screenings)
 
     def worker(self) -> Runner:
         """Return the runner of `flask worker`."""
         screenings = ScreeningJobs(self.sessions, self.semantic, self.skill_aliases)
-        return Runner("worker", screenings, MissingEmbeddings(self.sessions, self.semantic, self.encoder))
+        missing = MissingEmbeddings(self.sessions, self.semantic, self.encoder)
+        return Runner("worker", screenings, missing, PackJobs(self.sessions, self.semantic))
 
     def sessions(self) -> Session:
         """Return a new session for background work."""
@@ -168,6 +171,7 @@ class Runtime:
         self.semantic.drop_caches()
         forget_terms()
         forget_segments()
+        forget_rankings()
         forget_names()
         forget_weights()
         release_memory()
@@ -215,7 +219,9 @@ class Models:
             return Semantic(self._lazy)
         settings = self._settings
         queries = query_cache(settings.query_cache_entries, settings.query_cache_mb * MB, settings.query_cache_s)
-        index = VectorIndex(settings.vector_index, settings.vector_index_memory_mb * MB)  # type: ignore[arg-type]
+        most_bytes = settings.vector_index_memory_mb * MB
+        folder = settings.vector_index_dir or settings.instance_dir / "index"
+        index = VectorIndex(settings.vector_index, most_bytes, folder)  # type: ignore[arg-type]
         default = self._default
         return Semantic(self._lazy, default.key, queries, self.find, default.manifest, index)
 

@@ -11,8 +11,10 @@ from benchmarks.figures import DATA, ROOT, WORK, Figure, run_part, table
 PARTS = {
     "quality": "Search quality: questions about Hebrew passages (HeQ, 476 passages, 1,058 questions)",
     "hebrew_words": "Search quality: Hebrew words, bare and behind prefixes (2,873 documents)",
+    "peers": "Keyword search beside SQLite's FTS5 and tantivy: the same documents and questions in one run",
     "server": "The server: gunicorn, one worker, four threads, limited to 512 MB, SQLite",
     "vectors": "The index of embeddings",
+    "embedding_index": "The index of embeddings, packed and mapped: 100,000 documents of four chunks each, SQLite",
     "pgvector": "The index of embeddings: pgvector compared with memory",
     "imports": "Import",
     "matching": "Matching: 2,157 roles (ESCO), 200 synthetic profiles, and a server with 100,000 jobs",

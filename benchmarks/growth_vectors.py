@@ -48,14 +48,19 @@ def real() -> Floats:
 class Mixtures:
     """Embeddings without end, always the same ones."""
 
-    def __init__(self) -> None:
-        self._real, self._chance = real(), np.random.default_rng(29)
+    def __init__(self, of: Floats | None = None) -> None:
+        self._real, self._chance = real() if of is None else of, np.random.default_rng(29)
 
     def compact(self, count: int, mean: Floats) -> list[bytes]:
+        return compact(self.drawn(count), mean)
+
+    def drawn(self, count: int) -> Floats:
+        """Return the next embeddings, float32 of shape (count, dim)."""
         one, other, near, far = self._real[self._chance.integers(0, len(self._real), (4, count))]
         share = self._chance.uniform(0.5, 1, (count, 1)).astype(np.float32)
         mixed = share * one + (1 - share) * other + PARTED * (near - far)
-        return compact(mixed / np.linalg.norm(mixed, axis=1, keepdims=True), mean)
+        unit: Floats = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        return unit
 
 
 def embed_as_if(url: str) -> int:

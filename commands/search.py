@@ -16,7 +16,17 @@ from encoders.skill_pairs import BadPairs, read_pairs
 from matching.pairs import LEAST_PRECISION, PairFigures, called_close, pair_figures
 from models import db
 from search.documents import collections
-from search.evaluation import BadJudgements, Evaluation, evaluate, read_judgements, read_queries
+from search.evaluation import (
+    QUESTIONS,
+    BadJudgements,
+    Evaluation,
+    KindFigures,
+    evaluate,
+    evaluate_by_kind,
+    read_judgements,
+    read_queries,
+    read_questions,
+)
 from search.query import MODES, of_mapping
 from search.results import ResultsPage
 from search.search import search
@@ -51,6 +61,8 @@ def results_text(results: ResultsPage) -> str:
     ]
     if not results.hits:
         return "\n".join([*corrected, "Nothing found."])
+    if results.is_weak:
+        corrected.append("Nothing here answers this closely. The nearest results:")
     lines = [*corrected, f"{results.total}{'' if results.total_is_exact else '+'} found"]
     for rank, hit in enumerate(results.hits, results.first):
         title = f"{rank}. {hit.plain_title}  [{hit.collection}/{hit.id}]  {hit.score:.2f}"
@@ -63,20 +75,27 @@ def results_text(results: ResultsPage) -> str:
 @click.option("--queries", type=EXISTING_FILE, help='JSON lines: {"id", "text"}.')
 @click.option("--qrels", type=EXISTING_FILE, help="TSV: query, document, score.")
 @click.option(
+    "--questions", type=EXISTING_FILE, is_flag=False, flag_value=QUESTIONS,
+    help='JSON lines: {"text", "kind", "relevant"}: figures by kind. Without a file, those over the sample collection.',
+)  # fmt: skip
+@click.option(
     "--skill-pairs", type=EXISTING_FILE, is_flag=False, flag_value=SHIPPED_PAIRS,
     help="Measure the precision of close skills instead of searches. CSV: one, other, close (yes or no).",
 )  # fmt: skip
 @click.option("--mode", "modes", type=click.Choice(MODES), multiple=True, default=("text", "semantic", "hybrid"))
 @click.option("--json", "as_json", is_flag=True)
 def evaluate_command(
-    collection: str, queries: Path | None, qrels: Path | None, skill_pairs: Path | None, modes: tuple[str, ...],
-    as_json: bool,
+    collection: str, queries: Path | None, qrels: Path | None, questions: Path | None, skill_pairs: Path | None,
+    modes: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Measure how well searches rank relevant documents, or how precise close skills are."""
     if skill_pairs is not None:
         evaluate_pairs(skill_pairs, as_json)
+    if questions is not None:
+        evaluate_questions(collection or "sample", questions, modes, as_json)
+        return
     if not collection or queries is None or qrels is None:
-        refuse("evaluate needs --collection, --queries and --qrels, or --skill-pairs")
+        refuse("evaluate needs --collection, --queries and --qrels, or --questions, or --skill-pairs")
     need_tables()
     try:
         query_texts, judgements = read_queries(queries), read_judgements(qrels)
@@ -84,8 +103,7 @@ def evaluate_command(
         refuse(str(error))
     if not any(judgements.get(query) for query in query_texts):
         refuse(f"{qrels.name} judges none of the queries of {queries.name}: are the query ids the same?")
-    if collection not in (names := collections(db.session())):
-        refuse(f"--collection {collection}: there is no such collection; there are: {', '.join(names) or 'none'}")
+    need_collection(collection)
     if {"hybrid", "semantic"}.intersection(modes):
         loaded_encoder()
     evaluations = []
@@ -96,6 +114,34 @@ def evaluate_command(
             )
     values = [asdict(evaluation) for evaluation in evaluations]
     click.echo(json.dumps(values, indent=2) if as_json else evaluation_table(evaluations))
+
+
+def need_collection(collection: str) -> None:
+    if collection not in (names := collections(db.session())):
+        refuse(f"--collection {collection}: there is no such collection; there are: {', '.join(names) or 'none'}")
+
+
+def evaluate_questions(collection: str, path: Path, modes: tuple[str, ...], as_json: bool) -> None:
+    """Print the figures of each mode by kind of question."""
+    need_tables()
+    need_collection(collection)
+    try:
+        questions = read_questions(path)
+    except BadJudgements as error:
+        refuse(str(error))
+    if {"hybrid", "semantic"}.intersection(modes):
+        loaded_encoder()
+    figures: list[KindFigures] = []
+    for mode in modes:
+        with progress_bar(total=len(questions), desc=mode) as bar:
+            figures += evaluate_by_kind(db.session(), semantic_side(), collection, mode, questions, bar.update)
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in figures], ensure_ascii=False, indent=2))
+        return
+    click.echo(f"{'mode':10}{'kind of question':34}{'':>5}{'mrr@10':>9}{'ndcg@10':>9}{'among 3':>9}{'nothing':>9}")
+    for one in figures:
+        values = "".join(f"{value:9.3f}" for value in (one.mrr, one.ndcg, one.success, one.nothing))
+        click.echo(f"{one.mode:10}{one.kind:34}{one.questions:5}{values}")
 
 
 def evaluation_table(evaluations: list[Evaluation]) -> str:

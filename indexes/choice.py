@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import text
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from indexes.pgvector import HalfvecTableState, extension, table_state
 from models import half_table
-from utils.bit_index import row_bytes
+from utils.bit_rows import BitRows
 from utils.sql import dialect
 
 Wanted = Literal["auto", "memory", "pgvector"]
@@ -42,10 +43,11 @@ AND e.document_id IN (SELECT document_id FROM change WHERE version > :seen))
 
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
-    """The operator's choice, and how many bytes of embeddings `auto` holds in memory."""
+    """The operator's choice, how many bytes of embeddings `auto` holds in memory, and the folder of the mapped file."""
 
     wanted: Wanted = "auto"
     most_bytes: int = 32 * 2**20
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class IndexChoice:
         if setting.wanted == "memory":
             return self._serve("memory", "set")
         rows = int(session.execute(text(COUNT), {"model": self._model}).scalar_one())
-        if setting.wanted == "auto" and rows * row_bytes(self._dim) <= setting.most_bytes:
+        if setting.wanted == "auto" and rows * BitRows.compared_bytes(self._dim) <= setting.most_bytes:
             return self._serve("memory", "fits", rows)
         table = table_state(session, self._table)
         if reason := self._hindrance(session, table):

@@ -31,20 +31,20 @@ COMPACT_SHARE = 8  # documents that may be written again for each one that an im
 SMALL_MERGE = 4_096  # documents that are merged within a request
 
 
-def merge_segments(session: Session, most_documents: int = MOST_DOCUMENTS) -> None:
+def merge_segments(session: Session, most_documents: int = MOST_DOCUMENTS, fan_out: int | None = None) -> None:
     """Merge whatever is due, each merge in a transaction of its own; of at most `most_documents`."""
     for kind in (DOCUMENTS, VOCABULARY):
-        while _merge_once(session, kind, most_documents):
+        while _merge_once(session, kind, most_documents, fan_out):
             pass
 
 
-def _merge_once(session: Session, kind: int, most_documents: int) -> bool:
-    if not due_segments(listed_segments(session, kind), most_documents):
+def _merge_once(session: Session, kind: int, most_documents: int, fan_out: int | None) -> bool:
+    if not due_segments(listed_segments(session, kind), most_documents, fan_out):
         session.rollback()
         return False
     session.rollback()
     _lock_writers(session)
-    due = due_segments(listed_segments(session, kind), most_documents)
+    due = due_segments(listed_segments(session, kind), most_documents, fan_out)
     if due:
         _merge(session, kind, due)
     session.commit()
@@ -68,15 +68,18 @@ def _lock_writers(session: Session) -> None:
     session.execute(update(State).where(State.id == 1).values(version=State.version))
 
 
-def due_segments(segments: Sequence[ListedSegment], most_documents: int = MOST_DOCUMENTS) -> list[ListedSegment]:
+def due_segments(
+    segments: Sequence[ListedSegment], most_documents: int = MOST_DOCUMENTS, fan_out: int | None = None
+) -> list[ListedSegment]:
     """Return segments that should become one, or one that should be written anew; none if all is well."""
+    fan_out = fan_out or FAN_OUT
     by_size = sorted(segments, key=lambda segment: (segment.count, segment.id))
     for tier in range(len(TIERS)):
         same = [segment for segment in by_size if _tier(segment) == tier]
-        if len(same) >= FAN_OUT:
+        if len(same) >= fan_out:
             return _fitting(same, most_documents)
     last = [segment for segment in by_size if _tier(segment) == len(TIERS) and segment.count < FULL]
-    if len(last) >= FAN_OUT or sum(segment.count for segment in last) >= FULL:
+    if len(last) >= fan_out or sum(segment.count for segment in last) >= FULL:
         fitting = _fitting(last, most_documents)
         if len(fitting) > 1:
             return fitting

@@ -21,6 +21,7 @@ DOCUMENTS, VOCABULARY = 0, 1  # kinds of segments
 ID_BITS = 20  # ids of blocks follow that of their segment
 _KEY, _LENGTH, _TITLE = "<i8", "<u4", "<u2"
 MOST_CACHED_BYTES = 24_000_000  # the documents of 1.5 million: keys, lengths, and where blocks begin
+MOST_BLOCK_BYTES = 4_000_000  # the 4-grams of a vocabulary of 200,000 forms
 BLOCKS_AT_ONCE = 64
 
 
@@ -56,9 +57,13 @@ class SegmentDocuments:
 _documents: LRUCache[SegmentDocuments] = LRUCache(4_096, MOST_CACHED_BYTES, lambda documents: documents.nbytes)
 
 
+_blocks: LRUCache[bytes] = LRUCache(1_024, MOST_BLOCK_BYTES, len)
+
+
 def forget_segments() -> None:
-    """Empty the cache of segments' documents."""
+    """Empty the caches of segments' documents and blocks."""
     _documents.clear()
+    _blocks.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +121,12 @@ def write_segment(
         "titles": int(titles.sum()),
         "deleted": b"",
     }
-    upsert(session, _table(IndexSegment), [row])
+    upsert(session, _SEGMENTS, [row])
     return segment
 
 
 def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    upsert(session, _table(SegmentBlock), rows)
+    upsert(session, _BLOCKS, rows)
 
 
 def listed_segments(session: Session, kind: int) -> list[ListedSegment]:
@@ -131,15 +136,7 @@ def listed_segments(session: Session, kind: int) -> list[ListedSegment]:
 
 def segments_by_kind(session: Session, *kinds: int) -> dict[int, list[ListedSegment]]:
     """Return the segments of several kinds in the same number of statements. Raises SegmentGone."""
-    columns = (
-        IndexSegment.id,
-        IndexSegment.documents,
-        IndexSegment.words,
-        IndexSegment.titles,
-        IndexSegment.deleted,
-        IndexSegment.kind,
-    )
-    rows = session.execute(select(*columns).where(IndexSegment.kind.in_(kinds)).order_by(IndexSegment.id)).all()
+    rows = session.execute(_LISTED, {"kinds": kinds}).all()
     documents = {row.id: _documents.get(row.id) for row in rows}
     missing = {row.id: row.documents for row in rows if documents[row.id] is None}
     documents |= _read_documents(session, missing)
@@ -161,7 +158,7 @@ def _listed(row: Row[int, int, int, int, bytes, int], documents: SegmentDocument
 def _read_documents(session: Session, sizes: Mapping[int, int]) -> dict[int, SegmentDocuments]:
     if not sizes:
         return {}
-    rows = session.execute(select(SegmentBlock).where(among(SegmentBlock.id, sizes)).with_only_columns(*_COLUMNS))
+    rows = session.execute(_WITH_POSITIONS, {"ids": sizes})
     read = {}
     for row in rows:
         size = sizes[row.id]
@@ -171,9 +168,6 @@ def _read_documents(session: Session, sizes: Mapping[int, int]) -> dict[int, Seg
         documents = SegmentDocuments(keys, lengths, titles, np.frombuffer(row.positions, _KEY))
         read[row.id] = _documents.set(row.id, documents)
     return read
-
-
-_COLUMNS = (SegmentBlock.id, SegmentBlock.postings, SegmentBlock.positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,27 +181,74 @@ class TermPostings:
 
 
 def read_terms(
-    session: Session, segments: Sequence[ListedSegment], terms: NDArray[np.int64], with_positions: bool = False
+    session: Session,
+    segments: Sequence[ListedSegment],
+    terms: NDArray[np.int64],
+    *,
+    with_positions: bool = False,
+    cached: bool = False,
 ) -> dict[int, list[TermPostings]]:
-    """Return the postings of ascending terms, without deleted documents; one statement. Raises SegmentGone."""
+    """Return the postings of ascending terms, without deleted documents; one statement. Raises SegmentGone.
+
+    `cached` keeps the blocks that were read in memory, without positions.
+    """
     found: dict[int, list[TermPostings]] = {}
     places = {segment.id: place for place, segment in enumerate(segments)}
     wanted = np.concatenate([segment.block_ids(terms) for segment in segments]) if segments else np.zeros(0, np.int64)
-    columns = _COLUMNS if with_positions else _COLUMNS[:2]
-    statement = select(*columns).where(among(SegmentBlock.id, wanted.tolist()))
-    count = 0
-    for row in session.execute(statement.execution_options(yield_per=BLOCKS_AT_ONCE)) if len(wanted) else ():
-        count += 1
-        place = places[row.id >> ID_BITS << ID_BITS]
-        block = unpacked_block(row.postings, row.positions) if with_positions else None
-        for term, documents, frequencies in postings_of_terms(row.postings, terms):
+    for number, data, positions_data in _read_blocks(session, wanted.tolist(), with_positions, cached):
+        place = places[number >> ID_BITS << ID_BITS]
+        block = unpacked_block(data, positions_data) if with_positions else None
+        for term, documents, frequencies in postings_of_terms(data, terms):
             positions = positions_of(block, term)[2] if block and not term & 1 else None
             postings = _without_deleted(place, documents, frequencies, positions, segments[place].alive)
             if len(postings.documents):
                 found.setdefault(term, []).append(postings)
-    if count < len(wanted):
-        raise SegmentGone
     return found
+
+
+def _read_blocks(
+    session: Session, numbers: Sequence[int], with_positions: bool, cached: bool
+) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield (id, postings, positions) of blocks, positions only if they are asked for. Raises SegmentGone."""
+    missing = list(numbers)
+    if cached:
+        kept = {number: data for number in numbers if (data := _blocks.get(number)) is not None}
+        yield from ((number, data, b"") for number, data in kept.items())
+        missing = [number for number in numbers if number not in kept]
+    if not missing:
+        return
+    statement = _WITH_POSITIONS if with_positions else _POSTINGS
+    count = 0
+    for number, data, *rest in session.execute(statement, {"ids": missing}):
+        count += 1
+        if cached:
+            _blocks.set(number, data)
+        yield number, data, rest[0] if rest else b""
+    if count < len(missing):
+        raise SegmentGone
+
+
+_BLOCKS: Table = SegmentBlock.__table__  # type: ignore[assignment]
+_SEGMENTS: Table = IndexSegment.__table__  # type: ignore[assignment]
+# Made once: to make a statement takes longer than to execute it.
+_POSTINGS = (
+    select(_BLOCKS.c.id, _BLOCKS.c.postings)
+    .where(among(_BLOCKS.c.id, "ids"))
+    .execution_options(yield_per=BLOCKS_AT_ONCE)
+)
+_WITH_POSITIONS = _POSTINGS.add_columns(_BLOCKS.c.positions)
+_LISTED = (
+    select(
+        _SEGMENTS.c.id,
+        _SEGMENTS.c.documents,
+        _SEGMENTS.c.words,
+        _SEGMENTS.c.titles,
+        _SEGMENTS.c.deleted,
+        _SEGMENTS.c.kind,
+    )
+    .where(among(_SEGMENTS.c.kind, "kinds"))
+    .order_by(_SEGMENTS.c.id)
+)
 
 
 def _without_deleted(
@@ -266,8 +307,3 @@ def drop_segments(session: Session, segments: Sequence[ListedSegment]) -> None:
         blocks = SegmentBlock.id.between(segment.id, segment.id + (1 << ID_BITS) - 1)
         session.execute(delete(SegmentBlock).where(blocks))
         session.execute(delete(IndexSegment).where(IndexSegment.id == segment.id))
-
-
-def _table(model: Any) -> Table:
-    table: Table = model.__table__
-    return table

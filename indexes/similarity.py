@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.manifest import Manifest
+from indexes.own_means import OwnMeans
+from utils.bit_rows import SearchTarget
 from utils.int8 import Floats, centred
 from utils.language_means import LanguageMeans
 
@@ -17,13 +19,15 @@ from utils.language_means import LanguageMeans
 class DocumentSimilarity:
     """The similarity of a document to the query, and its most similar chunk (a range of the body).
 
-    `similarity` ranks; `centred` is the cosine of both less their languages' means.
+    `similarity` ranks; `centred` is the cosine of both less their languages' means. `is_across` if they are in
+    different languages.
     """
 
     similarity: float
     centred: float = 1.0
     start: int = 0
     end: int = 0
+    is_across: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,26 @@ class QueryVector:
     """A query's embedding under one model; similarities become scores by the model's calibration."""
 
     vector: Floats
-    passages: LanguageMeans
+    language: int  # its group among the means
+    passages: LanguageMeans  # by which passages are told apart by language
+    own: OwnMeans  # of this site's passages, which they are compared less
     direction: Floats  # the mean-centred vector, of length 1
     manifest: Manifest
     floor: float  # for the mean-centred cosine
+
+    @staticmethod
+    def of_question(
+        vector: Floats,
+        passages: LanguageMeans,
+        questions: LanguageMeans,
+        manifest: Manifest,
+        floor: float,
+        own: OwnMeans | None = None,
+    ) -> QueryVector:
+        """Return an embedding that was encoded as a question; by the model's means without those of a site."""
+        own = own or OwnMeans(passages, 1.0)
+        language = questions.group(vector)
+        return QueryVector(vector, language, passages, own, questions.direction(vector), manifest, floor)
 
     def score(self, near: DocumentSimilarity) -> float:
         """Return the score, 0 to 1, by the model's range from unrelated to certain."""
@@ -48,25 +68,32 @@ class QueryVector:
         """
         return near.similarity >= self.manifest.score_floor and near.centred >= self.floor
 
-    def similarities(self, centred_rows: Floats) -> tuple[Floats, Floats]:
+    def similarities(self, centred_rows: Floats, groups: NDArray[np.int8]) -> tuple[Floats, Floats]:
         """Return the similarity of rows of (x - centre) to the query, and their mean-centred cosine."""
-        rows = self.passages.less_means(centred_rows, self.passages.groups(centred_rows))
+        rows = self.own.means.less_means(centred_rows, groups)
         less_means = rows @ self.direction / np.maximum(np.linalg.norm(rows, axis=1), 1e-12)
         cosines = centred_rows @ self.vector + self.vector @ self.passages.centre
         return cosines + self.manifest.centred_weight * less_means, less_means
 
-    def targets(self, length: float) -> tuple[Floats, Floats]:
-        """Return a vector and an offset per language: the similarity of a row is its dot product plus the offset.
+    @property
+    def target(self) -> SearchTarget:
+        """Return what stored rows are compared with: `similarities` by another name, as if all had the same length."""
+        unit = self.manifest.centred_weight * self.direction
+        return SearchTarget(self.vector, unit, self.passages.means @ self.vector + self._shifts(self.passages))
 
-        It holds for rows of (x - its language's mean) of the given length, and nearly for all: they differ little.
-        """
-        vector = self.vector + self.manifest.centred_weight / length * self.direction
-        return vector, self.passages.means @ self.vector
+    def _shifts(self, groups: LanguageMeans) -> Floats:
+        """Return what a row of each group is more similar less the site's mean than less that of its group."""
+        moved = (groups.means - self.own.means.means) @ self.direction
+        return np.asarray(self.manifest.centred_weight / self.own.length * moved, np.float32)
 
     def unit_targets(self, length: float, groups: LanguageMeans) -> tuple[Floats, Floats]:
-        """Return the same for rows of (x - mean of its group) normalized to length 1; `length` was their length."""
+        """Return a vector and an offset per language: the similarity of a row is its dot product plus the offset.
+
+        It holds for rows of (x - mean of its group) normalized to length 1; `length` was their length.
+        """
         vector = length * self.vector + self.manifest.centred_weight * self.direction
-        return vector, groups.means @ self.vector
+        offsets = groups.means @ self.vector
+        return vector, offsets + self._shifts(groups) if len(groups.means) == len(self.own.means.means) else offsets
 
 
 def best_similarities(
@@ -74,14 +101,14 @@ def best_similarities(
 ) -> dict[int, DocumentSimilarity]:
     if not rows:
         return {}
-    stored = [bytes(row[3]) for row in rows]
-    similarities, less_means = query_vector.similarities(centred(stored, len(query_vector.vector)))
+    chunks = centred([bytes(row[3]) for row in rows], len(query_vector.vector))
+    groups = query_vector.passages.groups(chunks)
+    similarities, less_means = query_vector.similarities(chunks, groups)
+    figures = zip(similarities.tolist(), less_means.tolist(), (groups != query_vector.language).tolist(), strict=True)
     best: dict[int, DocumentSimilarity] = {}
-    for (document, start, end, _), similarity, other in zip(
-        rows, similarities.tolist(), less_means.tolist(), strict=True
-    ):
+    for (document, start, end, _), (similarity, other, is_across) in zip(rows, figures, strict=True):
         if document not in best or similarity > best[document].similarity:
-            best[document] = DocumentSimilarity(similarity, other, start, end)
+            best[document] = DocumentSimilarity(similarity, other, start, end, is_across)
     return best
 
 

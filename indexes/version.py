@@ -9,7 +9,7 @@ from sqlalchemy import case, select, text, update
 from sqlalchemy.orm import Session
 
 from models import Change, Document, State
-from utils.hebrew import ANALYSIS_VERSION
+from utils.terms import INDEX_VERSION
 
 KEYS = 2**63  # document keys are below it
 CLOCKS_S = 300  # by which the clocks of two hosts may differ
@@ -42,7 +42,7 @@ class Snapshot:
     @property
     def is_indexing(self) -> bool:
         """Whether the word index lacks documents: after an upgrade, or since a former release wrote some."""
-        is_whole = self.indexed_to is None and self.analysis == ANALYSIS_VERSION
+        is_whole = self.indexed_to is None and self.analysis == INDEX_VERSION
         return not is_whole or self.indexed_version != self.version
 
     @property

@@ -20,7 +20,10 @@ from utils.sql import among, dialect
 ROWS_AT_ONCE, DOCUMENTS_AT_ONCE = 500, 200
 DOCUMENT: Table = Document.__table__  # type: ignore[assignment]
 # Tables that a restore rebuilds from the documents, or that only a running process needs.
-MADE_ANEW = frozenset({"document", "document_tag", "tag_count", "segment", "segment_block", "form", "state", "change"})
+MADE_ANEW = frozenset(
+    {"document", "document_tag", "tag_count", "segment", "segment_block", "form", "state", "change"}
+    | {"packed_embeddings", "embedding_segment"}
+)
 LEFT_OUT = frozenset({"job"})  # uploads waiting on this host's disk
 
 

@@ -73,6 +73,7 @@ class DocumentKeyCollision(Refusal):
 def write_documents(session: Session, collection: str, documents: Sequence[NewDocument]) -> Written:
     """Store documents with distinct own ids in one transaction, and commit; raises DocumentKeyCollision."""
     fresh, unchanged = unlike_stored(session, collection, documents)
+    session.rollback()
     written = write_analysed(session, collection, analysed(collection, fresh))
     written.unchanged += unchanged
     merge_segments(session, SMALL_MERGE)
@@ -88,6 +89,16 @@ def analysed(collection: str, documents: Sequence[NewDocument]) -> list[Analysed
 
 def write_analysed(session: Session, collection: str, news: list[Analysed]) -> Written:
     """Store what is new or changed in one transaction, and commit; raises DocumentKeyCollision."""
+    written = write_uncommitted(session, collection, news)
+    if written.new or written.changed:
+        session.commit()
+    else:
+        session.rollback()
+    return written
+
+
+def write_uncommitted(session: Session, collection: str, news: list[Analysed]) -> Written:
+    """Store what is new or changed, for the caller to commit; raises DocumentKeyCollision."""
     written = Written()
     if not news:
         return written
@@ -95,7 +106,6 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
     stored = _stored(session, [new.number for new in news])
     news = [new for new in news if _is_fresh(new, stored.get(new.number), written)]
     if not news:
-        session.rollback()
         return written
     changed = [stored[new.number] for new in news if new.number in stored]
     for new in news:
@@ -108,7 +118,6 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
     if version % 100 == 0:
         session.execute(delete(Change).where(Change.version < version - KEPT_CHANGES))
     _log_changes(session, version, [old.id for old in changed])
-    session.commit()
     return written
 
 
@@ -158,8 +167,7 @@ def unlike_stored(session: Session, collection: str, documents: Sequence[NewDocu
         other = keys.setdefault(document_number(collection, document.own_id), document)
         if other.own_id != document.own_id:
             raise DocumentKeyCollision("keys_meet", first=other.own_id, second=document.own_id)
-    stored = _stored(session, list(keys))
-    session.rollback()  # the rows are read again under the writers' lock
+    stored = _stored(session, list(keys))  # read again under the writers' lock
     fresh = [
         document for key, document in keys.items() if key not in stored or stored[key].row_hash != row_hash(document)
     ]

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
 from encoders.manifest import Manifest, load_means
+from indexes.embedding_space import EmbeddingSpace
+from indexes.packing import pack_embeddings
 from indexes.pgvector_build import HalfvecTable
 from indexes.version import bump
 from models import Change, Document, DocumentTag, Embedding, Model, Tag, TagCount, TagEmbedding, model_number, number
@@ -25,6 +27,7 @@ BATCH = 16
 # Twice an encoder's own batch. With 100 at a time, two workers took the same hundred when no more were left.
 TAG_BATCH = 20
 MOST_WINDOWS = 64
+PACKED_AFTER = 1_000  # documents
 # Characters encoded between progress reports: a batch of books once kept a job silent for two minutes.
 SLICE = 8_000
 LAST_KEY = 2**63 - 1  # document ids are spread evenly up to it
@@ -114,7 +117,9 @@ class _Run:
         # The overall means; those of the languages apply at comparison.
         self._passage_mean, self._tag_mean = load_means(encoder.manifest)[:, 0]
         self._halfvecs = HalfvecTable(encoder.manifest)
+        self._space = EmbeddingSpace.of(encoder.manifest)
         documents = waiting_documents(session, self._model, collection)
+        self._unpacked = 0
         self._progress = Progress(total=waiting_tags(session, self._model) + documents)
 
     def run(self) -> Progress:
@@ -125,6 +130,7 @@ class _Run:
         columns = select(Document.id, Document.title, Document.body, Document.content_hash)
         documents = columns.where(*_wanting(self._model, self._collection)).limit(BATCH)
         self._in_batches(Document.id, documents, self._embed_documents)
+        pack_embeddings(self._session, self._space, self._stop)
         if self._halfvecs.exists(self._session):
             self._halfvecs.fill(self._session)  # embeddings from before the table existed
         return self._progress
@@ -192,6 +198,10 @@ class _Run:
         changes = [{"version": version, "document_id": document} for document in unchanged]
         upsert(session, Change.__table__, changes)  # type: ignore[arg-type]
         session.commit()
+        self._unpacked += len(unchanged)
+        if self._unpacked >= PACKED_AFTER:
+            self._unpacked = 0
+            pack_embeddings(session, self._space, self._stop)
 
 
 def _shuffled_ranges() -> tuple[tuple[int, int], tuple[int, int]]:

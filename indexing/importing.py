@@ -19,9 +19,9 @@ from indexing.pipeline import write_documents_ahead
 from indexing.reading import FileUnusable, Row, RowRefused, readable, rows
 from models import document_number
 
-BATCH = 1_000
+BATCH = 500
 # Terms take about 80 bytes per character: a thousand long documents would not fit into a small host.
-BATCH_CHARACTERS = 700_000
+BATCH_CHARACTERS = 350_000
 MOST_TEXT_BYTES = 1_048_576
 MOST_TAGS, LONGEST_TAG, LONGEST_ID = 200, 200, 255
 REPORTED_REJECTS = 100  # rows in a report; the file beside the import has all of them

@@ -14,8 +14,8 @@ from indexes.words import index_words, unindex_words
 from indexing.backup import DOCUMENT, document_tag_names
 from indexing.documents import Analysed
 from models import KEPT_CHANGES, Change, Document, Form, State
-from utils.hebrew import ANALYSIS_VERSION
 from utils.sql import among, dialect
+from utils.terms import INDEX_VERSION
 
 BATCH, BATCH_CHARACTERS = 1_000, 700_000
 
@@ -41,7 +41,7 @@ def _index_batch(session: Session) -> int:
     session.execute(update(State).where(State.id == 1).values(version=State.version))  # other writers wait
     snapshot = read_snapshot(session)
     indexed_to = snapshot.indexed_to
-    if snapshot.analysis != ANALYSIS_VERSION or not _index_unknown(session, snapshot):
+    if snapshot.analysis != INDEX_VERSION or not _index_unknown(session, snapshot):
         _begin_again(session)
         indexed_to = -1
     elif indexed_to is None:
@@ -54,7 +54,7 @@ def _index_batch(session: Session) -> int:
     if missing:
         index_words(session, {new.number: new.words for new in _stored(session, sorted(missing))})
     last = numbers[-1] if numbers else None
-    values = {"indexed_to": last, "analysis": ANALYSIS_VERSION, "indexed_version": State.version}
+    values = {"indexed_to": last, "analysis": INDEX_VERSION, "indexed_version": State.version}
     session.execute(update(State).where(State.id == 1).values(values))
     session.commit()
     return len(missing)

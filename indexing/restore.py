@@ -17,8 +17,8 @@ from indexing.backup import DOCUMENT, LEFT_OUT, MADE_ANEW, plain_tables
 from indexing.documents import Analysed, remember
 from indexing.pipeline import analyst
 from models import KEPT_CHANGES, Base, Collection, State
-from utils.hebrew import ANALYSIS_VERSION
 from utils.sql import many_writes, upsert
+from utils.terms import INDEX_VERSION
 
 DOCUMENTS_AT_ONCE = 500
 ROWS_AT_ONCE = 500
@@ -78,7 +78,7 @@ def clear(session: Session) -> None:
     for table in reversed(Base.metadata.sorted_tables):
         if table.name not in LEFT_OUT | {"state"}:
             session.execute(delete(table))
-    session.execute(update(State).values(documents=0, indexed_to=None, analysis=ANALYSIS_VERSION))
+    session.execute(update(State).values(documents=0, indexed_to=None, analysis=INDEX_VERSION))
 
 
 def parted_tables() -> tuple[list[Table], list[Table]]:

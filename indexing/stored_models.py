@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest
+from indexes.packing import drop_packed
 from indexes.pgvector_build import drop_halfvec_table
 from indexes.version import bump
 from indexing.embedding import register_model, waiting_documents, waiting_tags
@@ -67,6 +68,7 @@ def drop_model(session: Session, key: int, on_deleted: Callable[[int], object] =
         deleted = session.execute(delete(Embedding).where(*conditions))
         session.commit()
         on_deleted(deleted.rowcount)  # type: ignore[attr-defined]
+    drop_packed(session, key)
     deleted = session.execute(delete(TagEmbedding).where(TagEmbedding.model_id == key))
     session.execute(delete(Model).where(Model.id == key))
     session.commit()

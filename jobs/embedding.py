@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from encoders.base import Encoder
 from encoders.queue import EncoderUnavailable
+from indexes.embedding_space import EmbeddingSpace
+from indexes.packing import needs_packing, pack_embeddings
 from indexes.version import caught_up
 from indexing.embedding import Progress, embed, needs_embedding
 from jobs.claims import Queue, Sessions, Stopped
@@ -106,3 +108,37 @@ class MissingEmbeddings:
             return -1
         is_restored = version - self._complete_at[0] > KEPT_CHANGES  # documents keep the versions of the backup
         return -1 if is_restored else self._complete_at[0]
+
+
+class PackJobs:
+    """Packs embeddings that are stored already: after an upgrade, or when the model or its means changed."""
+
+    def __init__(self, sessions: Sessions, semantic: Semantic) -> None:
+        self._sessions, self._semantic = sessions, semantic
+        self._packed_at: tuple[int, int | None] | None = None  # version and model of a state in which nothing was due
+
+    def run_next(self, stop: threading.Event) -> bool:
+        with self._sessions() as session:
+            space = self._due(session)
+            if space is None:
+                return False
+            log.info("The stored embeddings are being packed; until that is done their index is read row by row")
+            count = pack_embeddings(session, space, stop)
+            log.info("The embeddings of %s documents were packed", count)
+            return count > 0
+
+    def is_open(self) -> bool:
+        with self._sessions() as session:
+            return self._due(session) is not None
+
+    def _due(self, session: Session) -> EmbeddingSpace | None:
+        """Return the space of the current model if its embeddings are to be packed."""
+        state = self._semantic.model.follow(session).version, self._semantic.model.key
+        manifest = self._semantic.model.manifest
+        if manifest is None or state == self._packed_at:
+            return None
+        space = EmbeddingSpace.of(manifest)
+        if needs_packing(session, space):
+            return space
+        self._packed_at = state
+        return None

@@ -77,7 +77,7 @@ def _semantic_scores(
     if not semantic.lazy.load():
         return None
     try:
-        query_vector = semantic.query_vector(text)
+        query_vector = semantic.query_vector(session, text)
     except EncoderUnavailable as error:
         semantic.note(error)
         return None

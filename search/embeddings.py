@@ -16,18 +16,22 @@ from sqlalchemy.orm import Session
 
 from encoders.manifest import Manifest, load_means
 from indexes.choice import IndexChoice, VectorIndex, version_of
+from indexes.embedding_space import DOCUMENT_SOURCE, TAG_SOURCE, EmbeddingSpace
 from indexes.filters import Filter
-from indexes.memory_index import DOCUMENT_SOURCE, TAG_SOURCE, LiveIndex
+from indexes.memory_index import LiveIndex
+from indexes.own_means import MeansOfSite
 from indexes.pgvector import HalfvecIndex, halfvec_means
 from indexes.similarity import DocumentSimilarity, QueryVector, TagSimilarity, best_similarities
 from models import Embedding, TagEmbedding, model_number
+from utils.bit_rows import SearchTarget
 from utils.int8 import Floats, centred
 from utils.language_means import LanguageMeans
 from utils.lru import LRUCache
 from utils.sql import among, among_sql, by_dialect, number_list
 
 MOST_NEAREST = 120  # documents that semantic search ranks
-FIRST, THEN = 2_000, 200  # rows compared by bits and floats, rows re-ranked with their stored vectors
+FIRST, THEN = 8_000, 200  # rows compared by bits and floats, rows re-ranked with their stored vectors
+WIDE = 2_000  # rows of which those that pass a wide filter are re-ranked
 TAGS_FIRST = 500
 TAGS_OF_EACH = 16  # tags re-ranked per name and language; 300 find no more
 TAGS_AT_ONCE = 2_000
@@ -59,11 +63,14 @@ class EmbeddingIndex:
         self.manifest, self.model = manifest, model_number(manifest.name, manifest.checksum)
         self.passages, self.questions = LanguageMeans(means[0]), LanguageMeans(means[1])
         self.tag_similarity = TagSimilarity(manifest, self.questions)
-        self.documents = LiveIndex(DOCUMENT_SOURCE, self.model, self.passages, self.questions.centre)
-        self.choice = IndexChoice(self.model, manifest.dim, vector_index or VectorIndex())
+        self.own_means = MeansOfSite(self.model, manifest.dim, self.passages)
+        vector_index = vector_index or VectorIndex()
+        self.documents = LiveIndex(DOCUMENT_SOURCE, EmbeddingSpace.of(manifest), vector_index.folder)
+        self.choice = IndexChoice(self.model, manifest.dim, vector_index)
         self.halfvec = HalfvecIndex(self.model, halfvec_means(self.passages, bool(manifest.centred_weight)))
         # Tags are compared with tags: both sides carry the query prefix, hence the query mean.
-        self.tags = LiveIndex(TAG_SOURCE, self.model, LanguageMeans(means[1][:1]), self.questions.centre)
+        tag_space = EmbeddingSpace(self.model, LanguageMeans(means[1][:1]), self.questions.centre)
+        self.tags = LiveIndex(TAG_SOURCE, tag_space)
         self.filters: LRUCache[NDArray[np.int64]] = LRUCache(KEPT_FILTERS, size=lambda keys: keys.nbytes)
         self.similar_cache: LRUCache[dict[int, float]] = LRUCache(
             KEPT_CLOSE, 2 * 2**20, size=lambda tags: 300 + 100 * len(tags)
@@ -114,18 +121,18 @@ class EmbeddingIndex:
         self, session: Session, query_vector: QueryVector, restriction: Filter, version: int
     ) -> list[tuple[int, int]]:
         if not restriction:
-            return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN)
+            return self.documents.nearest(session, version, query_vector.target, FIRST, THEN)
         keys = self._keys(session, restriction, version)
         if len(keys) < NARROW:
-            return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN, lambda: keys)
-        rough = self.documents.nearest(session, version, query_vector.targets, 2 * FIRST, FIRST)
+            return self.documents.nearest(session, version, query_vector.target, FIRST, THEN, lambda: keys)
+        rough = self.documents.nearest(session, version, query_vector.target, 2 * FIRST, WIDE)
         passing = passing_keys(session, [key for key, _ in rough], restriction)
         passed = [pair for pair in rough if pair[0] in passing]
         if len(passed) >= THEN // 2:
             return passed[:THEN]
         # A wide filter, but few near the query pass it: fetch every key.
         every = np.array(restriction.documents(session, 2**31), np.int64)
-        return self.documents.nearest(session, version, query_vector.targets, FIRST, THEN, lambda: every)
+        return self.documents.nearest(session, version, query_vector.target, FIRST, THEN, lambda: every)
 
     def _keys(self, session: Session, restriction: Filter, version: int) -> NDArray[np.int64]:
         """Return the keys that pass a filter, at most NARROW; cached until the data changes."""
@@ -150,6 +157,12 @@ class EmbeddingIndex:
         )
         return best_similarities([tuple(row) for row in session.execute(whole, values)], query_vector)
 
+    def query_vector(self, session: Session, vector: Floats, floor: float, version: int | None = None) -> QueryVector:
+        """Return the embedding of a question as a query."""
+        version = version_of(session) if version is None else version
+        own = self.own_means.get(session, version)
+        return QueryVector.of_question(vector, self.passages, self.questions, self.manifest, floor, own)
+
     def query_vector_of(self, session: Session, document: int) -> QueryVector | None:
         """Return the mean embedding of a stored document's chunks as a query; None without an embedding."""
         rows = select(Embedding.vector).where(Embedding.document_id == document, Embedding.model_id == self.model)
@@ -158,8 +171,16 @@ class EmbeddingIndex:
             return None
         whole = centred(stored, self.manifest.dim).mean(axis=0) + self.passages.centre
         vector = whole / np.linalg.norm(whole)
+        own = self.own_means.get(session, version_of(session))
+        language = self.passages.group(vector)
         return QueryVector(
-            vector, self.passages, self.passages.direction(vector), self.manifest, self.manifest.centred_floor
+            vector,
+            language,
+            self.passages,
+            own,
+            own.means.direction_in(vector, language),
+            self.manifest,
+            self.manifest.centred_floor,
         )
 
     def tag_vectors(self, session: Session, tags: Sequence[int]) -> dict[int, Floats]:
@@ -233,9 +254,7 @@ class EmbeddingIndex:
 
     def _tag_cosines(self, session: Session, vector: Floats, most: int) -> dict[int, float]:
         offset = float(vector @ self.questions.centre)
-        nearest = self.tags.nearest(
-            session, version_of(session), lambda _: (vector, np.zeros(1, np.float32)), TAGS_FIRST, 4 * most
-        )
+        nearest = self.tags.nearest(session, version_of(session), SearchTarget.plain(vector), TAGS_FIRST, 4 * most)
         stored = self._stored_tags(session, [key for key, _ in nearest])
         if not stored:
             return {}

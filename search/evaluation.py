@@ -44,6 +44,77 @@ class Evaluation:
     cpu_ms: float
 
 
+QUESTIONS = Path(__file__).resolve().parents[1] / "data" / "sample-questions.jsonl"  # over the sample collection
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query with the relevance of documents, by their ids: 2 answers it, 1 touches it; none if no document does."""
+
+    text: str
+    kind: str
+    relevant: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class KindFigures:
+    """The figures of one mode for one kind of question.
+
+    `success` is the share with an answer among the first three; `nothing` the share for which the page finds nothing,
+    or says that nothing answers closely.
+    """
+
+    mode: str
+    kind: str
+    questions: int
+    mrr: float
+    ndcg: float
+    success: float
+    nothing: float
+
+
+def read_questions(path: Path) -> list[Question]:
+    """Return the questions of a file of {"text", "kind", "relevant": {document: 1 or 2}} objects, one per line."""
+    questions = []
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            row = json.loads(line)
+            relevant = {str(name): float(score) for name, score in row["relevant"].items()}
+            questions.append(Question(str(row["text"]), str(row["kind"]), relevant))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            expected = '{"text": …, "kind": …, "relevant": {document: 1 or 2}}'
+            raise BadJudgements(f"{path.name}, line {number}: not {expected}") from None
+    return questions
+
+
+def evaluate_by_kind(
+    session: Session,
+    semantic: Semantic,
+    collection: str,
+    mode: str,
+    questions: Sequence[Question],
+    on_query: Callable[[], None] = lambda: None,
+) -> list[KindFigures]:
+    """Evaluate one mode; the figures of each kind in the order of the file, and of all that have an answer."""
+    rows: dict[str, list[list[float]]] = {}
+    for question in questions:
+        query = Query(text=question.text, mode=mode, collection=collection, limit=DEPTH)
+        page = search(session, query, semantic, wait_s=60)
+        ranking = [hit.id for hit in page.hits]
+        mrr, ndcg, *_ = measures(ranking, question.relevant)
+        success = any(question.relevant.get(document, 0) > 0 for document in ranking[:3])
+        row = [mrr, ndcg, float(success), float(not page.hits or page.is_weak)]
+        rows.setdefault(question.kind, []).append(row)
+        if question.relevant:
+            rows.setdefault(ANSWERED, []).append(row)
+        on_query()
+    figures = {kind: np.array(found).mean(axis=0).round(4).tolist() for kind, found in rows.items()}
+    return [KindFigures(mode, kind, len(rows[kind]), *values) for kind, values in figures.items()]
+
+
+ANSWERED = "all with an answer"
+
+
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a file; only a line feed ends a line, since a query may contain other separators."""
     try:

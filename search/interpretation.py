@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from sqlalchemy.orm import Session
@@ -14,8 +14,9 @@ from search.matcher import QueryMatcher
 from search.query import QueryParts
 from search.results import Correction
 from utils.hebrew import forms as folded_forms
-from utils.hebrew import is_hebrew
-from utils.terms import LONGEST_FORM, text_term
+from utils.hebrew import is_hebrew, with_final_letter
+from utils.misspellings import on_other_keyboard, slips
+from utils.terms import LONGEST_FORM, text_terms
 from utils.word_readings import Readings
 
 BASE_WEIGHT = 0.6  # of a word that the typed one may consist of, behind prefix letters
@@ -29,6 +30,9 @@ MOST_SIMILAR, FEWEST_SIMILAR = 40, 4
 SIMILAR_POSTINGS = 600_000  # documents of the collection times similar forms of a word
 # What a word that no document has is taken for.
 LEAST_CORRECTION, MOST_CORRECTIONS = 0.34, 4
+OTHER_KEYBOARD, BEHIND_PREFIX = 0.95, 0.8
+SURELY_MEANT = 0.6
+SLIP_PREFIXES = tuple("הבלומשכ")
 SAME_WORD = 0.5  # probability from which on a form behind prefix letters is that word, for phrases and exclusions
 
 
@@ -39,7 +43,16 @@ class QueryWord:
     typed: str
     forms: Mapping[str, float]
     similar: Mapping[str, float] = field(default_factory=dict)
-    is_corrected: bool = False
+    taken_for: tuple[str, ...] = ()  # the words that it may have been meant for, where no document has it
+
+    @property
+    def is_corrected(self) -> bool:
+        return bool(self.taken_for)
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether a document has the word, or surely the one that was meant."""
+        return any(not self.taken_for or weight >= SURELY_MEANT for weight in self.forms.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +75,16 @@ class Interpretation:
     phrases: tuple[Phrase, ...] = ()
     not_forms: frozenset[str] = frozenset()
     not_phrases: tuple[Phrase, ...] = ()
+    retyped: Mapping[str, str] = field(
+        default_factory=dict
+    )  # words typed on the wrong keyboard, by how they were typed
 
     def corrections(self) -> tuple[Correction, ...]:
         """Return the words that no document has, with what was searched in their place."""
         return tuple(
-            Correction(word.typed, tuple(word.forms)) for word in self.words if word.is_corrected and word.forms
+            Correction(word.typed, tuple(map(with_final_letter, word.taken_for)))
+            for word in self.words
+            if word.is_corrected
         )
 
     def matcher(self) -> QueryMatcher:
@@ -151,7 +169,8 @@ def phrase_of(words: Sequence[str], readings: Readings) -> Phrase:
 
 
 def _known(session: Session, candidates: Iterable[Iterable[str]]) -> set[str]:
-    terms = {text_term(form): form for forms in candidates for form in forms}
+    every = list(dict.fromkeys(form for forms in candidates for form in forms))
+    terms = dict(zip(text_terms(" ".join(every))[0].tolist(), every, strict=True))
     return {terms[term] for term in known_forms(session, terms)}
 
 
@@ -176,16 +195,64 @@ def _behind_prefix(form: str, inflections: Mapping[str, float], readings: Readin
     return max((likely * inflections.get(base, 0.0) for base, likely in readings.bases(form).items()), default=0.0)
 
 
-def corrected(interpretation: Interpretation, has_documents: Callable[[QueryWord], bool]) -> Interpretation:
-    """Return the interpretation with words that no document has taken for those that are spelled most alike."""
+def corrected(
+    session: Session,
+    interpretation: Interpretation,
+    parts: QueryParts,
+    has_documents: Callable[[QueryWord], bool],
+) -> Interpretation:
+    """Return the interpretation with words that no document has taken for those that may have been meant."""
+    unknown = {word.typed: word for word in interpretation.words if not has_documents(word)}
+    if not unknown:
+        return interpretation
+    meant = {form: _meant(form, parts) for form in unknown}
+    known = _known(session, [_behind_prefixes(candidates) for candidates in meant.values()])
     words = tuple(
-        word if has_documents(word) else QueryWord(word.typed, _corrections(word), word.similar, is_corrected=True)
-        for word in interpretation.words
+        _taken_for(word, meant[word.typed], known) if word.typed in unknown else word for word in interpretation.words
     )
-    return Interpretation(words, interpretation.phrases, interpretation.not_forms, interpretation.not_phrases)
+    return replace(interpretation, words=words, retyped=_retyped(words, parts))
 
 
-def _corrections(word: QueryWord) -> dict[str, float]:
-    alike = sorted(word.similar.items(), key=lambda pair: (-pair[1], pair[0]))
-    best = [(form, similarity) for form, similarity in alike if similarity >= LEAST_CORRECTION][:MOST_CORRECTIONS]
-    return {form: similarity for form, similarity in best if similarity >= 0.7 * best[0][1]}
+def _retyped(words: Iterable[QueryWord], parts: QueryParts) -> dict[str, str]:
+    """Return words of the query that were typed on the wrong keyboard, and what they are on the other."""
+    taken_for = {word.typed: word.taken_for[:1] for word in words if word.is_corrected}
+    found = {}
+    for typed in parts.words:
+        form, other = folded_forms(typed), on_other_keyboard(typed)
+        if len(form) == 1 and taken_for.get(form[0]) == tuple(folded_forms(other)):
+            found[typed] = other
+    return found
+
+
+def _behind_prefixes(candidates: Iterable[str]) -> Iterator[str]:
+    """Yield the forms, and Hebrew ones behind each prefix letter."""
+    for form in candidates:
+        yield form
+        if is_hebrew(form):
+            yield from (prefix + form for prefix in SLIP_PREFIXES)
+
+
+def _taken_for(word: QueryWord, meant: Mapping[str, float], known: Container[str]) -> QueryWord:
+    """Return a word that no document has as the likeliest words that it was meant for, behind prefix letters too."""
+    weights = {form: weight for form, weight in word.similar.items() if weight >= LEAST_CORRECTION}
+    written: dict[str, list[str]] = {}
+    for form, weight in meant.items():
+        written[form] = [other for other in _behind_prefixes([form]) if other in known]
+        if written[form]:
+            weights[form] = max(weight, weights.get(form, 0.0))
+    best = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_CORRECTIONS]
+    likely = {form: weight for form, weight in best if weight >= 0.7 * best[0][1]}
+    forms = {other: weight for form, weight in likely.items() for other in written.get(form, [form])} | likely
+    return QueryWord(word.typed, forms, {**word.similar, **forms}, tuple(likely))
+
+
+def _meant(form: str, parts: QueryParts) -> dict[str, float]:
+    """Return what a form that no document has may have been meant for, whether it is a word or not."""
+    meant = slips(form)
+    if form[:1] in SLIP_PREFIXES:
+        for other, weight in slips(form[1:]).items():
+            meant[other] = max(meant.get(other, 0.0), BEHIND_PREFIX * weight)
+    for typed in parts.words:
+        if folded_forms(typed) == [form] and len(others := folded_forms(on_other_keyboard(typed))) == 1:
+            meant[others[0]] = OTHER_KEYBOARD
+    return meant

@@ -13,7 +13,7 @@ from indexes.filters import Filter
 from indexes.segments import ListedSegment, TermPostings, read_terms
 from search.interpretation import Interpretation, Phrase
 from search.query import QueryParts
-from utils.terms import FIELD, TEXT, column_terms, index_forms, text_term
+from utils.terms import FIELD, TEXT, column_number, in_columns, index_forms, text_term, text_terms
 
 Postings = Mapping[int, Sequence[TermPostings]]
 Masks = Sequence[NDArray[np.bool_] | None]
@@ -99,7 +99,7 @@ def _phrase_terms(phrases: Iterable[Phrase]) -> Iterator[list[PhraseTerms]]:
 def _column_terms(columns: Iterable[tuple[str, str]]) -> Iterator[list[PhraseTerms]]:
     """Yield the terms of what each named column must contain."""
     for name, value in columns:
-        terms = column_terms(name.lower(), index_forms(value)).tolist()
+        terms = in_columns(text_terms(" ".join(index_forms(value)))[0], column_number(name.lower())).tolist()
         yield [(terms[:1], terms[1:])]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from search.matcher import NO_WORDS, QueryMatcher
 from search.query import Query
+from utils.hebrew import forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Ranking:
     complete: bool = True
     corrections: tuple[Correction, ...] = ()
     matcher: QueryMatcher = NO_WORDS
+    is_weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class RankedPage:
     semantic_state: str
     corrections: tuple[Correction, ...] = ()
     matcher: QueryMatcher = NO_WORDS
+    is_weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,14 @@ class ResultsPage:
     semantic_model: str = ""
     took_ms: float = 0.0
     version: int = 0  # the data version that was searched
+    is_weak: bool = False  # there are hits, but none that answers the query closely
     is_indexing: bool = False  # the word index lacks documents
     indexed_percent: int = 100
+
+    @property
+    def corrected_text(self) -> str:
+        """Return the query with words that no document has replaced by the likeliest ones; empty if there are none."""
+        return corrected_text(self.query.text, self.corrections)
 
     @property
     def pages(self) -> int:
@@ -158,6 +167,14 @@ class ResultsPage:
     @property
     def last(self) -> int:
         return self.first + len(self.hits) - 1
+
+
+def corrected_text(text: str, corrections: Sequence[Correction]) -> str:
+    """Return a query with the words that no document has replaced; empty if nothing of it changes."""
+    meant = {correction.typed: correction.shown[0] for correction in corrections}
+    words = text.split()
+    corrected = [meant.get(" ".join(forms(word)), word) for word in words]
+    return "" if corrected == words else " ".join(corrected)
 
 
 def results_json(results: ResultsPage) -> dict[str, Any]:
@@ -176,6 +193,7 @@ def results_json(results: ResultsPage) -> dict[str, Any]:
         "corrections": [
             {"typed": correction.typed, "shown": list(correction.shown)} for correction in results.corrections
         ],
+        "weak": results.is_weak,
         "hits": [hit_json(hit) for hit in results.hits],
         "facets": [asdict(facet) for facet in results.facets],
         "near_tags": [rounded_scores(asdict(tag)) for tag in results.near_tags],

@@ -14,13 +14,13 @@ from indexes.version import Snapshot, read_snapshot
 from search.hits import hits
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
+from search.ranking_cache import MOST_SHOWN, cache_ranking, cached_ranking, ranking_key
 from search.results import RankedPage, Ranking, ResultsPage, TagScore
 from search.semantic import Semantic
-from search.shared_cache import SharedResults
+from search.shared_cache import SharedResults, results_key
 from search.tags import MOST_COUNTED, facets, listing, similar_tags, tag_ranking
 from utils.sql import among_sql, number_list
 
-MOST_SHOWN = 1_000
 WITHOUT_MEANING = Semantic(LazyEncoder(None, "none"))
 # How long semantic search waits for the model; hybrid search shows keyword hits at once.
 SEMANTIC_WAIT_S = 1.5
@@ -42,7 +42,7 @@ def search(
     """
     started = time.perf_counter()
     snapshot = read_snapshot(session) if query.mode == "text" else semantic.model.follow(session)
-    key = shared.key(snapshot, query, semantic) if shared else None
+    key = results_key(snapshot, query, semantic) if shared else None
     ranked = shared.get(key, query, semantic) if shared and key else None
     if ranked is None:
         if query.mode in ("semantic", "hybrid") and query.parts().wanted():
@@ -52,8 +52,10 @@ def search(
         try:
             if query.mode == "semantic" and state in ("loading", "unavailable"):
                 ranking = text_only(session, query, snapshot)
-            elif query.text.strip() or query.mode == "tags":
-                ranking = RANKINGS[query.mode](session, query, semantic, snapshot)
+            elif query.mode == "tags":
+                ranking = tag_ranking(session, query, semantic, snapshot)
+            elif query.text.strip():
+                ranking = _ranking(session, query, semantic, snapshot, state)
             else:
                 ranking = listing(session, query.filter())
             if query.mode == "tags":
@@ -74,6 +76,7 @@ def search(
         facets=ranked.facets,
         near_tags=ranked.near_tags,
         corrections=ranked.corrections,
+        is_weak=ranked.is_weak,
         semantic_state=ranked.semantic_state,
         semantic_model=semantic.lazy.model,
         took_ms=(time.perf_counter() - started) * 1000,
@@ -81,6 +84,17 @@ def search(
         is_indexing=snapshot.is_indexing,
         indexed_percent=snapshot.indexed_percent,
     )
+
+
+def _ranking(session: Session, query: Query, semantic: Semantic, snapshot: Snapshot, state: str) -> Ranking:
+    """Return the ranking of a query with words, from the cache if nothing has changed."""
+    key = ranking_key(snapshot, query, semantic)
+    cached = cached_ranking(session, key)
+    if cached is not None:
+        return cached
+    ranking = RANKINGS[query.mode](session, query, semantic, snapshot)
+    cache_ranking(session, key, ranking, state, query, semantic)
+    return ranking
 
 
 def text_only(session: Session, query: Query, snapshot: Snapshot) -> Ranking:
@@ -102,6 +116,7 @@ def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagSco
         near_tags=near,
         semantic_state=state,
         corrections=ranking.corrections,
+        is_weak=ranking.is_weak,
         matcher=ranking.matcher,
     )
 

@@ -164,7 +164,9 @@ class Semantic:
             return None
         return self.shared.get(model, kind, text, manifest.dim)
 
-    def query_vector(self, words: str, known: bool = True) -> QueryVector | None:
+    def query_vector(
+        self, session: Session, words: str, known: bool = True, version: int | None = None
+    ) -> QueryVector | None:
         """Return the embedding of a text as a query; None if it is empty or no model is ready.
 
         If the collection has none of the words (`known` is False), gibberish must pass a stricter floor.
@@ -180,7 +182,7 @@ class Semantic:
         manifest = index.manifest
         strict = not known and is_gibberish(words, encoder)
         floor = manifest.strict_floor if strict else manifest.centred_floor
-        return QueryVector(vector, index.passages, index.questions.direction(vector), manifest, floor)
+        return index.query_vector(session, vector, floor, version)
 
     def nearest(
         self,

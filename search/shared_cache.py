@@ -14,13 +14,13 @@ from search.matcher import QueryMatcher
 from search.query import Query
 from search.results import Correction, Facet, Ranked, RankedPage, TagScore
 from search.semantic import Semantic
-from utils.hebrew import ANALYSIS_VERSION
 from utils.int8 import Floats
+from utils.terms import INDEX_VERSION
 
 if TYPE_CHECKING:
     from utils.redis_cache import RedisCache
 
-FORMAT = 2  # raise it when the stored values or the ranking change, so that versions do not read each other's values
+FORMAT = 3  # raise it when the stored values or the ranking change, so that versions do not read each other's values
 UNIT = (0.99, 1.01)  # the squared length of a valid embedding
 
 
@@ -57,17 +57,6 @@ class SharedResults:
     def __init__(self, cache: RedisCache, ttl_s: int) -> None:
         self._cache, self._ttl_s = cache, ttl_s
 
-    def key(self, snapshot: Snapshot, query: Query, semantic: Semantic) -> str | None:
-        """Return the key of a query's current results; None if they must not be cached.
-
-        It covers the whole state row: the version, which grows with each committed change, and the totals, which tell
-        a database from one that was restored or created anew under the same address.
-        """
-        model = "" if not uses_model(query) or semantic.is_off else semantic.model.key
-        if model is None or (model != "" and semantic.lazy.state == "unavailable"):
-            return None
-        return cache_key([FORMAT, ANALYSIS_VERSION, astuple(snapshot), model, semantic.is_off, asdict(query)])
-
     def get(self, key: str, query: Query, semantic: Semantic) -> RankedPage | None:
         value = self._cache.get("results", key)
         if value is None:
@@ -81,9 +70,25 @@ class SharedResults:
 
     def set(self, key: str, ranked_page: RankedPage, query: Query, semantic: Semantic) -> None:
         """Store results, unless they were ranked without the model that the key promises."""
-        is_complete = ranked_page.semantic_state == semantic.state == "ready"
-        if is_complete or semantic.is_off or not uses_model(query):
+        if as_promised(ranked_page.semantic_state, query, semantic):
             self._cache.set("results", key, json.dumps(to_json(ranked_page)).encode(), self._ttl_s)
+
+
+def results_key(snapshot: Snapshot, query: Query, semantic: Semantic) -> str | None:
+    """Return the key of a query's current results; None if they must not be cached.
+
+    It covers the whole state row: the version, which grows with each committed change, and the totals, which tell
+    a database from one that was restored or created anew under the same address.
+    """
+    model = "" if not uses_model(query) or semantic.is_off else semantic.model.key
+    if model is None or (model != "" and semantic.lazy.state == "unavailable"):
+        return None
+    return cache_key([FORMAT, INDEX_VERSION, astuple(snapshot), model, semantic.is_off, asdict(query)])
+
+
+def as_promised(state: str, query: Query, semantic: Semantic) -> bool:
+    """Return whether results ranked in this state of the model are those that `results_key` promises."""
+    return state == semantic.state == "ready" or semantic.is_off or not uses_model(query)
 
 
 def uses_model(query: Query) -> bool:
@@ -103,6 +108,7 @@ def to_json(ranked_page: RankedPage) -> dict[str, Any]:
         "facets": [astuple(facet) for facet in ranked_page.facets],
         "near": [astuple(tag) for tag in ranked_page.near_tags],
         "matcher": astuple(ranked_page.matcher),
+        "weak": ranked_page.is_weak,
         "corrections": [astuple(correction) for correction in ranked_page.corrections],
     }
 
@@ -117,6 +123,7 @@ def from_json(values: dict[str, Any], state: str) -> RankedPage:
         near_tags=tag_scores_from(values["near"]),
         semantic_state=state,
         matcher=matcher_from(*values["matcher"]),
+        is_weak=bool(values["weak"]),
         corrections=tuple(Correction(str(typed), tuple(map(str, shown))) for typed, shown in values["corrections"]),
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
@@ -28,19 +27,12 @@ from search.masks import Masks, document_masks
 from search.matcher import QueryMatcher
 from search.query import QueryParts
 from search.results import Correction
+from search.scoring import ScoredWord, Scorer
 from utils.terms import FIELD, TEXT, TITLE, filter_term, text_term
 from utils.word_readings import Readings, current_readings
 
-# Measured on questions over Hebrew passages (MRR@10 .945; .919 without forms that are spelled alike).
-K1, B = 1.0, 0.6
-TITLE_WEIGHT, FIELD_WEIGHT = 0.3, 0.3
-SIMILAR_WEIGHT, SIMILAR_POWER = 0.3, 1.5  # the weight is for each letter of the word: longer words say more
-# The score of a word is multiplied by a power of the weight of the best form that a document has.
-FORM_POWER, ALONE_POWER, ONLY_SIMILAR = 0.1, 1.0, 0.5
-LEAST_ALIKE = 0.1  # weighted frequency from which on a document counts as having a form that is spelled alike
 MOST_RANKED = 2_000
 TRIES = 4  # segments that are merged during a search are listed again
-FEW = 2_000  # postings up to which they are sorted instead of counted in an array of all documents
 # Searches that read postings at the same time: more are no faster under the GIL and need more memory.
 _slots = BoundedSemaphore(2)
 
@@ -91,10 +83,15 @@ class TextQuery:
         """Return the query with operators only on columns that a document has."""
         return self._index.parts
 
+    def wanted(self) -> str:
+        """Return the text as an encoder gets it: without operators, and typed on the right keyboard."""
+        retyped = self.interpretation.retyped
+        return " ".join((*(retyped.get(word, word) for word in self.parts.words), *self.parts.phrases))
+
     @property
     def knows_a_word(self) -> bool:
-        """True if any document contains a word of the query as it is."""
-        return any(not word.is_corrected for word in self.interpretation.words)
+        """True if any document contains a word of the query, or one that was surely meant."""
+        return any(word.is_known for word in self.interpretation.words)
 
     def matches(self, restriction: Filter) -> TextMatches:
         """Return the documents that match and pass the filter."""
@@ -153,39 +150,21 @@ def _until_consistent(read: Callable[[], Result]) -> Result:
     return read()
 
 
-Frequencies = tuple[NDArray[Any], NDArray[np.float64]]  # documents of a segment, and how often a word is in each
-
-
-@dataclass(frozen=True, slots=True)
-class _WordPostings:
-    """A word of the query in each segment: in texts, titles and other fields, and what is spelled like it."""
-
-    text: Sequence[Frequencies]
-    title: Sequence[Frequencies]
-    field: Sequence[Frequencies]
-    similar: Sequence[Frequencies]
-    best: Sequence[Frequencies]  # the weight of the best form that each document has
-    idf: float
-    similar_weight: float
-
-
 class _QueryIndex:
     """The segments, and the postings of every word of a query."""
 
     def __init__(self, session: Session, parts: QueryParts, readings: Readings) -> None:
         listed = segments_by_kind(session, DOCUMENTS, VOCABULARY)
         self.segments: Sequence[ListedSegment] = listed[DOCUMENTS]
-        self.documents = sum(segment.count for segment in self.segments)
-        self.mean_length = sum(segment.words for segment in self.segments) / max(self.documents, 1)
-        self.mean_title = sum(segment.titles for segment in self.segments) / max(self.documents, 1)
         self.parts = self._with_columns(session, parts)
-        self.interpretation = interpret(session, listed[VOCABULARY], self.parts, self.documents, readings)
+        documents = sum(segment.count for segment in self.segments)
+        self.interpretation = interpret(session, listed[VOCABULARY], self.parts, documents, readings)
         self._postings: list[dict[int, TermPostings]] = [{} for _ in self.segments]
         self._read(session, self.interpretation.words)
-        self.interpretation = corrected(self.interpretation, self._has_documents)
+        self.interpretation = corrected(session, self.interpretation, self.parts, self._has_documents)
         self._read(session, [word for word in self.interpretation.words if word.is_corrected])
-        self._words = [self._word_postings(word) for word in self.interpretation.words]
-        self._bound = sum((K1 + 1) * (word.idf + word.similar_weight) for word in self._words)
+        words = [ScoredWord.of(word, self._postings) for word in self.interpretation.words]
+        self._scorer = Scorer(self.segments, words)
 
     def _with_columns(self, session: Session, parts: QueryParts) -> QueryParts:
         """Return the query with operators only on columns that a document has."""
@@ -209,34 +188,6 @@ class _QueryIndex:
         terms = [text_term(form) | kind for form in word.forms for kind in (TEXT, FIELD)]
         return any(term in postings for postings in self._postings for term in terms)
 
-    def _word_postings(self, word: QueryWord) -> _WordPostings:
-        raised = {form: similarity**SIMILAR_POWER for form, similarity in word.similar.items()}
-        text, title, in_fields = (self._frequencies(word.forms, kind) for kind in (TEXT, TITLE, FIELD))
-        similar = self._frequencies(raised, TEXT)
-        best = [self._best_weights(word, place) for place in range(len(self.segments))]
-        having = sum(len(numbers) for numbers, _ in text) or sum(len(numbers) for numbers, _ in in_fields)
-        alike = sum(int((frequencies > LEAST_ALIKE).sum()) for _, frequencies in similar)
-        weight = SIMILAR_WEIGHT * len(word.typed) * idf(alike, self.documents) if raised else 0.0
-        return _WordPostings(text, title, in_fields, similar, best, idf(having, self.documents), weight)
-
-    def _best_weights(self, word: QueryWord, place: int) -> Frequencies:
-        weights = np.zeros(self.segments[place].size)
-        for form, weight in sorted(word.forms.items(), key=lambda pair: pair[1]):
-            for kind in (TEXT, FIELD):
-                if (part := self._postings[place].get(text_term(form) | kind)) is not None:
-                    weights[part.documents] = 1.0 if word.is_corrected else weight
-        numbers = np.flatnonzero(weights > 0)
-        return numbers, weights[numbers]
-
-    def _frequencies(self, forms: Mapping[str, float], kind: int) -> list[Frequencies]:
-        """Return, for each segment, documents and the sum of the forms' frequencies in each, times their weights."""
-        terms = {text_term(form) | kind: weight for form, weight in forms.items()}
-        summed = []
-        for segment, postings in zip(self.segments, self._postings, strict=True):
-            parts = [(postings[term], weight) for term, weight in terms.items() if term in postings]
-            summed.append(_summed(parts, segment.size))
-        return summed
-
     def scores(
         self, place: int, mask: NDArray[np.bool_] | None, listed_only: bool = True
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -244,63 +195,7 @@ class _QueryIndex:
 
         Without `listed_only`, forms that are merely spelled like a word of the query suffice.
         """
-        documents = self.segments[place].documents
-        size = len(documents.keys)
-        scores, listed = np.zeros(size), np.zeros(size, bool)
-        # A query of one word is answered with that word first; in others a related form may be what was meant.
-        power = ALONE_POWER if len(self._words) == 1 else FORM_POWER
-
-        def add(frequencies: Frequencies, weight: float, lengths: NDArray[Any] | None, mean: float) -> NDArray[Any]:
-            numbers, counts = frequencies
-            if mask is not None and len(numbers):
-                kept = mask[numbers]
-                numbers, counts = numbers[kept], counts[kept]
-            if len(numbers):
-                of_word[numbers] += weight * _saturated(counts, 1.0 if lengths is None else lengths[numbers], mean)
-            return numbers
-
-        for word in self._words:
-            of_word = np.zeros(size)
-            listed[add(word.text[place], word.idf, documents.lengths, self.mean_length)] = True
-            listed[add(word.field[place], FIELD_WEIGHT * word.idf, None, 1.0)] = True
-            add(word.title[place], TITLE_WEIGHT * word.idf, documents.titles, self.mean_title)
-            add(word.similar[place], word.similar_weight, documents.lengths, self.mean_length)
-            certainty = np.full(size, ONLY_SIMILAR)
-            numbers, weights = word.best[place]
-            certainty[numbers] = weights**power
-            scores += certainty * of_word
-        if not self._words and mask is not None:  # operators on columns, and nothing to rank by
+        if not self.interpretation.words and mask is not None:  # operators on columns, and nothing to rank by
             numbers = np.flatnonzero(mask)
             return numbers, np.ones(len(numbers))
-        numbers = np.flatnonzero(listed if listed_only else scores > 0)
-        return numbers, np.minimum(scores[numbers] / max(self._bound, 1e-9), 1.0)
-
-
-def _summed(parts: Sequence[tuple[TermPostings, float]], size: int) -> Frequencies:
-    """Return the distinct documents, ascending, and the weighted sum of the frequencies of each."""
-    if not parts:
-        return np.zeros(0, np.uint16), np.zeros(0)
-    if len(parts) == 1:
-        postings, weight = parts[0]
-        return postings.documents, postings.frequencies * weight
-    documents = np.concatenate([postings.documents for postings, _ in parts])
-    frequencies = np.concatenate([postings.frequencies * weight for postings, weight in parts])
-    if len(documents) <= FEW:
-        distinct, owners = np.unique(documents, return_inverse=True)
-        return distinct, np.bincount(owners, frequencies).astype(np.float64)
-    sums = np.bincount(documents, frequencies, size)
-    distinct = np.flatnonzero(sums > 0)  # of a mask: several times as fast as of numbers
-    return distinct, sums[distinct].astype(np.float64)
-
-
-def _saturated(frequencies: NDArray[np.float64], lengths: NDArray[Any] | float, mean: float) -> NDArray[np.float64]:
-    """Return the part of BM25 that depends on the document, at most K1 + 1."""
-    norm = K1 * (1 - B + B * lengths / max(mean, 1e-9))
-    saturated: NDArray[np.float64] = frequencies * (K1 + 1) / (frequencies + norm)
-    return saturated
-
-
-def idf(having: int, documents: int) -> float:
-    """Return the inverse document frequency of a word in `having` of `documents`; never negative."""
-    having = min(having, documents)
-    return math.log(1 + (documents - having + 0.5) / (having + 0.5))
+        return self._scorer.scores(place, mask, listed_only)

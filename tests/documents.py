@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from indexes.segments import DOCUMENTS, VOCABULARY, ListedSegment, listed_segments, read_terms
-from indexes.words import document_postings, split
+from indexes.words import IndexedWords
 from indexing.documents import Analysed, NewDocument, delete_documents, write_documents
 from models import (
     Collection,
@@ -29,7 +29,7 @@ from search.tags import tags_of
 from search.text import TextMatches, TextQuery
 from tests.shared import shared_rows
 from utils.postings import Postings, unpacked_block
-from utils.terms import index_forms, text_term, text_terms
+from utils.terms import index_forms, text_term
 
 COLLECTION = "documents"
 
@@ -108,10 +108,7 @@ Occurrences = dict[int, tuple[int, tuple[int, ...]]]  # {term: (frequency, posit
 def expected_postings(document: Document, tags: Sequence[str]) -> Occurrences:
     row = {column.name: getattr(document, column.name) for column in Document.__table__.columns}
     words = Analysed.of(row, tuple(tags)).words
-    title, body = split(words.title), split(words.body)
-    lengths, titles = np.array([len(title) + len(body)]), np.array([len(title)])
-    postings = document_postings([words], text_terms([*title, *body]), lengths, titles)
-    return by_document(postings).get(0, {})
+    return by_document(IndexedWords.of([words]).postings).get(0, {})
 
 
 def stored_postings(session: Session, segments: Sequence[ListedSegment]) -> dict[int, Occurrences]:

@@ -77,8 +77,8 @@ class Vectors:
             session.execute(Embedding.__table__.insert(), found)  # type: ignore[attr-defined]
 
     def meanings(self, stored: EmbeddingIndex) -> list[QueryVector]:
-        one = stored.passages, stored.questions
-        return [QueryVector(query, one[0], one[1].direction(query), stored.manifest, 0.0) for query in self.queries]
+        means = stored.passages, stored.questions
+        return [QueryVector.of_question(query, *means, stored.manifest, 0.0) for query in self.queries]
 
     def recall(self, session: Session, stored: EmbeddingIndex, tag: str = "") -> float:
         """Return the share of the truly nearest 20 that are among the first 20 found, with a tag demanded or none."""
@@ -86,7 +86,7 @@ class Vectors:
         places = self.tagged[tag] if tag else np.arange(len(self.keys))
         rows, hits = (self.passages - self.mean)[places], 0
         for meaning in self.meanings(stored):
-            best = self.keys[places[np.argsort(-meaning.similarities(rows)[0])[:TOP]]]
+            best = self.keys[places[np.argsort(-meaning.similarities(rows, stored.passages.groups(rows))[0])[:TOP]]]
             hits += len(set(best.tolist()) & set(list(stored.nearest(session, meaning, restriction))[:TOP]))
         return hits / (min(TOP, len(places)) * len(self.queries))
 

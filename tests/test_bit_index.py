@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from utils.bit_index import BitIndex
+from utils.bit_rows import SearchTarget
 
 DIM = 96
 Floats = NDArray[np.float32]
@@ -36,6 +37,12 @@ class Clustered:
         return made
 
 
+def places(
+    index: BitIndex, query: Floats, first: int, then: int, among: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    return index.nearest(SearchTarget.plain(query), first, then, among)[0]
+
+
 def keys(numbers: range | list[int]) -> NDArray[np.int64]:
     return np.array(numbers, np.int64)
 
@@ -51,7 +58,7 @@ def recall(vectors: Clustered, index: BitIndex, among: NDArray[np.int64] | None 
     shares = []
     for query in vectors.drawn(40):
         exact = rows[np.argsort(-(vectors.passages[rows] @ query))[:20]]
-        found = index.keys[index.nearest(query, 1_500, 200, among)]
+        found = index.keys[places(index, query, 1_500, 200, among)]
         shares.append(len(np.intersect1d(exact, found)) / len(exact))
     return float(np.mean(shares))
 
@@ -64,13 +71,13 @@ def test_they_are_found_among_a_few_rows_too(vectors: Clustered) -> None:
     among = np.sort(np.random.default_rng(5).choice(12_000, 900, replace=False))
     index = vectors.index()
     assert recall(vectors, index, among) > 0.95
-    found = index.nearest(vectors.passages[0], 1_500, 200, among)
+    found = places(index, vectors.passages[0], 1_500, 200, among)
     assert set(found.tolist()) <= set(among.tolist())
 
 
 def test_the_best_comes_first(vectors: Clustered) -> None:
     index = vectors.index()
-    firsts = [int(index.keys[index.nearest(vectors.passages[row], 500, 10)[0]]) for row in range(50)]
+    firsts = [int(index.keys[places(index, vectors.passages[row], 500, 10)[0]]) for row in range(50)]
     assert np.mean(np.array(firsts) == np.arange(50)) > 0.9
 
 
@@ -81,7 +88,7 @@ def test_rows_come_in_parts_as_they_do_at_once(vectors: Clustered) -> None:
         rows = vectors.passages[part] - vectors.mean
         grown.append(keys(range(part.start, part.stop)), np.zeros(len(rows), np.int16), rows)
     for query in vectors.drawn(10):
-        assert whole.nearest(query, 400, 50).tolist() == grown.nearest(query, 400, 50).tolist()
+        assert places(whole, query, 400, 50).tolist() == places(grown, query, 400, 50).tolist()
 
 
 def test_removed_rows_are_found_no_more_and_the_others_stay(vectors: Clustered) -> None:
@@ -92,7 +99,7 @@ def test_removed_rows_are_found_no_more_and_the_others_stay(vectors: Clustered) 
     assert index.size == 1_300
     assert sorted(index.keys[:1_300].tolist()) == sorted(set(range(2_000)) - set(gone.tolist()))
     for row in sorted(set(range(2_000)) - set(gone.tolist()))[::40]:
-        assert row in index.keys[index.nearest(vectors.passages[row], 300, 20)]
+        assert row in index.keys[places(index, vectors.passages[row], 300, 20)]
 
 
 def test_a_key_has_any_number_of_parts_that_go_together(vectors: Clustered) -> None:
@@ -106,27 +113,27 @@ def test_a_key_has_any_number_of_parts_that_go_together(vectors: Clustered) -> N
 
 def test_an_empty_index_finds_nothing(vectors: Clustered) -> None:
     empty = BitIndex(vectors.mean, vectors.query_mean)
-    assert empty.nearest(vectors.passages[0], 100, 10).tolist() == []
+    assert places(empty, vectors.passages[0], 100, 10).tolist() == []
     assert empty.places(keys([1, 2])).tolist() == []
     empty.remove(keys([1]))
     everything_gone = vectors.index(5)
     everything_gone.remove(keys(range(5)))
-    assert everything_gone.nearest(vectors.passages[0], 100, 10).tolist() == []
+    assert places(everything_gone, vectors.passages[0], 100, 10).tolist() == []
 
 
 def test_nothing_is_found_among_no_rows(vectors: Clustered) -> None:
-    assert vectors.index(50).nearest(vectors.passages[0], 100, 10, keys([])).tolist() == []
+    assert places(vectors.index(50), vectors.passages[0], 100, 10, keys([])).tolist() == []
 
 
 @pytest.mark.parametrize("size", [1, 5, 10, 11])
 def test_fewer_rows_than_asked_for_are_all_found(vectors: Clustered, size: int) -> None:
-    found = vectors.index(size).nearest(vectors.passages[0], 100, 10)
+    found = places(vectors.index(size), vectors.passages[0], 100, 10)
     assert len(found) == min(size, 10) == len(set(found.tolist()))
 
 
 def test_a_row_takes_few_bytes(vectors: Clustered) -> None:
     index = BitIndex(vectors.mean, vectors.query_mean, capacity=1_000)
-    assert index.nbytes == 1_000 * (16 + 8 + 2 + 3 * 4 + 1)
+    assert index.nbytes == 1_000 * (2 * 16 + 8 + 2 + 4 * 2 + 1)
 
 
 def test_a_width_that_is_no_multiple_of_64_is_as_good() -> None:
@@ -134,4 +141,4 @@ def test_a_width_that_is_no_multiple_of_64_is_as_good() -> None:
     rows = chance.normal(size=(300, 70)).astype(np.float32)
     index = BitIndex(np.zeros(70, np.float32), np.zeros(70, np.float32))
     index.append(keys(range(300)), np.zeros(300, np.int16), rows)
-    assert [int(index.nearest(rows[row], 50, 5)[0]) for row in range(20)] == list(range(20))
+    assert [int(places(index, rows[row], 50, 5)[0]) for row in range(20)] == list(range(20))

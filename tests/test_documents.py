@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from indexing import documents as writing
 from indexing.documents import DocumentKeyCollision
 from indexing.embedding import embed
+from indexing.pipeline import write_documents_ahead
 from models import Change, Document, DocumentTag, Embedding, State, Tag, TagCount, db, tag_key, tag_number
 from search import query, tags
 from tests.documents import document, found, in_index, remove, stands_right, write
@@ -136,6 +137,22 @@ def test_ids_that_meet_are_refused_and_nothing_is_written(session: Session, monk
     session.rollback()
     assert found(session, "שלום") == ["1"]
     assert found(session, "עולם") == found(session, "מלחמה") == []
+    stands_right(session)
+
+
+def test_an_import_keeps_the_batches_before_one_that_is_refused(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = writing.document_number
+    monkeypatch.setattr(writing, "document_number", lambda c, one: real(c, "1" if one == "again" else one))
+    batches = [[document(str(number), "שלום")] for number in range(6)] + [
+        [document("again", "עולם"), document("1", "")]
+    ]
+    counted: list[int] = []
+    with pytest.raises(DocumentKeyCollision):
+        write_documents_ahead(session, "house", batches, lambda written: counted.append(written.new), own_process=True)
+    kept = session.execute(select(func.count()).select_from(Document)).scalar_one()
+    assert kept == sum(counted) == 5  # the last one before it was still being analysed
     stands_right(session)
 
 

@@ -14,13 +14,13 @@ from utils.hebrew import (
     Word,
     content_forms,
     forms,
-    grams,
     is_hebrew,
     is_stop_word,
     normalise,
     normalise_with_offsets,
     stem,
     stripped,
+    with_final_letter,
     words,
 )
 from utils.terms import LONGEST_FORM, index_forms
@@ -205,10 +205,11 @@ def test_prefix_letters_and_plurals_are_stripped(word: str, expected: str) -> No
     assert [stem(form) for form in forms(word)] == [expected]
 
 
-def test_grams_are_runs_of_four_with_the_padding() -> None:
-    assert grams("שלומ") == ("_שלו", "שלומ", "לומ_")
-    assert grams("של") == ("_של_",)
-    assert grams("א") == ("_א_",)
+@pytest.mark.parametrize(
+    ("form", "written"), [("שלומ", "שלום"), ("חיסונ", "חיסון"), ("ספר", "ספר"), ("word", "word"), ("מ", "מ"), ("", "")]
+)
+def test_a_folded_word_is_shown_with_its_final_letter(form: str, written: str) -> None:
+    assert with_final_letter(form) == written
 
 
 def test_stop_words_are_dropped_where_a_word_is_left() -> None:

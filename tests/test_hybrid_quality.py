@@ -14,6 +14,7 @@ import pytest
 from app import create_app
 from config import ROOT
 from runtime import runtime_of
+from search.evaluation import QUESTIONS, read_questions
 from tests.conftest import closed, settings_for
 
 pytestmark = pytest.mark.model
@@ -133,3 +134,27 @@ def test_nonsense_has_no_meaning(ask: Ask, letters: str, words: int, share: floa
 def test_one_nonsense_word_does_not_hide_the_exact_one(ask: Ask) -> None:
     assert first(ask("שלולית", "hybrid"), 1) == first(ask("שלולית", "text"), 1) == ["he-rain-poem"]
     assert "en-lost-hammer" in first(ask("metal detector qwxzvk", "hybrid"))
+
+
+def shares(ask: Ask, kind: str) -> tuple[float, float]:
+    """Return for how many questions of a kind an answer is among the first three, and how many find nothing close."""
+    asked = [question for question in read_questions(QUESTIONS) if question.kind == kind]
+    answers = [ask(question.text, "hybrid") for question in asked]
+    right = [bool(set(first(one)) & set(question.relevant)) for one, question in zip(answers, asked, strict=True)]
+    nothing = [one["weak"] or not one["hits"] for one in answers]
+    return sum(right) / len(asked), sum(nothing) / len(asked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "least"),
+    [("he", 0.85), ("en", 0.75), ("en, answered in Hebrew", 0.65), ("keywords", 0.9), ("misspelt", 0.8)],
+)
+def test_questions_as_people_type_them_are_answered(ask: Ask, kind: str, least: float) -> None:
+    right, nothing = shares(ask, kind)
+    assert right >= least
+    assert nothing <= 0.4  # most of what is called weak though it is an answer is in another language
+
+
+@pytest.mark.parametrize("kind", ["no answer: other subjects", "no answer: random letters"])
+def test_what_the_collection_does_not_have_is_said(ask: Ask, kind: str) -> None:
+    assert shares(ask, kind)[1] >= 0.85

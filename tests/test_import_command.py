@@ -71,7 +71,7 @@ def test_options_reach_the_import(settings: Settings, session: Session, tmp_path
 
 
 def test_a_killed_import_goes_on_where_it_stopped(settings: Settings, session: Session, tmp_path: Path) -> None:
-    size = 2_500
+    size = 9_000  # of which some 4,000 are in a transaction
     path = file_of(tmp_path / "x.jsonl", size, size, 25)
     running = commands.start(settings, "import", path)
     until = time.monotonic() + KILL_WITHIN_S

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, inspect, select, text
 from config import ROOT
 from models import State, db
 from tests.documents import document, found, write
-from utils.hebrew import ANALYSIS_VERSION
 from utils.sql import dialect
+from utils.terms import INDEX_VERSION
 
 MIGRATIONS = str(ROOT / "migrations")
 
@@ -47,7 +47,7 @@ def test_models_and_migrations_agree(migrating: Flask) -> None:
 
 def test_a_new_database_says_which_analysis_made_its_words(migrating: Flask) -> None:
     with migrating.app_context():
-        assert db.session.execute(select(State.analysis)).scalar_one() == ANALYSIS_VERSION
+        assert db.session.execute(select(State.analysis)).scalar_one() == INDEX_VERSION
 
 
 def test_down_to_nothing_and_up_again(migrating: Flask) -> None:

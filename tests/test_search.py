@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from indexing.documents import NewDocument
 from search.query import MODES, Query, parse_text
+from search.ranking_cache import forget_rankings
 from search.search import search
 from search.semantic import Semantic
 from search.tags import named_in
@@ -46,6 +47,7 @@ def test_a_page_takes_as_many_statements_for_ten_hits_as_for_one(session: Sessio
     for text, limit in (("common word3", 1), ("common word3", 10), ("common", 50)):
         query = Query(text if mode != "tags" else "every", mode, limit=limit)
         search(session, query, side)
+        forget_rankings()
         with counted(session) as statements:
             assert search(session, query, side).hits
         used.append(len(statements))

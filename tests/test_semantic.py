@@ -68,7 +68,7 @@ def test_a_process_far_behind_reads_everything_anew(session: Session, monkeypatc
 
 def test_a_wide_filter_gives_what_a_narrow_one_gives(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     side = fill(session, [NewDocument(str(n), f"word{n}", f"common word{n}", ("all",)) for n in range(300)])
-    meaning = side.query_vector("common word7")
+    meaning = side.query_vector(session, "common word7")
     assert meaning
     narrow = side.nearest(session, meaning, Query(tags=("all",)).filter())
     monkeypatch.setattr("search.embeddings.NARROW", 10)
@@ -175,7 +175,7 @@ def test_what_the_index_hands_on_is_scored_exactly(session: Session, monkeypatch
     bodies = encoder.encode_passages([d.body for d in documents])
     for start in range(0, 200, 10):
         text = " ".join(vocabulary[start : start + 4])
-        meaning = side.query_vector(text)
+        meaning = side.query_vector(session, text)
         assert meaning
         near = list(side.nearest(session, meaning, Filter()))[:20]
         query = encoder.encode_queries([text])[0]

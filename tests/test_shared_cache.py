@@ -21,7 +21,7 @@ from search.query import Query
 from search.results import Correction, Ranked, RankedPage, ResultsPage
 from search.search import search
 from search.semantic import Semantic
-from search.shared_cache import SharedEmbeddings, SharedResults, from_json, to_json
+from search.shared_cache import SharedEmbeddings, SharedResults, from_json, results_key, to_json
 from tests.collections import fill, off_side
 from tests.fakes import HashedWords
 from tests.redis_server import RedisServer, serving_redis
@@ -168,8 +168,8 @@ def test_each_model_has_answers_of_its_own(session: Session, shared: SharedResul
     other = fill(session)
     other.model.key = 7
     now = read_snapshot(session)
-    assert shared.key(now, query, side) != shared.key(now, query, other)
-    assert shared.key(now, Query("bread", "text"), side) == shared.key(now, Query("bread", "text"), other)
+    assert results_key(now, query, side) != results_key(now, query, other)
+    assert results_key(now, Query("bread", "text"), side) == results_key(now, Query("bread", "text"), other)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from indexes.merging import compact_segments, merge_segments
 from indexes.segments import DOCUMENTS, listed_segments
 from models import Document, db, document_number
 from search.query import Query
-from search.text import K1, MOST_RANKED, B, TextMatches, TextQuery
+from search.scoring import K1, B
+from search.text import MOST_RANKED, TextMatches, TextQuery
 from tests.conftest import Started, closed, settings_for
 from tests.databases import MAKERS
 from tests.documents import COLLECTION, document, found, matches, remove, shared_documents, stands_right, write

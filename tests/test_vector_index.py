@@ -18,7 +18,7 @@ from search.embeddings import EmbeddingIndex
 from search.query import Query
 from tests.conftest import Started
 from tests.stored_vectors import Vectors, clustered
-from utils.bit_index import row_bytes
+from utils.bit_rows import BitRows
 
 ROWS, DIM = 12_000, 192
 SHARES = {"0.1 %": 0.001, "1 %": 0.01, "10 %": 0.1, "100 %": 1.0}
@@ -92,7 +92,7 @@ def test_the_graph_is_used_where_all_may_pass_and_not_where_few_do(built: Built)
 
 
 def test_auto_takes_pgvector_where_memory_would_hold_too_much(built: Built) -> None:
-    need = ROWS * row_bytes(DIM)
+    need = ROWS * BitRows.compared_bytes(DIM)
     for most_bytes, serves, why in ((need, "memory", "fits"), (need - 1, "pgvector", "larger")):
         stored = built.stored("auto", most_bytes)
         assert len(stored.nearest(built.session, built.vectors.meanings(stored)[0], Filter())) > 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,7 +10,6 @@ from typing import NamedTuple
 
 # Bump it when the same text would give other terms: stored terms are then rebuilt.
 ANALYSIS_VERSION = 2
-GRAM = 4
 _SPACES = "\u05be\u05c0\u05c3\u05c6-\u2010\u2011\u2012\u2013\u2014\u2015\u2212_"
 _DOUBLE = "\u05f4\u201c\u201d\u201e\u201f\u2033\uff02\u00ab\u00bb"
 _SINGLE = "\u05f3\u2018\u2019\u201a\u201b\u2032\uff07\u00b4`"
@@ -250,12 +248,12 @@ def _singular(form: str) -> str:
     return form[:-1]
 
 
-@lru_cache(maxsize=4_096)
-def grams(form: str) -> tuple[str, ...]:
-    """Return the character 4-grams of `_form_`, padding included, which survive typos and suffixes."""
-    padded = f"_{form}_"
-    # Interned: words share their grams, and a set of words keeps each once.
-    return tuple([sys.intern(padded[i : i + GRAM]) for i in range(max(1, len(padded) - GRAM + 1))])
+_AT_THE_END = {folded: final for final, folded in _FINALS.items() if final != "ς"}
+
+
+def with_final_letter(form: str) -> str:
+    """Return a folded word as it is written: its last letter in its final form."""
+    return form[:-1] + _AT_THE_END.get(form[-1], form[-1]) if len(form) > 1 else form
 
 
 def stripped(text: str) -> str:
@@ -263,14 +261,15 @@ def stripped(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or not _deleted(ord(c)))
 
 
-_HEBREW_LETTER = re.compile("[\u05d0-\u05ea\ufb1d-\ufb4f]")
-_OTHER_LETTER = re.compile("[^\\W\\d_\u0590-\u05ff\ufb1d-\ufb4f]")
+_HEBREW_LETTERS = re.compile("[\u05d0-\u05ea\ufb1d-\ufb4f]+")
+_OTHER_LETTERS = re.compile("[^\\W\\d_\u0590-\u05ff\ufb1d-\ufb4f]+")
 
 
 def is_hebrew(text: str) -> bool:
     """Whether most letters at the beginning of a text are Hebrew, so that it runs right to left."""
     beginning = text[:400]
-    return len(_HEBREW_LETTER.findall(beginning)) > len(_OTHER_LETTER.findall(beginning))
+    hebrew, others = (sum(map(len, letters.findall(beginning))) for letters in (_HEBREW_LETTERS, _OTHER_LETTERS))
+    return hebrew > others
 
 
 _FOLDED_STOPS = frozenset(normalise(word) for word in HEBREW_STOP_WORDS | ENGLISH_STOP_WORDS)

@@ -18,9 +18,15 @@ def compact(embeddings: Floats, mean: Floats) -> list[bytes]:
     return [scale.tobytes() + row.tobytes() for scale, row in zip(scales.astype("<f4"), values, strict=True)]
 
 
-def centred(stored: Sequence[bytes], dim: int) -> Floats:
-    """Dequantize: return (x - mean) as float32 of shape (n, dim) for values from `compact`."""
+def scales_and_values(stored: Sequence[bytes], dim: int) -> tuple[Floats, NDArray[np.int8]]:
+    """Return the scales, shape (n,), and the values, shape (n, dim), of rows from `compact`."""
     kind = np.dtype([("scale", "<f4"), ("values", "i1", (dim,))])
     rows = np.frombuffer(b"".join(stored), kind)
-    expanded: Floats = rows["values"].astype(np.float32) * rows["scale"][:, None]
+    return rows["scale"], rows["values"]
+
+
+def centred(stored: Sequence[bytes], dim: int) -> Floats:
+    """Dequantize: return (x - mean) as float32 of shape (n, dim) for values from `compact`."""
+    scales, values = scales_and_values(stored, dim)
+    expanded: Floats = values.astype(np.float32) * scales[:, None]
     return expanded

@@ -57,13 +57,19 @@ class PackedBlock:
 
 def postings_of(terms: Numbers, documents: Numbers, positions: Numbers) -> Postings:
     """Return the postings of occurrences, three parallel arrays in the order of documents and positions."""
+    return postings_and_firsts(terms, documents, positions)[0]
+
+
+def postings_and_firsts(terms: Numbers, documents: Numbers, positions: Numbers) -> tuple[Postings, Numbers]:
+    """Return the postings of occurrences, and which occurrence is the first of each distinct term."""
     order = np.argsort(terms, kind="stable")
     terms, documents, positions = terms[order], documents[order], positions[order]
-    starts = np.flatnonzero(_differs(terms) | _differs(documents))
+    of_terms = _differs(terms)
+    starts = np.flatnonzero(of_terms | _differs(documents))
     frequencies = np.diff(starts, append=len(terms))
     kept = positions[(terms & 1) == 0]
     distinct, counts = _run_lengths(terms[starts])
-    return Postings(distinct, counts, documents[starts], frequencies, kept)
+    return Postings(distinct, counts, documents[starts], frequencies, kept), order[of_terms]
 
 
 def _differs(values: Numbers) -> NDArray[np.bool_]:

@@ -78,13 +78,13 @@ def prepare_sqlite(engine: Engine) -> None:
 
 
 @contextmanager
-def many_writes(session: Session) -> Iterator[None]:
+def many_writes(session: Session, cache_kb: int = 4_000) -> Iterator[None]:
     """Tune SQLite for bulk writes, with more cached pages and rarer checkpoints; no effect elsewhere."""
     if dialect(session) != "sqlite":
         yield
         return
     usual = ("cache_size=-2000", "wal_autocheckpoint=1000")
-    for pragma in ("cache_size=-4000", "wal_autocheckpoint=8000"):
+    for pragma in (f"cache_size=-{cache_kb}", "wal_autocheckpoint=8000"):
         session.connection().exec_driver_sql(f"PRAGMA {pragma}")
     try:
         yield
@@ -193,7 +193,7 @@ class as_numbers(FunctionElement[int]):  # noqa: N801 - it reads as a function o
 
 NUMBERS = {
     "sqlite": "(SELECT value FROM json_each({values}))",
-    "postgresql": "(SELECT unnest(CAST({values} AS bigint[])))",
+    "postgresql": "(SELECT unnest(CAST({values} AS bigint[])) AS value)",
 }
 
 
@@ -202,9 +202,10 @@ def _compile_numbers(element: as_numbers, compiler: Any, **options: Any) -> str:
     return NUMBERS[compiler.dialect.name].format(values=compiler.process(element.clauses, **options))
 
 
-def among(column: Any, values: Iterable[int]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of the numbers."""
-    condition: ColumnElement[bool] = column.op("IN", is_comparison=True)(as_numbers(number_list(None, values)))
+def among(column: Any, values: Iterable[int] | str) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the numbers, or of those bound later by this name."""
+    numbers = bindparam(values, type_=NumberList()) if isinstance(values, str) else number_list(None, values)
+    condition: ColumnElement[bool] = column.op("IN", is_comparison=True)(as_numbers(numbers))
     return condition
 
 
@@ -216,6 +217,13 @@ def number_list(name: str | None, values: Iterable[int]) -> BindParameter[Any]:
 def among_sql(session: Session, column: str, name: str) -> str:
     """Return the same condition as SQL text; its numbers are bound by `number_list`."""
     return f"{column} IN {NUMBERS[dialect(session)].format(values=':' + name)}"
+
+
+def missing_numbers(session: Session, table: str, values: Iterable[int]) -> list[int]:
+    """Return those of the numbers that are no id of a table."""
+    given = NUMBERS[dialect(session)].format(values=":values")
+    statement = f"SELECT value FROM {given} AS given WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE id = given.value)"
+    return list(session.execute(text(statement).bindparams(number_list("values", values))).scalars())
 
 
 def like_prefix(prefix: str) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from utils.hebrew import ANALYSIS_VERSION
 from utils.sql import BigKey, BinaryText
+from utils.terms import INDEX_VERSION
 
 revision = "0001"
 down_revision = None
@@ -96,7 +96,7 @@ def create_words() -> None:
         *(column(name, BIG) for name in ("documents", "stems", "grams", "titles")),
     )
     zero = dict.fromkeys(("version", "documents", "stems", "grams", "titles"), 0)
-    op.bulk_insert(state, [{"id": 1, "analysis": ANALYSIS_VERSION, **zero}])
+    op.bulk_insert(state, [{"id": 1, "analysis": INDEX_VERSION, **zero}])
     op.create_table("change", key("version"), key("document_id"), sqlite_with_rowid=False)
     create_full_text()
 
