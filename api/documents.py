@@ -1,4 +1,4 @@
-"""The documents API: read, write and delete one document; writing needs the admin token."""
+"""The documents API: read, write and delete one document; writing needs a key that may write."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from api.requests import body_fields, check_number, need_admin
+from api.requests import body_fields, check_may_write, check_number
 from indexing.documents import delete_documents, write_documents
 from indexing.importing import Options, parsed_document
 from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
 from search.results import hit_json
+from web.access import needs
 from web.addresses import requested_id
 from web.body_limits import DOCUMENT_BYTES, body_limit
 from web.current import runtime, semantic, semantic_json
@@ -27,16 +28,16 @@ ADDED_FIELDS = frozenset({"added_at", "changed_at"})  # in a response, which can
 
 @document_api.post("/api/documents")
 @body_limit(DOCUMENT_BYTES)
+@needs("write")
 def api_create() -> tuple[Response, int]:
-    need_admin()
     return write(body_fields())
 
 
 @document_api.put("/api/documents/<own_id:own_id>")
 @document_api.put("/api/documents")
 @body_limit(DOCUMENT_BYTES)
+@needs("write")
 def api_replace(own_id: str = "") -> tuple[Response, int]:
-    need_admin()
     return write(body_fields() | {"id": id_or_422(own_id)})
 
 
@@ -44,6 +45,7 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     """Store a document and return it; raises RowRefused and DocumentKeyCollision."""
     named = fields.pop("collection", None)
     name = clean_text(request.args.get("collection") or str(named or ""))[:64] or "documents"
+    check_may_write(name)
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
@@ -59,9 +61,11 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
 
 @document_api.delete("/api/documents/<own_id:own_id>")
 @document_api.delete("/api/documents")
+@needs("write")
 def api_delete(own_id: str = "") -> tuple[str, int]:
-    need_admin()
-    delete_documents(db.session(), [document_or_404(own_id).number])
+    document = document_or_404(own_id)
+    check_may_write(document.collection)
+    delete_documents(db.session(), [document.number])
     return "", 204
 
 

@@ -8,6 +8,7 @@ from commands.backup import backup_command, export_command, restore_command
 from commands.check import check_command
 from commands.cluster import cluster_command
 from commands.imports import import_command
+from commands.keys import keys_command
 from commands.models import embed_command, models_command, serve_embeddings_command
 from commands.reindex import reindex_command
 from commands.search import evaluate_command, search_command
@@ -31,5 +32,6 @@ def register(app: Flask) -> None:
         export_command,
         worker_command,
         check_command,
+        keys_command,
     ):
         app.cli.add_command(command)

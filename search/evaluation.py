@@ -78,7 +78,7 @@ def read_questions(path: Path) -> list[Question]:
     questions = []
     for number, line in enumerate(read_lines(path), 1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             relevant = {str(name): float(score) for name, score in row["relevant"].items()}
             questions.append(Question(str(row["text"]), str(row["kind"]), relevant))
         except (ValueError, KeyError, TypeError, AttributeError):
