@@ -46,6 +46,7 @@ def form_options() -> Options:
         mapping=mapping_of(filter(None, form.getlist("map"))),
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),
+        private=form.get("private") in ("1", "true"),
     )
 
 

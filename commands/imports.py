@@ -20,17 +20,18 @@ from utils.sql import freshen_statistics
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="The column of a field; may be repeated.")
 @click.option("--tag-separator", help="What separates the tags of a cell, if not ; or | or a comma.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out; may be repeated.")
+@click.option("--private", is_flag=True, help="Only keys read the collection, from now on.")
 @click.option("--preview", "only_preview", is_flag=True, help="Show how the columns are read; write nothing.")
 def import_command(
     file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
-    only_preview: bool,
+    private: bool, only_preview: bool,
 ) -> None:  # fmt: skip
     """Import documents from a CSV, JSON Lines or JSON FILE. Importing the same file again changes nothing."""
     if not only_preview:
         need_tables()
     size = file.stat().st_size if file.is_file() else 0
     try:
-        options = Options(collection, mapping_of(mapping), tag_separator, frozenset(drop))
+        options = Options(collection, mapping_of(mapping), tag_separator, frozenset(drop), private)
         if only_preview:
             click.echo(preview_text(preview(file, options)))
             return

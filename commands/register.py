@@ -7,6 +7,7 @@ from flask import Flask
 from commands.backup import backup_command, export_command, restore_command
 from commands.check import check_command
 from commands.cluster import cluster_command
+from commands.collections import collection_command
 from commands.imports import import_command
 from commands.keys import keys_command
 from commands.models import embed_command, models_command, serve_embeddings_command
@@ -33,5 +34,6 @@ def register(app: Flask) -> None:
         worker_command,
         check_command,
         keys_command,
+        collection_command,
     ):
         app.cli.add_command(command)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from indexes.version import bump
 from models import Collection, TagCount, number
+from utils.sql import upsert
 
 READER, HIDDEN = "reader", "hidden collections"
 
@@ -48,6 +50,15 @@ def hidden_collections(session: Session) -> tuple[int, ...]:
 def is_hidden(session: Session, collection: str) -> bool:
     """Whether a session must not read the collection of this name."""
     return number("collection", collection) in hidden_collections(session)
+
+
+def set_private(session: Session, name: str, is_private: bool) -> None:
+    """Make a collection private or public, and commit; it is made if there is none of this name yet."""
+    row = {"id": number("collection", name), "name": name, "documents": 0, "is_private": is_private}
+    bump(session)  # what searches found before is not what they find now
+    upsert(session, Collection.__table__, [row], replace=("is_private",))  # type: ignore[arg-type]
+    session.commit()
+    session.info.pop(HIDDEN, None)
 
 
 def tag_is_used(session: Session, tag: InstrumentedAttribute[int]) -> ColumnElement[bool]:

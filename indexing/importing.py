@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from sqlalchemy.orm import Session
 
+from indexes.access import set_private
 from indexing.documents import NewDocument, Written, digest
 from indexing.pipeline import write_documents_ahead
 from indexing.reading import FileUnusable, Row, RowRefused, readable, rows
@@ -45,6 +46,7 @@ class Options:
     mapping: Mapping[str, str] = field(default_factory=dict)
     tag_separator: str | None = None
     drop: frozenset[str] = frozenset()
+    private: bool = False  # makes the collection private before anything is written
 
 
 @dataclass(slots=True)
@@ -209,6 +211,8 @@ def import_file(
     """
     check_file_columns(path, options)
     report = ImportReport()
+    if options.private:
+        set_private(session, options.collection, is_private=True)
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
         documents = _documents(path, options, repeats(path, options), rejects, on_bytes)
         write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process)

@@ -43,6 +43,7 @@ def new_import(session: Session, name: str, options: Options) -> Job:
         options={
             "collection": options.collection, "mapping": dict(options.mapping),
             "tag_separator": options.tag_separator, "drop": sorted(options.drop),
+            "private": options.private,
         },
     )  # fmt: skip
     session.add(job)
@@ -54,7 +55,10 @@ def new_import(session: Session, name: str, options: Options) -> Job:
 
 def options_of(job: Job) -> Options:
     values: dict[str, Any] = job.options
-    return Options(values["collection"], values["mapping"], values["tag_separator"], frozenset(values["drop"]))
+    return Options(
+        values["collection"], values["mapping"], values["tag_separator"], frozenset(values["drop"]),
+        values.get("private", False),
+    )  # fmt: skip
 
 
 def import_job(session: Session, job_id: int) -> Job | None:

@@ -61,6 +61,7 @@ def chosen_options() -> Options:
         mapping={name: column for name, column in columns.items() if column},
         tag_separator=form.get("tag_separator", "").strip()[:4] or None,
         drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
+        private=bool(form.get("private")),
     )
 
 
