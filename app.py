@@ -32,6 +32,7 @@ import pages.matching
 import pages.saved_searches
 import pages.screenings
 import routes
+from api.requests import check_arguments
 from config import Settings, exit_on_bad_setting, read_settings, renamed_in_use
 from models import db
 from operations.logs import configuration
@@ -130,6 +131,7 @@ def add_views(app: MatmonApp) -> None:
     Babel(app, locale_selector=addresses.locale)
     access.restrict_reading(app)
     cpu_limits.register(app)  # before anything of a request is read
+    app.before_request(check_arguments)
     body_limits.register(app)  # before the CSRF check, which reads a form
     csrf = CSRFProtect(app)
     for blueprint in API:

@@ -7,9 +7,18 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from api.requests import body_fields, check_may_write, check_number
+from api.requests import (
+    LONGEST_COLLECTION,
+    LONGEST_LANGUAGE,
+    LONGEST_OWN_ID,
+    body_fields,
+    check_length,
+    check_may_write,
+    check_number,
+    text_of,
+)
 from indexing.documents import delete_documents, write_documents
-from indexing.importing import Options, parsed_document
+from indexing.importing import LONGEST_TAG, MOST_TAGS, Options, parsed_document
 from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
@@ -23,6 +32,9 @@ from web.rate_limits import rate_limit
 
 document_api = Blueprint("api_documents", __name__)
 
+TEXT_FIELDS = ("id", "title", "body", "description", "language", "source", "url", "licence", "license")
+TAG_FIELDS = ("tags", "skills")
+TAG_TYPES = (str, int, float, type(None))
 ADDED_FIELDS = frozenset({"added_at", "changed_at"})  # in a response, which can be sent back as it is
 
 
@@ -38,14 +50,19 @@ def api_create() -> tuple[Response, int]:
 @body_limit(DOCUMENT_BYTES)
 @needs("write")
 def api_replace(own_id: str = "") -> tuple[Response, int]:
-    return write(body_fields() | {"id": id_or_422(own_id)})
+    fields = body_fields()
+    check_fields(fields)
+    check_length("id", str(fields.get("id", "")), LONGEST_OWN_ID)
+    return write(fields | {"id": id_or_422(own_id)})
 
 
 def write(fields: dict[str, Any]) -> tuple[Response, int]:
     """Store a document and return it; raises RowRefused and DocumentKeyCollision."""
-    named = fields.pop("collection", None)
-    name = clean_text(request.args.get("collection") or str(named or ""))[:64] or "documents"
+    named = text_of(fields, "collection", most=LONGEST_COLLECTION)
+    fields.pop("collection", None)
+    name = clean_text(request.args.get("collection") or named) or "documents"
     check_may_write(name)
+    check_fields(fields)
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
@@ -57,6 +74,26 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     stored = document_page(db.session(), document.own_id, name)
     assert stored is not None  # noqa: S101 - it has just been written
     return jsonify(page_json(stored)), 201 if written.new else 200
+
+
+def check_fields(fields: dict[str, Any]) -> None:
+    """Refuse what an import would turn into a text or cut; raises ApiError."""
+    if isinstance(fields.get("id"), bool):
+        raise ApiError(422, "bad_document", "id must be a string")
+    for name in TEXT_FIELDS:
+        if isinstance(fields.get(name), list | dict):
+            raise ApiError(422, "bad_document", f"{name} must be a string")
+    for name in TAG_FIELDS:
+        tags = fields.get(name)
+        parts = tags if isinstance(tags, list) else []
+        if isinstance(tags, dict) or not all(type(part) in TAG_TYPES for part in parts):
+            raise ApiError(422, "bad_document", f"{name} must be a list of strings")
+        for part in parts:
+            check_length(f"a tag in {name}", str(part), LONGEST_TAG)
+        if len(parts) > MOST_TAGS:
+            raise ApiError(422, "bad_document", f"{name} has {len(parts)} entries: at most {MOST_TAGS} are allowed")
+    language = text_of(fields, "language")
+    check_length("language", language, LONGEST_LANGUAGE)
 
 
 @document_api.delete("/api/documents/<own_id:own_id>")

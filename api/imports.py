@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from api.requests import check_may_write
+from api.requests import LONGEST_COLLECTION, check_length, check_may_write
 from indexing.importing import Options, mapping_of
 from jobs.claims import is_cut_off
 from jobs.imports import accept, cancel_import, start_import
@@ -41,8 +41,9 @@ def api_import() -> tuple[Response, int]:
 
 def form_options() -> Options:
     form = request.form
+    check_length("collection", form.get("collection", ""), LONGEST_COLLECTION)
     return Options(
-        collection=clean_text(form.get("collection", ""))[:64] or "documents",
+        collection=clean_text(form.get("collection", "")) or "documents",
         mapping=mapping_of(filter(None, form.getlist("map"))),
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),

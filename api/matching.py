@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from api.requests import body_fields, text_list, text_of
+from api.requests import LONGEST_COLLECTION, LONGEST_OWN_ID, body_fields, text_list, text_of
 from matching.compare import Gap, Matrix, MatrixCell, gap, jobs_matrix, people_matrix
 from matching.documents import job_by_id, job_by_title, jobs_by_ids
 from matching.limits import JOBS, MOST_JOBS, PROFILES, check_column_count
@@ -32,11 +32,15 @@ NO_SKILLS = "This job names no skill, so there is nothing to compare."
 def api_recommend() -> Response:
     """Return the jobs that best fit skills and a text."""
     fields = body_fields()
-    names, cv, collection = text_list(fields, "skills"), text_of(fields, "text"), text_of(fields, "collection", JOBS)
+    names, cv, collection = (
+        text_list(fields, "skills"),
+        text_of(fields, "text"),
+        text_of(fields, "collection", JOBS, LONGEST_COLLECTION),
+    )
     limit = fields.get("limit", 10)
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_JOBS:
+    if type(limit) not in (int, float) or limit % 1 or not 1 <= limit <= MOST_JOBS:  # 10.0 is whole as well
         raise ApiError(422, "bad_parameter", f"limit must be a whole number from 1 to {MOST_JOBS}")
-    recommendations = recommend(db.session(), semantic(), collection, names, cv, limit, skill_aliases())
+    recommendations = recommend(db.session(), semantic(), collection, names, cv, int(limit), skill_aliases())
     if not recommendations.documents:
         raise ApiError(404, "not_found", f"There is no collection {collection[:64]!r} with documents.")
     return jsonify(recommendations_json(recommendations, semantic()))
@@ -47,8 +51,8 @@ def api_recommend() -> Response:
 def api_skill_gap() -> Response:
     """Return which of a job's skills a person has."""
     fields = body_fields()
-    names, collection = text_list(fields, "skills"), text_of(fields, "collection", JOBS)
-    own_id, title = text_of(fields, "document_id"), text_of(fields, "title")
+    names, collection = text_list(fields, "skills"), text_of(fields, "collection", JOBS, LONGEST_COLLECTION)
+    own_id, title = text_of(fields, "document_id", most=LONGEST_OWN_ID), text_of(fields, "title")
     if bool(own_id.strip()) == bool(title.strip()):
         raise ApiError(422, "bad_parameter", "name the job by either document_id or title")
     job = job_by_id(db.session(), collection, own_id) if own_id else job_by_title(db.session(), collection, title)
@@ -62,9 +66,11 @@ def api_skill_gap() -> Response:
 def api_compare() -> Response:
     """Compare one person with several jobs, or several people with one job, skill by skill."""
     fields = body_fields()
-    jobs, profiles = text_of(fields, "jobs", JOBS), text_of(fields, "profiles", PROFILES)
-    names, against = text_list(fields, "skills"), text_of(fields, "job_id")
-    own_ids = text_list(fields, "profile_ids" if against else "job_ids")
+    jobs = text_of(fields, "jobs", JOBS, LONGEST_COLLECTION)
+    profiles = text_of(fields, "profiles", PROFILES, LONGEST_COLLECTION)
+    names, against = text_list(fields, "skills"), text_of(fields, "job_id", most=LONGEST_OWN_ID)
+    job_ids, profile_ids = text_list(fields, "job_ids"), text_list(fields, "profile_ids")
+    own_ids = profile_ids if against else job_ids
     check_column_count(len(own_ids))  # before they are looked up
     documents = jobs_by_ids(db.session(), profiles if against else jobs, own_ids)
     if against:

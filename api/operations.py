@@ -58,7 +58,7 @@ def api_monitoring_health() -> tuple[Response, int]:
 @needs("metrics")
 def api_monitoring_memory() -> Response:
     """Return memory figures without the database, which may be what is down."""
-    samples = check_number("samples", KEPT) if request.args.get("samples") else 0
+    samples = check_number("samples", KEPT) if "samples" in request.args else 0
     return jsonify(memory_json(watch().figures(), watch().history, samples))
 
 

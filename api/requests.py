@@ -12,6 +12,13 @@ from utils.bounded_json import parse_json
 from web.access import bearer, is_admin, refusal
 from web.errors import ApiError
 
+REPEATED = ("skill", "not_skill")
+MOST_REPEATED = 20
+# Characters, by parameter. What is searched for is not here: any text is a query, and what is too much is cut.
+LONGEST_ARGUMENTS = {"collection": 64, "language": 16, "status": 200, "id": 255} | dict.fromkeys(REPEATED, 200)
+LONGEST_COLLECTION, LONGEST_LANGUAGE, LONGEST_OWN_ID = (
+    LONGEST_ARGUMENTS[name] for name in ("collection", "language", "id")
+)
 BAD_JSON = "The body must be a JSON object of text and finite numbers."
 
 
@@ -23,24 +30,45 @@ def choice_arg(name: str, allowed: tuple[str, ...], default: str) -> str:
 
 
 def check_number(name: str, most: int, default: int = 1, least: int = 1) -> int:
-    text = request.args.get(name) or str(default)
+    text = request.args.get(name, str(default))
+    if len(request.args.getlist(name)) > 1:
+        raise ApiError(422, "bad_parameter", f"{name} is given more than once")
     if not (text.isascii() and text.isdigit() and least <= int(text[:19]) <= most):
         raise ApiError(422, "bad_parameter", f"{name}={text[:50]!r}: it must be a whole number from {least} to {most}")
     return int(text)
 
 
-def text_of(fields: Mapping[str, Any], name: str, default: str = "") -> str:
+def text_of(fields: Mapping[str, Any], name: str, default: str = "", most: int | None = None) -> str:
+    """Return a text of a body; raises ApiError if it is none, or longer than `most` characters."""
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise ApiError(422, "bad_parameter", f"{name} must be a string")
+    check_length(name, value or "", most)
     return value or default
 
 
 def text_list(fields: Mapping[str, Any], name: str) -> list[str]:
-    values = fields.get(name) or []
+    values = [] if fields.get(name) is None else fields[name]
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ApiError(422, "bad_parameter", f"{name} must be a list of strings")
     return values
+
+
+def check_length(name: str, text: str, most: int | None) -> None:
+    if most is not None and len(text) > most:
+        raise ApiError(422, "bad_parameter", f"{name} has {len(text)} characters: at most {most} are allowed")
+
+
+def check_arguments() -> None:
+    """Refuse parameters of the API that are too long or given too often; a page cuts them instead."""
+    if not (request.blueprint or "").startswith("api_"):
+        return
+    for name, most in LONGEST_ARGUMENTS.items():
+        values = request.args.getlist(name)
+        for value in values:
+            check_length(name, value, most)
+        if name in REPEATED and len(values) > MOST_REPEATED:
+            raise ApiError(422, "bad_parameter", f"{name} is given {len(values)} times: at most {MOST_REPEATED} count")
 
 
 def need_admin() -> None:

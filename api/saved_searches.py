@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, url_for
 from api.requests import body_fields, text_of
 from models import SavedSearch, db
 from search.query import clean_text
-from search.saved_searches import delete_search, mark_viewed, save_search, saved_searches
+from search.saved_searches import LONGEST_ADDRESS, LONGEST_NAME, delete_search, mark_viewed, save_search, saved_searches
 from web.errors import ApiError
 from web.rate_limits import rate_limit
 from web.saved_searches import News, all_news, search_or_404, target
@@ -38,7 +38,8 @@ def search_json(saved: SavedSearch) -> dict[str, Any]:
 @rate_limit("search")
 def api_search_keep() -> tuple[Response, int, dict[str, str]]:
     fields = body_fields()
-    to_save, name = target(text_of(fields, "address")), clean_text(text_of(fields, "name"))
+    address, name = text_of(fields, "address", most=LONGEST_ADDRESS), text_of(fields, "name", most=LONGEST_NAME)
+    to_save, name = target(address), clean_text(name)
     if to_save is None:
         raise ApiError(422, "bad_parameter", "address must be that of a search or a screening here: /text?q=rent")
     saved = save_search(db.session(), browser_or_new(), name or to_save.name(), to_save.address())

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
-from api.requests import body_fields, check_number, choice_arg, need_admin, text_of
+from api.requests import LONGEST_COLLECTION, LONGEST_OWN_ID, body_fields, check_number, choice_arg, need_admin, text_of
 from matching.limits import JOBS, PROFILES
 from models import Screening, db
 from screening.export import result_json, screening_json
@@ -37,8 +37,8 @@ def api_screenings() -> Response:
 @rate_limit("search")
 def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     fields, session, aliases = body_fields(), db.session(), skill_aliases()
-    job_id, job_text = text_of(fields, "job_id").strip(), text_of(fields, "text")
-    jobs, profiles = (clean_text(text_of(fields, name, name))[:64] for name in (JOBS, PROFILES))
+    job_id, job_text = text_of(fields, "job_id", most=LONGEST_OWN_ID).strip(), text_of(fields, "text")
+    jobs, profiles = (clean_text(text_of(fields, name, name, LONGEST_COLLECTION)) for name in (JOBS, PROFILES))
     if bool(job_id) == bool(job_text.strip()):
         raise ApiError(422, "bad_parameter", "name the job by job_id or send it as text, not both")
     job = screened_job(session, jobs, job_id) if job_id else screened_text(session, jobs, profiles, job_text, aliases)

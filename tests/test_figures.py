@@ -128,7 +128,9 @@ def test_the_same_figures_everywhere(filled: Flask) -> None:
     assert memory["index"]["documents"]["bytes"] > 0
     assert value(found, "database_connections", state="most") == memory["pool"]["most"] == 5
     assert value(found, "searches_total", mode="semantic") == health["searches"]["semantic"]["count"] == 1
-    assert memory["caches"]["rate_limit_clients"] == value(found, "cache", figure="rate_limit_clients") == 2
+    assert (
+        memory["caches"]["rate_limit_clients"] == value(found, "cache", figure="rate_limit_clients") == 3
+    )  # by kind of limit
 
 
 def test_parts_add_up_to_what_is_used(filled: Flask) -> None:

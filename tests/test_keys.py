@@ -161,7 +161,7 @@ def test_a_session_tells_nothing_of_the_secret(private: Flask) -> None:
     key = made(private, "read")
     client = signed_in(private.test_client(), key)
     with client.session_transaction() as kept:
-        assert set(kept) <= {"key", "mark", "until", "csrf_token", "_permanent"}
+        assert set(kept) <= {"key", "mark", "until", "csrf_token", "lang", "_permanent"}
         assert key.split("_", 2)[2] not in str(dict(kept))
         kept["mark"] = "0" * 32
     assert get(client, "/").status_code == 303

@@ -30,8 +30,12 @@ from tests.conftest import closed, settings_for, sqlite_alone
 from tests.described import DOCUMENT, OPERATIONS, check, faults, resolved
 from tests.screening_calls import SCREENING_CALLS, WITHOUT_SCREENINGS, kept_screenings
 from tests.semantic_side import use_semantic
+from tests.servers import serving
+from web.rate_limits import DEFAULT_FACTOR
 
 DESCRIBED = [(one.id, int(status)) for one in OPERATIONS.values() for status in one.responses]
+# Of every operation, and tested for all of them together.
+COMMON = {405, 414}
 GOOD = {"id": "tea", "title": "תה", "tags": ["שתייה"]}
 LONG = {"title": "long", "body": "x" * 1_100_000}
 
@@ -79,6 +83,16 @@ def keys_meet(then: Call) -> Call:
         return then(client)
 
     return call
+
+
+def keys_meet_similar(client: FlaskClient) -> TestResponse:
+    """Make a stored document the owner of the key of an id that ends in /similar."""
+    with client.application.app_context():
+        write_documents(db.session(), "house", [NewDocument("rent/similar", "Rent", "")])
+        owner = update(Document).where(Document.id == document_number("house", "rent/similar"))
+        db.session.execute(owner.values(own_id="another"))
+        db.session.commit()
+    return client.put("/api/documents/rent/similar?collection=house", json=GOOD, headers=TOKEN)
 
 
 def upload(text: str = "title\nתה\n", name: str = "a.csv", **headers: str) -> Call:
@@ -165,8 +179,37 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ],
     ("createDocument", 413): [post("/api/documents", json=LONG, headers=TOKEN)],
     ("createDocument", 415): [post("/api/documents", data="title=a", headers=TOKEN)],
-    ("createDocument", 422): [post("/api/documents", json={"id": "x"}, headers=TOKEN)],
+    ("createDocument", 422): [
+        post("/api/documents", json={"id": "x"}, headers=TOKEN),
+        post("/api/documents", json=GOOD | {"tags": {}}, headers=TOKEN),
+        post("/api/documents", json=GOOD | {"skills": [True]}, headers=TOKEN),
+        post("/api/documents", json=GOOD | {"tags": ["x" * 201]}, headers=TOKEN),
+        post("/api/documents", json=GOOD | {"skills": ["x"] * 201}, headers=TOKEN),
+        post("/api/documents", json=GOOD | {"license": []}, headers=TOKEN),
+        post("/api/documents", json=GOOD | {"id": False}, headers=TOKEN),
+    ],
     ("document", 200): [get("/api/documents/rent"), get("/api/documents/rent?collection=house")],
+    ("document", 422): [get("/api/documents/rent?collection=" + "x" * 65)],
+    ("deleteDocument", 422): [delete("/api/documents/rent?collection=" + "x" * 65, headers=TOKEN)],
+    ("deleteSimilar", 422): [delete("/api/documents/rent/similar?collection=" + "x" * 65, headers=TOKEN)],
+    ("replaceSimilar", 201): [put("/api/documents/א/similar", json=GOOD, headers=TOKEN)],
+    ("replaceSimilar", 200): [
+        lambda client: [client.put("/api/documents/x/similar", json=GOOD, headers=TOKEN) for _ in range(2)][-1]
+    ],
+    ("replaceSimilar", 400): [put("/api/documents/x/similar", json=[GOOD], headers=TOKEN)],
+    ("replaceSimilar", 401): [put("/api/documents/x/similar", json=GOOD)],
+    ("replaceSimilar", 409): [keys_meet_similar],
+    ("replaceSimilar", 413): [put("/api/documents/x/similar", json=LONG, headers=TOKEN)],
+    ("replaceSimilar", 415): [put("/api/documents/x/similar", data="a", content_type="text/plain", headers=TOKEN)],
+    ("replaceSimilar", 422): [put("/api/documents/x/similar", json=GOOD | {"extra": []}, headers=TOKEN)],
+    ("deleteSimilar", 204): [
+        lambda client: [
+            client.put("/api/documents/x/similar", json=GOOD, headers=TOKEN),
+            client.delete("/api/documents/x/similar", headers=TOKEN),
+        ][-1]
+    ],
+    ("deleteSimilar", 401): [delete("/api/documents/x/similar")],
+    ("deleteSimilar", 404): [delete("/api/documents/x/similar", headers=TOKEN)],
     ("document", 404): [get("/api/documents/nothing"), get("/api/documents/rent?collection=elsewhere")],
     ("replaceDocument", 201): [put("/api/documents/א/ב", json=GOOD, headers=TOKEN)],
     ("replaceDocument", 200): [put("/api/documents/rent?collection=house", json=GOOD, headers=TOKEN)],
@@ -272,6 +315,8 @@ WITHOUT_TABLES: dict[str, Call] = {
     "replaceDocumentById": put("/api/documents?id=rent", json=GOOD, headers=TOKEN),
     "deleteDocumentById": delete("/api/documents?id=rent", headers=TOKEN),
     "similarDocumentsById": get("/api/similar?id=rent"),
+    "replaceSimilar": put("/api/documents/rent/similar", json=GOOD, headers=TOKEN),
+    "deleteSimilar": delete("/api/documents/rent/similar", headers=TOKEN),
     "importFile": upload(**TOKEN),
     "importState": get("/api/import/7", headers=TOKEN),
     "cancelImport": post("/api/import/9/cancel", headers=TOKEN),
@@ -298,14 +343,60 @@ def test_every_route_is_described_and_every_description_has_a_route(api: Flask) 
         if rule.endpoint.startswith("api_")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    assert {(one.path, one.method) for one in OPERATIONS.values()} == routed
+    nested = {("/api/documents/{id}/similar", method) for method in ("put", "delete")}  # ids that end so
+    assert {(one.path, one.method) for one in OPERATIONS.values()} == routed | nested
     assert all(path.startswith("/api/") or path in ("/health", "/livez", "/metrics") for path, _ in routed)
 
 
-@pytest.mark.parametrize(("operation", "status"), [pair for pair in DESCRIBED if pair[1] != 503])
+def too_many(operation: str) -> Call:
+    """Repeat a call of the operation until it is refused; rather one that changes nothing."""
+    statuses = sorted(status for name, status in CALLS if name == operation)
+    call = CALLS[operation, next((status for status in (401, 404) if status in statuses), statuses[0])][0]
+
+    def repeated(client: FlaskClient) -> TestResponse:
+        answers = (call(client) for _ in range(8 * DEFAULT_FACTOR + 1))
+        return next((answer for answer in answers if answer.status_code == 429), call(client))
+
+    return repeated
+
+
+def is_called(pair: tuple[str, int]) -> bool:
+    return pair[1] not in COMMON | {503} and (pair[1] != 429 or pair in CALLS)
+
+
+@pytest.mark.parametrize(("operation", "status"), [pair for pair in DESCRIBED if is_called(pair)])
 def test_an_answer_is_as_described(api: Flask, operation: str, status: int) -> None:
     for call in CALLS[operation, status]:
         check(call(api.test_client()), operation, status)
+
+
+@pytest.mark.parametrize(
+    "operation", [name for name, status in DESCRIBED if status == 429 and (name, 429) not in CALLS]
+)
+def test_every_operation_may_be_called_too_often(api: Flask, operation: str) -> None:
+    check(too_many(operation)(api.test_client()), operation, 429)
+
+
+def test_only_what_probes_ask_is_without_a_limit() -> None:
+    limited = {name for name, status in DESCRIBED if status == 429}
+    assert OPERATIONS.keys() - limited == {"health", "alive", "metrics"}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_method_that_a_path_does_not_take_is_405_and_says_which_it_does(api: Flask, operation: str) -> None:
+    path = re.sub(r"{\w+}", "1", OPERATIONS[operation].path)
+    answer = api.test_client().patch(path)
+    check(answer, operation, 405)
+    taken = {one.method.upper() for one in OPERATIONS.values() if one.path == OPERATIONS[operation].path}
+    allowed = {name.strip() for name in answer.headers["Allow"].split(",")}
+    assert allowed - {"HEAD", "OPTIONS"} == taken
+
+
+def test_an_address_that_is_too_long_is_414_everywhere(database: str, tmp_path: Path) -> None:
+    assert all({"405", "414"} <= one.responses.keys() for one in OPERATIONS.values())
+    with serving(tmp_path, DATABASE_URL=database) as server:
+        answer = server.send("GET", "/api/search?q=" + "a" * 5_000)
+    assert (answer.status, answer.headers["Content-Type"]) == (414, "text/html")
 
 
 @pytest.mark.parametrize("operation", [operation for operation, status in DESCRIBED if status == 503])
@@ -317,7 +408,9 @@ def test_without_a_database_the_answer_is_as_described(api: Flask, operation: st
 
 
 def test_what_is_called_is_described() -> None:
-    assert set(CALLS) | {(operation, 503) for operation in WITHOUT_TABLES} == set(DESCRIBED)
+    without = {(operation, 503) for operation in WITHOUT_TABLES}
+    assert set(CALLS) | without == {pair for pair in DESCRIBED if is_called(pair)} | without
+    assert {operation for operation, status in DESCRIBED if status == 503} == WITHOUT_TABLES.keys()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -362,6 +455,44 @@ def ranges() -> Iterator[tuple[str, str, int, int]]:
             schema = parameter["schema"]
             if parameter["in"] == "query" and schema.get("type") == "integer":
                 yield path, parameter["name"], schema["minimum"], schema["maximum"]
+
+
+def lengths() -> list[tuple[str, str, int]]:
+    """Return the described maxLength of every parameter in a query: path, name, characters."""
+    described = []
+    for path, methods in DOCUMENT["paths"].items():
+        for parameter in map(resolved, methods.get("parameters", []) + methods.get("get", {}).get("parameters", [])):
+            schema = resolved(parameter["schema"])
+            most = schema.get("maxLength") or schema.get("items", {}).get("maxLength")
+            if parameter["in"] == "query" and most and "get" in methods:
+                described.append((path, parameter["name"], most))
+    return described
+
+
+@pytest.mark.parametrize(("path", "name", "most"), lengths())
+def test_lengths_are_the_servers_own(api: Flask, path: str, name: str, most: int) -> None:
+    def status(length: int) -> int:
+        query = {"id": "rent", name: "a" * length}
+        address = path.replace("{id}", "rent").replace("{number}", "7")
+        return api.test_client().get(address, query_string=query).status_code
+
+    assert status(most) in (200, 404)
+    assert status(most + 1) == 422
+
+
+@pytest.mark.parametrize(
+    "operation", ["recommend", "skillGap", "compare", "beginScreening", "keepSearch", "createDocument"]
+)
+def test_lengths_in_bodies_are_the_servers_own(api: Flask, operation: str) -> None:
+    one = OPERATIONS[operation]
+    assert one.body is not None
+    schema = resolved(one.body["content"]["application/json"]["schema"])
+    most = {name: resolved(part).get("maxLength") for name, part in schema["properties"].items()}
+    for name, length in most.items():
+        if length:
+            body = GOOD | {"address": "/text?q=a", name: "a" * (length + 1)}
+            answer = api.test_client().post(one.path, json=body, headers=TOKEN)
+            assert answer.status_code == 422, (name, answer.get_data(as_text=True))
 
 
 @pytest.mark.parametrize("name", ["mode", "sort"])

@@ -28,7 +28,7 @@ def form_token(client: FlaskClient) -> str:
 
 def signed_in(client: FlaskClient, key: str = TOKEN) -> FlaskClient:
     """Sign a client in with a key, as a browser does."""
-    token = page(client, "/signin").one("input", name="csrf_token")["value"]
+    token = page(client, "/signin?lang=en").one("input", name="csrf_token")["value"]
     assert client.post("/signin", data={"csrf_token": token, "key": key}).status_code == 303
     return client
 

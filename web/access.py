@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask import Flask, current_app, redirect, request, session, url_for
 from limits import RateLimitItemPerMinute
 from werkzeug.exceptions import Forbidden, Unauthorized
 from werkzeug.wrappers import Response as AnyResponse
@@ -27,6 +27,7 @@ ADMIN_S = 3_600
 SIGNED_IN_S = 30 * 86_400
 WRONG_TOKENS = RateLimitItemPerMinute(10)  # of one client; beyond it not even the right one is accepted
 SCOPE = "wrong-tokens"
+REFUSED, REFUSED_SCOPE = RateLimitItemPerMinute(60), "refused"  # a view that is not reached counts nothing itself
 # What a route may ask for: a scope of keys; "metrics", which METRICS_TOKEN has too; or "none", which everybody has.
 EVERYBODYS = frozenset({"read", "match", "metrics"})  # on a public site
 MATCHING = frozenset({"matching", "screenings", "api_matching", "api_screenings"})
@@ -91,12 +92,14 @@ def check_access() -> AnyResponse | None:
     if scope == "none" or (request.method == "OPTIONS" and not is_private_site()):
         return None
     who = bearer() if is_bearer_only(scope) else caller()
-    if g.get("is_wrong_key"):
+    if request.environ.get("matmon.is_wrong_key"):
         raise ApiError(401, "unauthorized", "The key is wrong, expired or revoked.")
     use_reader(db.session(), reader(who, scope))
     if may(scope, who):
         return None
     if request.blueprint and request.blueprint.startswith("api_"):
+        refuse_over(REFUSED, REFUSED_SCOPE)
+        rates().hit(REFUSED, REFUSED_SCOPE, client())
         raise refusal(who, scope)
     if who is not NOBODY:
         raise Forbidden("Your key does not allow this.")
@@ -135,21 +138,23 @@ def reader(who: Caller, scope: str) -> Reader:
 
 def caller() -> Caller:
     """Return who sends this request: by the key it carries, else by the session."""
-    if "caller" not in g:
+    kept = request.environ
+    if "matmon.caller" not in kept:
         found = bearer()
-        g.caller = of_session() if found is NOBODY and not g.get("is_wrong_key") else found
-    return g.caller  # type: ignore[no-any-return]
+        kept["matmon.caller"] = of_session() if found is NOBODY and not kept.get("matmon.is_wrong_key") else found
+    return kept["matmon.caller"]  # type: ignore[no-any-return]
 
 
 def bearer() -> Caller:
     """Return who the bearer token belongs to, which is checked once; NOBODY without one, or for a wrong one."""
-    if "bearer" not in g:
+    kept = request.environ
+    if "matmon.bearer" not in kept:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        g.bearer = NOBODY
+        kept["matmon.bearer"] = NOBODY
         if scheme.lower() == "bearer":
             found = of_secret(token.strip())
-            g.bearer, g.is_wrong_key = found or NOBODY, found is None
-    return g.bearer  # type: ignore[no-any-return]
+            kept["matmon.bearer"], kept["matmon.is_wrong_key"] = found or NOBODY, found is None
+    return kept["matmon.bearer"]  # type: ignore[no-any-return]
 
 
 def of_secret(secret: str) -> Caller | None:
@@ -207,14 +212,14 @@ def sign_in(secret: str) -> bool:
     session["until"] = int(time.time()) + (ADMIN_S if who.has("admin") else SIGNED_IN_S)
     if not who.has("admin"):
         session.permanent = True
-    g.caller = who
+    request.environ["matmon.caller"] = who
     return True
 
 
 def sign_out() -> None:
     for name in ("key", "mark", "until"):
         session.pop(name, None)
-    g.caller = NOBODY
+    request.environ["matmon.caller"] = NOBODY
 
 
 def is_admin() -> bool:
