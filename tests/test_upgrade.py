@@ -35,6 +35,7 @@ from tests.servers import Server, answering
 from tests.waiting import until
 
 SEEN_S = 2.0
+NEVER_RELEASED = ("0006",)
 TOKEN = {"Authorization": "Bearer a token of the tests"}
 DOCUMENTS = (
     {"id": "rent", "title": "חוזה שכירות", "body": "מה לבדוק בדירה לפני שחותמים.", "tags": ["דיור", "זכויות"]},
@@ -199,6 +200,8 @@ class Kept:
 
 
 def test_both_releases_serve_and_then_the_former_alone_after_a_downgrade(filled: Filled, tmp_path: Path) -> None:
+    if filled.former.revision in NEVER_RELEASED:
+        pytest.skip("no site ran it: its word index was numbered otherwise, and is made again by the release after it")
     with filled.copy(tmp_path) as url, ExitStack() as stack:
         old = stack.enter_context(filled.site(url, tmp_path / "old", filled.former.root))
         assert found(old, "עדשים") == ["soup"]
