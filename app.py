@@ -27,6 +27,7 @@ import api.saved_searches
 import api.screenings
 import api.search
 import pages.imports
+import pages.keys
 import pages.matching
 import pages.saved_searches
 import pages.screenings
@@ -40,7 +41,7 @@ from runtime import MatmonApp, Runtime
 from utils.memory import keep_heap_small
 from utils.private_files import database_files, tighten
 from utils.sql import prepare_sqlite
-from web import addresses, body_limits, cpu_limits, database_timeouts, errors, headers, rate_limits, request_log
+from web import access, addresses, body_limits, cpu_limits, database_timeouts, errors, headers, rate_limits, request_log
 from web.hosts import HostCheck
 from web.sessions import LIFETIME, Cookie, check_sessions
 
@@ -52,6 +53,7 @@ PAGES = (
     pages.screenings.screening_pages,
     pages.saved_searches.saved_search_pages,
     pages.imports.import_pages,
+    pages.keys.key_pages,
 )
 API = (
     api.search.search_api,
@@ -127,12 +129,14 @@ def add_views(app: MatmonApp) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     addresses.register(app)
     Babel(app, locale_selector=addresses.locale)
+    access.restrict_reading(app)
     cpu_limits.register(app)  # before anything of a request is read
     app.before_request(check_arguments)
     body_limits.register(app)  # before the CSRF check, which reads a form
     csrf = CSRFProtect(app)
     for blueprint in API:
         csrf.exempt(blueprint)  # its writes need a bearer token or JSON, which no other site's form can send
+    access.register(app)
     for blueprint in (*PAGES, *API):
         app.register_blueprint(blueprint)
     if settings.check_sessions or app.debug:

@@ -187,6 +187,7 @@ RATE = pattern("a rate such as 60/minute (second, minute, hour or day)", "[0-9]+
 HOSTS = Parser("host names, separated by commas; .example.org allows its subdomains too", parse_hosts)
 API_KEY = pattern("Latin letters, digits and signs", "[!-~]*")  # what a header can carry
 SECRET_KEY = Parser("16 characters or more", partial(parse_secret, "secret_key"))
+METRICS_TOKEN = pattern("16 Latin letters, digits and signs or more", "([!-~]{16,})?")
 ADMIN_TOKEN = Parser(SECRET_KEY.allowed, partial(parse_secret, "admin_token"))
 DATABASE_URL = Parser("sqlite:///PATH or postgresql://…", parse_database_url)
 REDIS_URL = Parser("redis://HOST:PORT/NUMBER, rediss://… with TLS, or unix:///PATH", parse_redis_url)
@@ -206,6 +207,10 @@ class Settings:
         "the database", "`sqlite:///instance/matmon.db`, in INSTANCE_DIR", secret=True)
     secret_key: str = setting("SECRET_KEY", None, SECRET_KEY, "signs sessions", GENERATED, secret=True)
     admin_token: str = setting("ADMIN_TOKEN", None, ADMIN_TOKEN, "lets its bearer write", GENERATED, secret=True)
+    access: str = setting("ACCESS", "public", choice("public", "private"),
+        "`private` asks for a key on every page and route but health checks, static files, sign-in and `/privacy`")
+    metrics_token: str = setting("METRICS_TOKEN", "", METRICS_TOKEN,
+        "lets its bearer read all of `/metrics`, `/api/stats` and `/api/monitoring`", "only admins may", secret=True)
     umask: str = setting("UMASK", "077", choice("077", "027", "007"),
         "who else may use the site's files: nobody, the group for reading, or the group")
     models_dir: Path = setting("MODELS_DIR", "", folder("models"), "the folder of prepared models", "`models`")

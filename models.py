@@ -7,7 +7,20 @@ from hashlib import blake2b
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from utils.hebrew import normalise
@@ -62,12 +75,13 @@ def half_table(model: int) -> str:
 
 
 class Collection(Base):
-    """A set of documents under one name; a document belongs to one."""
+    """A set of documents under one name; a document belongs to one. Only keys for it read a private one."""
 
     __tablename__ = "collection"
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(64), nullable=False)
     documents: Mapped[int] = mapped_column(BigInteger, default=0)
+    is_private: Mapped[bool] = mapped_column(Boolean, nullable=False, server_default=false())
 
 
 class Document(Base):
@@ -287,7 +301,8 @@ class Screening(Base):
     """Profiles ranked against one job: what the job asked for when it began, how far it is, what was found of columns.
 
     `state` is waiting, running, done, cancelled or failed; `claim` is of the process that runs it, and what it writes
-    holds only while the claim is its own. A plain local table where the database is several servers.
+    holds only while the claim is its own. `browser` is the number of the browser that began it, or a key's id below
+    zero; `client` is a hash of that browser's address. A plain local table where the database is several servers.
     """
 
     __tablename__ = "screening"
@@ -310,6 +325,7 @@ class Screening(Base):
     made_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
     updated_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
     used_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    client: Mapped[int] = mapped_column(BigInteger, nullable=False, default=0, server_default="0")
     __table_args__ = (Index("screening_browser", "browser", "made_at"),)
 
 
@@ -327,6 +343,8 @@ class ScreeningResult(Base):
     score: Mapped[float] = mapped_column(Double, nullable=False)
     status: Mapped[str] = mapped_column(String(16), nullable=False)
     note: Mapped[str] = mapped_column(Text, nullable=False)
+    decided_by: Mapped[str] = mapped_column(String(120), nullable=False, default="", server_default="")
+    decided_at: Mapped[int] = mapped_column(BigInteger, nullable=False, default=0, server_default="0")
     __table_args__ = (
         Index("screening_result_document", "document_id"),
         Index("screening_result_decided", "screening_id", sqlite_where=DECIDED, postgresql_where=DECIDED),
@@ -335,7 +353,7 @@ class ScreeningResult(Base):
 
 
 class SavedSearch(Base):
-    """An address that a browser keeps under a name, and the state's version when it was last looked at."""
+    """An address that a browser or a key keeps under a name, and the state's version when it was last looked at."""
 
     __tablename__ = "saved_search"
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
@@ -345,4 +363,47 @@ class SavedSearch(Base):
     version: Mapped[int] = mapped_column(BigInteger, nullable=False)
     made_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
     used_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    client: Mapped[int] = mapped_column(BigInteger, nullable=False, default=0, server_default="0")
     __table_args__ = (Index("saved_search_browser", "browser", "made_at"), Index("saved_search_used", "used_at"))
+
+
+class ApiKey(Base):
+    """A key by the hash of its text; `collections` are the only ones that it opens, all if empty."""
+
+    __tablename__ = "api_key"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(100), nullable=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32), nullable=False)
+    scopes: Mapped[list[str]] = mapped_column(JSON, nullable=False)
+    collections: Mapped[list[str]] = mapped_column(JSON, nullable=False)
+    made_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    expires_at: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
+    revoked_at: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
+    used_at: Mapped[int | None] = mapped_column(BigInteger, nullable=True)
+
+
+class ScreeningLink(Base):
+    """A link that shares a screening, by the hash of its secret; `made_by` is the key of who made it, or 0."""
+
+    __tablename__ = "screening_link"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    screening_id: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32), nullable=False)
+    name: Mapped[str] = mapped_column(String(100), nullable=False)
+    may_decide: Mapped[bool] = mapped_column(Boolean, nullable=False)
+    made_by: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    made_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    __table_args__ = (Index("screening_link_screening", "screening_id"),)
+
+
+class AuditEntry(Base):
+    """Who did what, when and from where; never what somebody searched for."""
+
+    __tablename__ = "audit_entry"
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    at: Mapped[int] = mapped_column(BigInteger, nullable=False)
+    who: Mapped[str] = mapped_column(String(120), nullable=False)
+    client: Mapped[str] = mapped_column(String(64), nullable=False)
+    action: Mapped[str] = mapped_column(String(32), nullable=False)
+    what: Mapped[str] = mapped_column(Text, nullable=False)
+    __table_args__ = (Index("audit_entry_at", "at"),)

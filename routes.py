@@ -22,6 +22,7 @@ from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
 from search.text import TextQuery
 from utils.cells import MARK, csv_line
+from web.access import needs
 from web.addresses import mode_path, query_before, requested_id
 from web.current import runtime, search_results, semantic, settings, watch
 from web.rate_limits import rate_limit
@@ -119,6 +120,7 @@ def document(own_id: str = "") -> str:
 
 
 @search_pages.get("/status")
+@needs("metrics")
 def status() -> str:
     figures = watch().figures()  # before the first statement, so that this page's own connection is not counted
     samples = watch().samples()
@@ -145,6 +147,7 @@ def setting_rows(settings: Settings) -> dict[str, object]:
 
 
 @search_pages.get("/robots.txt")
+@needs("none")
 def robots() -> Response:
     """Keep crawlers out of searches: they would try every tag and keep the model loaded."""
     paths = ("/text", "/semantic", "/tags", "/match", "/screenings", "/searches", "/*?")

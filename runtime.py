@@ -23,6 +23,7 @@ from encoders.footprint import loading_mb, release_memory, trim_memory
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest, ModelUnusable, read_manifest
 from encoders.queue import EncoderQueue, EncoderUnavailable
+from indexes.access import hidden_collections
 from indexes.choice import VectorIndex
 from indexes.segments import forget_segments
 from jobs.embedding import EmbedJobs, MissingEmbeddings, PackJobs, queue_embedding
@@ -89,7 +90,7 @@ class Runtime:
             with_text=settings.log_queries,
             shared=self.shared_cache,
         )
-        self._collections: tuple[int, list[str]] = (-1, [])
+        self._collections: tuple[tuple[int, tuple[int, ...]], list[str]] = ((-1, ()), [])
         self.imports, self.screenings = self.make_runners()
 
     def make_runners(self) -> tuple[Runner, Runner]:
@@ -146,9 +147,10 @@ class Runtime:
             self.imports.wake()
 
     def collection_names(self, session: Session, version: int) -> list[str]:
-        """Return the names of the collections at a version of the state, read again when it changed."""
-        if self._collections[0] != version:
-            self._collections = version, collections(session)
+        """Return the names of the readable collections at a version of the state, read again when it changed."""
+        key = version, hidden_collections(session)
+        if self._collections[0] != key:
+            self._collections = key, collections(session)
         return self._collections[1]
 
     def skill_aliases(self) -> Aliases:

@@ -1,4 +1,4 @@
-"""The documents API: read, write and delete one document; writing needs the admin token."""
+"""The documents API: read, write and delete one document; writing needs a key that may write."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from api.requests import (
     LONGEST_OWN_ID,
     body_fields,
     check_length,
+    check_may_write,
     check_number,
-    need_admin,
     text_of,
 )
 from indexing.documents import delete_documents, write_documents
@@ -25,6 +25,7 @@ from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
 from search.results import hit_json
+from web.access import needs
 from web.addresses import requested_id
 from web.body_limits import DOCUMENT_BYTES, body_limit
 from web.current import runtime, semantic, semantic_json
@@ -41,16 +42,16 @@ ADDED_FIELDS = frozenset({"added_at", "changed_at"})  # in a response, which can
 
 @document_api.post("/api/documents")
 @body_limit(DOCUMENT_BYTES)
+@needs("write")
 def api_create() -> tuple[Response, int]:
-    need_admin()
     return write(body_fields())
 
 
 @document_api.put("/api/documents/<own_id:own_id>")
 @document_api.put("/api/documents")
 @body_limit(DOCUMENT_BYTES)
+@needs("write")
 def api_replace(own_id: str = "") -> tuple[Response, int]:
-    need_admin()
     fields = body_fields()
     check_fields(fields)
     check_length("id", str(fields.get("id", "")), LONGEST_OWN_ID)
@@ -62,6 +63,7 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     named = text_of(fields, "collection", most=LONGEST_COLLECTION)
     fields.pop("collection", None)
     name = clean_text(request.args.get("collection") or named) or "documents"
+    check_may_write(name)
     check_fields(fields)
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
@@ -98,9 +100,11 @@ def check_fields(fields: dict[str, Any]) -> None:
 
 @document_api.delete("/api/documents/<own_id:own_id>")
 @document_api.delete("/api/documents")
+@needs("write")
 def api_delete(own_id: str = "") -> tuple[str, int]:
-    need_admin()
-    delete_documents(db.session(), [document_or_404(own_id).number])
+    document = document_or_404(own_id)
+    check_may_write(document.collection)
+    delete_documents(db.session(), [document.number])
     return "", 204
 
 

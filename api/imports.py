@@ -1,4 +1,4 @@
-"""The imports API: upload a file, follow the import, cancel it; all of it needs the admin token."""
+"""The imports API: upload a file, follow the import, cancel it; all of it needs a key that may write."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from api.requests import LONGEST_COLLECTION, check_length, need_admin
+from api.requests import LONGEST_COLLECTION, check_length, check_may_write
 from indexing.layout import Options, mapping_of
 from jobs.claims import is_cut_off
 from jobs.imports import accept, cancel_import, start_import
 from models import Job, db
 from search.query import clean_text
+from web.access import bearer, needs
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
@@ -23,13 +24,15 @@ import_api = Blueprint("api_imports", __name__)
 
 @import_api.post("/api/import")
 @body_limit(UPLOAD_BYTES)
+@needs("write")
 def api_import() -> tuple[Response, int]:
     """Accept a file of documents, which is imported in the background."""
-    need_admin()
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
-    job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, form_options())
+    options = form_options()
+    check_may_write(options.collection)
+    job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, options)
     start_import(db.session(), job)
     runtime().imports.wake()
     address = url_for("api_imports.api_import_state", number=job.id)
@@ -48,20 +51,21 @@ def form_options() -> Options:
         more_body=more_body,
         encoding=form.get("encoding", ""),
         records=form.get("records", ""),
+        private=form.get("private") in ("1", "true"),
     )
 
 
 @import_api.get(f"/api/import/{NUMBER}")
+@needs("write")
 def api_import_state(number: int) -> Response:
-    need_admin()
-    return jsonify(import_json(import_or_404(number)))
+    return jsonify(import_json(import_or_404(number, bearer())))
 
 
 @import_api.post(f"/api/import/{NUMBER}/cancel")
+@needs("write")
 def api_import_cancel(number: int) -> Response:
     """Cancel an import; what was stored stays."""
-    need_admin()
-    job = import_or_404(number)
+    job = import_or_404(number, bearer())
     if not cancel_import(db.session(), job):
         raise ApiError(409, "ended", "The import is not running: there is nothing to cancel.")
     return jsonify(import_json(job))

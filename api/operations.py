@@ -18,6 +18,7 @@ from operations.history import EVERY_S, KEPT, History, MemorySample
 from operations.metrics import CONTENT_TYPE, exposition
 from utils.database_faults import Fault
 from utils.memory import MB, group_memory
+from web.access import needs
 from web.current import runtime, semantic, watch
 from web.rate_limits import rate_limit
 
@@ -28,6 +29,7 @@ OPENAPI = ROOT / "static" / "openapi.json"
 
 @operations_api.get("/health")
 @rate_limit("none")
+@needs("none")
 def api_health() -> tuple[Response, int]:
     semantic().check_model()
     counts = stored_counts(db.session(), semantic())
@@ -37,11 +39,13 @@ def api_health() -> tuple[Response, int]:
 
 @operations_api.get("/livez")
 @rate_limit("none")
+@needs("none")
 def api_livez() -> Response:
     return Response("ok", mimetype="text/plain")
 
 
 @operations_api.get("/api/monitoring/health")
+@needs("metrics")
 def api_monitoring_health() -> tuple[Response, int]:
     semantic().check_model()
     figures = watch().figures()
@@ -51,6 +55,7 @@ def api_monitoring_health() -> tuple[Response, int]:
 
 
 @operations_api.get("/api/monitoring/memory")
+@needs("metrics")
 def api_monitoring_memory() -> Response:
     """Return memory figures without the database, which may be what is down."""
     samples = check_number("samples", KEPT) if "samples" in request.args else 0
@@ -59,12 +64,14 @@ def api_monitoring_memory() -> Response:
 
 @operations_api.get("/metrics")
 @rate_limit("none")
+@needs("metrics")
 def api_metrics() -> Response:
     figures = watch().figures()
     return Response(exposition(figures, stored_counts(db.session(), semantic())), content_type=CONTENT_TYPE)
 
 
 @operations_api.get("/api/stats")
+@needs("metrics")
 def api_stats() -> Response:
     return jsonify(stats(db.session(), semantic()))
 

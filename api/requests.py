@@ -1,4 +1,4 @@
-"""Reads API requests: parameters, JSON bodies and the admin token."""
+"""Reads API requests: parameters, JSON bodies, and which collection may be written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 
 from utils.bounded_json import parse_json
-from web.access import is_bearer
+from web.access import bearer, is_admin, refusal
 from web.errors import ApiError
 
 REPEATED = ("skill", "not_skill")
@@ -72,8 +72,13 @@ def check_arguments() -> None:
 
 
 def need_admin() -> None:
-    if not is_bearer():
-        raise ApiError(401, "unauthorized", "Send the admin token: Authorization: Bearer TOKEN")
+    if not is_admin():
+        raise refusal(bearer(), "admin")
+
+
+def check_may_write(collection: str) -> None:
+    if not bearer().may_write(collection):
+        raise ApiError(403, "forbidden", f"This key is for other collections than {collection[:64]!r}.")
 
 
 def body_fields() -> dict[str, Any]:

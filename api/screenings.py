@@ -15,7 +15,7 @@ from screening.results import ScreeningMatches, status_counts, written_since
 from screening.store import STATUSES, cancel, create_screening, decide, delete_screening, run_again
 from screening.vocabulary import screened_job, screened_text
 from search.query import LAST_VERSION, clean_text
-from web.access import is_bearer
+from web.access import is_admin
 from web.addresses import requested_id
 from web.current import skill_aliases
 from web.errors import ApiError
@@ -29,7 +29,7 @@ screening_api = Blueprint("api_screenings", __name__)
 @screening_api.get("/api/screenings")
 def api_screenings() -> Response:
     """Return the screenings of the browser whose cookie is sent; all of them with the admin token."""
-    rows = visible_screenings(is_bearer())
+    rows = visible_screenings(is_admin())
     return jsonify({"screenings": [screening_json(row) | {"address": api_address(row)} for row in rows]})
 
 

@@ -21,12 +21,13 @@ from utils.sql import freshen_statistics
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="The column of a field; may be repeated.")
 @click.option("--tag-separator", help="What separates the tags of a cell, if it is guessed wrongly.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out; may be repeated.")
+@click.option("--private", is_flag=True, help="Only keys read the collection, from now on.")
 @click.option("--encoding", default="", help="The encoding of the file, if it is guessed wrongly: cp1255, utf-16 …")
 @click.option("--records", default="", metavar="PATH", help="The list in a JSON object, such as results.items.")
 @click.option("--preview", "only_preview", is_flag=True, help="Show how the columns are read; write nothing.")
 def import_command(
     file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
-    encoding: str, records: str, only_preview: bool,
+    private: bool, encoding: str, records: str, only_preview: bool,
 ) -> None:  # fmt: skip
     """Import documents from a FILE: CSV or another table of text, JSON lines or JSON.
 
@@ -37,7 +38,7 @@ def import_command(
     size = file.stat().st_size if file.is_file() else 0
     try:
         columns, more_body = mapping_of(mapping)
-        options = Options(collection, columns, tag_separator, frozenset(drop), more_body, encoding, records)
+        options = Options(collection, columns, tag_separator, frozenset(drop), private, more_body, encoding, records)
         if only_preview:
             click.echo(preview_text(preview(file, options)))
             return

@@ -7,7 +7,9 @@ from flask import Flask
 from commands.backup import backup_command, export_command, restore_command
 from commands.check import check_command
 from commands.cluster import cluster_command
+from commands.collections import collection_command
 from commands.imports import import_command
+from commands.keys import keys_command
 from commands.models import embed_command, models_command, serve_embeddings_command
 from commands.reindex import reindex_command
 from commands.search import evaluate_command, search_command
@@ -31,5 +33,7 @@ def register(app: Flask) -> None:
         export_command,
         worker_command,
         check_command,
+        keys_command,
+        collection_command,
     ):
         app.cli.add_command(command)

@@ -1,8 +1,8 @@
-"""The filter of a search (tags, collection, language) as one SQL condition, applied inside every search."""
+"""The filter of a search (tags, collection, language, what may be read), as a condition inside every search."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions on a document id; `sql` writes them for a column.
+    """Conditions on a document id; `sql` writes them for a column, named with its table if that is `document`.
 
     They are also given as terms of the word index that a document must have, or must not, and as `others`: statements
     that return the documents.
@@ -36,10 +36,24 @@ class Filter:
 
     def count(self, session: Session, most: int) -> int:
         """Return the number of documents that pass, counted up to `most`."""
-        statement = f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('id')} LIMIT :most) found"
+        statement = (
+            f"SELECT count(*) FROM (SELECT id FROM document WHERE 1 = 1{self.sql('document.id')} LIMIT :most) found"
+        )
         return int(session.execute(text(statement), {**self.values, "most": most}).scalar_one())
 
     def documents(self, session: Session, most: int) -> list[int]:
         """Return the ids of the documents that pass, in order, at most `most`."""
-        statement = f"SELECT id FROM document WHERE 1 = 1{self.sql('id')} ORDER BY id LIMIT :most"
+        statement = f"SELECT id FROM document WHERE 1 = 1{self.sql('document.id')} ORDER BY id LIMIT :most"
         return list(session.execute(text(statement), {**self.values, "most": most}).scalars())
+
+
+def outside(collections: Sequence[int]) -> str:
+    """Return the condition that a document is in none of the collections: found by its key, not by listing theirs."""
+    numbers = ", ".join(str(int(number)) for number in collections)
+    hidden = f"SELECT 1 FROM document hidden WHERE hidden.id = {{column}} AND hidden.collection_id IN ({numbers})"
+    return f"NOT EXISTS ({hidden})"
+
+
+def all_but(hidden: Sequence[int]) -> Filter:
+    """Return the filter of all documents but those of the hidden collections."""
+    return Filter((outside(hidden),)) if hidden else Filter()

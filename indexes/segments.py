@@ -6,7 +6,7 @@ import secrets
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,18 @@ class ListedSegment:
     @property
     def count(self) -> int:
         return self.size if self.alive is None else int(self.alive.sum())
+
+    def without(self, documents: NDArray[Any]) -> ListedSegment:
+        """Return the segment as if these of its documents were deleted."""
+        alive = np.ones(self.size, bool) if self.alive is None else self.alive.copy()
+        alive[documents] = False
+        words, titles = self.documents.lengths[documents], self.documents.titles[documents]
+        return replace(
+            self,
+            words=self.words - int(words.sum(dtype=np.int64)),
+            titles=self.titles - int(titles.sum(dtype=np.int64)),
+            alive=alive,
+        )
 
     def block_ids(self, terms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids of the blocks that may have the terms."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from sqlalchemy.orm import Session
 
+from indexes.access import set_private
 from indexing.documents import NewDocument, Written
 from indexing.layout import Layout, Options, layout_of_rows
 from indexing.parsing import accepted_row, own_id_of, raw_row
@@ -101,6 +102,8 @@ def import_file(
     """
     layout, repeated = unique_layout(path, options)
     report = ImportReport()
+    if options.private:
+        set_private(session, options.collection, is_private=True)
     with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
         documents = _documents(path, layout, repeated, rejects, on_bytes)
         write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process)

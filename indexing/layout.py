@@ -30,6 +30,7 @@ class Options:
     mapping: Mapping[str, str] = field(default_factory=dict)
     tag_separator: str | None = None
     drop: frozenset[str] = frozenset()
+    private: bool = False  # makes the collection private before anything is written
     more_body: tuple[str, ...] = ()
     encoding: str = ""
     records: str = ""

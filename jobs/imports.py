@@ -45,6 +45,7 @@ def new_import(session: Session, name: str, options: Options) -> Job:
             "collection": options.collection, "mapping": dict(options.mapping),
             "tag_separator": options.tag_separator, "drop": sorted(options.drop),
             "more_body": list(options.more_body), "encoding": options.encoding, "records": options.records,
+            "private": options.private,
         },
     )  # fmt: skip
     session.add(job)
@@ -59,6 +60,7 @@ def options_of(job: Job) -> Options:
     values: dict[str, Any] = job.options
     return Options(
         values["collection"], values["mapping"], values["tag_separator"], frozenset(values["drop"]),
+        values.get("private", False),
         tuple(values.get("more_body", ())), values.get("encoding", ""), values.get("records", ""),
     )  # fmt: skip
 

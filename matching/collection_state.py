@@ -10,12 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from indexes.access import is_hidden
 from indexes.filters import Filter
 from models import Collection, Document, State, number
 from utils.sql import among
 from utils.terms import filter_term
 
 RECHECK_S = 30.0
+NO_COLLECTION = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ class CollectionFilter(Filter):
 
 
 def collection_state(session: Session, collection: str) -> CollectionState:
-    """Return a collection's current state, with 0 documents if it does not exist; one statement."""
-    collection_id = number("collection", collection)
+    """Return a collection's current state, with 0 documents if there is none that the session may read."""
+    collection_id = NO_COLLECTION if is_hidden(session, collection) else number("collection", collection)
     rows = select(State.version, State.documents, Collection.documents).join_from(
         State, Collection, Collection.id == collection_id, isouter=True
     )
@@ -83,7 +85,13 @@ class FilledCollection:
         self._collection, self._checked_at, self._is_filled = collection, 0.0, False
 
     def is_filled(self, session: Session) -> bool:
-        """Return the cached answer while it is fresh or the database is unavailable."""
+        """Return the cached answer while it is fresh or the database is unavailable; False if it must not be read."""
+        try:
+            if is_hidden(session, self._collection):
+                return False
+        except SQLAlchemyError:
+            session.rollback()
+            return False
         if not self._checked_at or time.monotonic() - self._checked_at >= RECHECK_S:
             try:
                 self._is_filled = collection_size(session, self._collection) > 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from indexes.access import is_hidden
 from matching.collection_state import CollectionFilter, collection_state
 from models import Document, document_number, tag_key
 from search.query import Query
@@ -54,7 +55,7 @@ def jobs_by_ids(session: Session, collection: str, own_ids: Sequence[str]) -> li
     """Return the distinct jobs with these own ids, in order; one statement. Raises NoSuchJob."""
     numbers = {document_number(collection, own_id): own_id for own_id in own_ids}
     rows = select(Document.id, Document.own_id, Document.title).where(among(Document.id, numbers))
-    jobs = {row[0]: JobDocument(*row) for row in session.execute(rows)}
+    jobs = {row[0]: JobDocument(*row) for row in session.execute(rows)} if not is_hidden(session, collection) else {}
     if missing := [own_id for number, own_id in numbers.items() if number not in jobs]:
         raise NoSuchJob("not_found.id", id=missing[0][:100], collection=collection[:64])
     return [jobs[number] for number in numbers]

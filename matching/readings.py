@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from indexes.access import hidden_collections
 from matching.aliases import Aliases
 from matching.skills import skill
 from models import number, tag_number
@@ -66,7 +67,8 @@ def readings(
     for name in names:
         for tag in _tag_numbers(name, aliases):
             names_by_tag.setdefault(tag, []).append(name)
-    places = _tag_places(session, list(names_by_tag), {number("collection", name) for name in apart_from})
+    apart = {number("collection", name) for name in apart_from}.union(hidden_collections(session))
+    places = _tag_places(session, list(names_by_tag), apart)
     documents: dict[str, dict[Reading, None]] = {}
     for place, own_id, title in _tagged(session, places):
         for name in names_by_tag[places[place].tag]:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from indexes.access import hidden_collections
 from models import Collection, Document, Embedding, Model, State, TagCount, TagEmbedding
 from operations.database import ADVICE, DatabaseState
 from operations.memory import Memory
@@ -74,24 +75,32 @@ def status_of(fault: Fault, is_model_out: bool) -> str:
 
 
 def document_count(session: Session) -> int:
-    return session.execute(select(State.documents)).scalar_one()
+    """Return the number of documents that the session may read."""
+    total, hidden = session.execute(select(State.documents)).scalar_one(), hidden_collections(session)
+    if not hidden:
+        return total
+    counted = select(func.coalesce(func.sum(Collection.documents), 0)).where(Collection.id.in_(hidden))
+    return total - int(session.execute(counted).scalar_one())
 
 
 def stats(session: Session, semantic: Semantic) -> dict[str, Any]:
     """Return the stored counts by table and collection, and what awaits an embedding."""
     model = semantic.model.key
     documents, embedded = document_count(session), embedded_count(session, model)
-    tags = session.execute(select(func.count(func.distinct(TagCount.tag_id)))).scalar_one()
+    mine = TagCount.collection_id.not_in(hidden_collections(session))
+    tags = session.execute(select(func.count(func.distinct(TagCount.tag_id))).where(mine)).scalar_one()
     tags_embedded = (
         session.execute(
             select(func.count()).select_from(TagEmbedding).where(
                 TagEmbedding.model_id == model, select(TagCount.tag_id).where(
-                    TagCount.tag_id == TagEmbedding.tag_id).exists(),
+                    TagCount.tag_id == TagEmbedding.tag_id, mine).exists(),
             )
         ).scalar_one() if model is not None else 0
     )  # fmt: skip
     collections = session.execute(
-        select(Collection.name, Collection.documents).where(Collection.documents > 0).order_by(Collection.name)
+        select(Collection.name, Collection.documents)
+        .where(Collection.documents > 0, Collection.id.not_in(hidden_collections(session)))
+        .order_by(Collection.name)
     )
     return {
         "documents": documents,
@@ -140,7 +149,7 @@ def embedded_count(session: Session, model: int | None) -> int:
     """Return the number of documents with a current embedding; may lag where there are millions."""
     if model is None:
         return 0
-    key = (str(session.get_bind().engine.url), model)
+    key = (str(session.get_bind().engine.url), model, hidden_collections(session))
     version, last = session.execute(select(State.version)).scalar_one(), _COUNTS.get(key)
     if last is None or not last.holds(version, time.monotonic()):
         last = _COUNTS.set(key, _counted(session, model, version, last.value if last else 0))
@@ -168,5 +177,6 @@ def _embedded_now(session: Session, model: int) -> int:
             Embedding.model_id == model,
             Embedding.window == 0,
             Embedding.content_hash == Document.content_hash,
+            Document.collection_id.not_in(hidden_collections(session)),
         )
     ).scalar_one()

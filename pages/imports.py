@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -14,7 +14,7 @@ from jobs.imports import accept, cancel_import, options_of, start_import, upload
 from models import Job, db
 from search.query import Query, clean_text
 from utils.messages import Refusal
-from web.access import is_admin, sign_in
+from web.access import caller, sign_in
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import translated
@@ -25,7 +25,7 @@ import_pages = Blueprint("imports", __name__)
 
 
 def import_page_with(options: Options, error: str = "") -> str:
-    return render_template("import.html", query=Query(), admin=is_admin(), error=error, options=options)
+    return render_template("import.html", query=Query(), may_write=caller().has("write"), error=error, options=options)
 
 
 @import_pages.get("/import")
@@ -38,8 +38,10 @@ def import_form() -> str:
 def import_upload() -> AnyResponse | tuple[str, int]:
     """Store an uploaded file and show a preview; nothing is imported yet."""
     options = chosen_options()
-    if not is_admin() and not sign_in(request.form.get("token", "")):
-        return import_page_with(options, gettext("The admin token is not right.")), 401
+    if not caller().has("write") and not (sign_in(request.form.get("token", "")) and caller().has("write")):
+        return import_page_with(options, gettext("The key is wrong, or may not import.")), 401
+    if not caller().may_write(options.collection):
+        return import_page_with(options, gettext("Your key is for other collections.")), 403
     upload = request.files.get("file")
     if request.form.get("token") and (upload is None or not upload.filename):
         return redirect(url_for("imports.import_form"), 303)
@@ -60,12 +62,13 @@ def chosen_options() -> Options:
         mapping={name: column for name, column in columns.items() if column},
         tag_separator=form.get("tag_separator", "").strip()[:4] or None,
         drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
+        private=bool(form.get("private")),
     )
 
 
 @import_pages.get(f"/import/{NUMBER}")
 def import_page(number: int) -> str:
-    job = admins_import(number)
+    job = import_or_404(number, caller())
     path = upload_path(runtime().upload_folder, job)
     file_preview = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
     return render_template(
@@ -82,15 +85,10 @@ def unembedded_documents(job: Job) -> int:
     return waiting_documents(db.session(), model, options_of(job).collection)
 
 
-def admins_import(number: int) -> Job:
-    job = import_or_404(number)
-    return job if is_admin() else abort(404)
-
-
 @import_pages.post(f"/import/{NUMBER}")
 def import_start(number: int) -> AnyResponse:
     """Start an import that is waiting, or resume one that failed, was cancelled or cut off."""
-    job = admins_import(number)
+    job = import_or_404(number, caller())
     if upload_path(runtime().upload_folder, job).exists() and start_import(db.session(), job):
         runtime().imports.wake()
     return redirect(url_for("imports.import_page", number=number))
@@ -99,5 +97,5 @@ def import_start(number: int) -> AnyResponse:
 @import_pages.post(f"/import/{NUMBER}/cancel")
 def import_cancel(number: int) -> AnyResponse:
     """Cancel an import; what was stored stays."""
-    cancel_import(db.session(), admins_import(number))
+    cancel_import(db.session(), import_or_404(number, caller()))
     return redirect(url_for("imports.import_page", number=number), 303)

@@ -206,7 +206,7 @@ class Run:
         rows = session.execute(select(Document.id, Document.version).where(among(Document.id, numbers)))
         versions = {row.id: row.version for row in rows}
         scores = profile_scores(session, list(versions), required, words)
-        none = {"screening_id": self._screening, "status": "new", "note": ""}
+        none = {"screening_id": self._screening, "status": "new", "note": "", "decided_by": "", "decided_at": 0}
         ranked = [
             {
                 **none,

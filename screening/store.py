@@ -8,6 +8,7 @@ import time
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from indexes.access import is_hidden
 from jobs.claims import set_state
 from matching.jobs import RequiredSkill
 from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
@@ -47,7 +48,7 @@ def create_screening(session: Session, browser: int, job: ScreenedJob, profiles:
 def _profiles(session: Session, name: str) -> int:
     """Return the number of profiles in a collection; raises Unscreenable if they cannot be ranked."""
     rows = select(Collection.documents).where(Collection.id == number("collection", name))
-    count = session.execute(rows).scalar()
+    count = None if is_hidden(session, name) else session.execute(rows).scalar()
     if count is None:
         raise Unscreenable("no_collection", collection=name[:64])
     if not count:

@@ -20,7 +20,7 @@ from matching.matcher import EXACT, Matcher, SkillMatch, best_matches, skill_mat
 from matching.mentions import mentions
 from matching.scores import Answers, answers, best_worths, shares_matched
 from matching.skills import parsed_skill, skill
-from models import TagCount, number, tag_number
+from models import TagCount, tag_number
 from search.semantic import Semantic
 from utils.messages import Refusal
 from utils.sql import among
@@ -127,7 +127,8 @@ def screened_text(session: Session, jobs: str, profiles: str, text: str, aliases
 
 def _document_counts(session: Session, collection: str, names: Sequence[str]) -> dict[int, int]:
     rows = select(TagCount.tag_id, TagCount.documents).where(
-        TagCount.collection_id == number("collection", collection), among(TagCount.tag_id, map(tag_number, names))
+        TagCount.collection_id == collection_state(session, collection).number,
+        among(TagCount.tag_id, map(tag_number, names)),
     )
     return {row.tag_id: row.documents for row in session.execute(rows)}
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from indexes.access import hidden_collections, is_hidden
 from models import Collection, Document, document_number
 from search.hits import hits
 from search.matcher import NO_WORDS
@@ -46,16 +47,19 @@ class DocumentPage:
 
 
 def collections(session: Session) -> list[str]:
-    """Return the names of the collections with documents, largest first."""
-    rows = (
-        select(Collection.name).where(Collection.documents > 0).order_by(Collection.documents.desc(), Collection.name)
-    )
-    return list(session.execute(rows).scalars())
+    """Return the names of the collections with documents that the session may read, largest first."""
+    rows = select(Collection.name).where(Collection.documents > 0, Collection.id.not_in(hidden_collections(session)))
+    return list(session.execute(rows.order_by(Collection.documents.desc(), Collection.name)).scalars())
 
 
 def document_page(session: Session, own_id: str, collection: str = "") -> DocumentPage | None:
-    """Return the document with this id in the collection or, if none is given, in the largest one that has it."""
-    names = [collection] if collection else collections(session)
+    """Return the document with this id in the collection or, if none is given, in the largest one that has it.
+
+    None if the session must not read it.
+    """
+    names = collections(session)
+    if collection:
+        names = [] if is_hidden(session, collection) else [collection]
     numbers = [document_number(name, own_id) for name in names]
     rows = select(Document, Collection.name).join(Collection, Collection.id == Document.collection_id)
     rows = rows.where(among(Document.id, numbers))

@@ -264,6 +264,6 @@ class EmbeddingIndex:
 
 def passing_keys(session: Session, keys: Sequence[int], restriction: Filter) -> set[int]:
     """Return those of the keys that pass a filter."""
-    statement = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')}{restriction.sql('id')}")
+    statement = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')}{restriction.sql('document.id')}")
     passing = session.execute(statement.bindparams(number_list("ids", set(keys))), dict(restriction.values))
     return set(passing.scalars())

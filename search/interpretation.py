@@ -101,8 +101,16 @@ class Interpretation:
         return QueryMatcher(weights, phrases, word_of)
 
 
+Readable = Callable[[Iterable[str]], set[str]]  # returns those of some forms that a readable document has
+
+
 def interpret(
-    session: Session, vocabulary: Sequence[ListedSegment], parts: QueryParts, documents: int, readings: Readings
+    session: Session,
+    vocabulary: Sequence[ListedSegment],
+    parts: QueryParts,
+    documents: int,
+    readings: Readings,
+    readable: Readable = set,
 ) -> Interpretation:
     """Return what a query means where there are so many documents; a fixed number of statements."""
     typed = parts.forms()
@@ -110,10 +118,12 @@ def interpret(
     excluded = [[form[:LONGEST_FORM] for form in folded_forms(word)] for word in parts.not_words]
     not_forms = {form for words in excluded if len(words) == 1 for form in same_word(words[0], readings)}
     not_phrases = [phrase_of(words, readings) for words in [*parts.not_exact(), *(w for w in excluded if len(w) > 1)]]
-    known = _known(session, [_candidates(word, readings) for word in typed])
+    known = readable(_known(session, [_candidates(word, readings) for word in typed]))
     candidates = {word: possible_forms(word, readings, known.__contains__) for word in typed}
     most = min(MOST_SIMILAR, max(FEWEST_SIMILAR, SIMILAR_POSTINGS // max(documents, 1)))
     similar = similar_forms(session, vocabulary, typed, most)
+    shown = readable(other.form for others in similar.values() for other in others)
+    similar = {word: [other for other in others if other.form in shown] for word, others in similar.items()}
     words = tuple(_word(word, candidates[word], similar[word], readings) for word in typed)
     return Interpretation(words, tuple(phrases), frozenset(not_forms), tuple(not_phrases))
 
@@ -203,13 +213,14 @@ def corrected(
     parts: QueryParts,
     has_documents: Callable[[QueryWord], bool],
     readings: Readings,
+    readable: Readable = set,
 ) -> Interpretation:
     """Return the interpretation with words that no document has taken for those that may have been meant."""
     unknown = {word.typed: word for word in interpretation.words if not has_documents(word)}
     if not unknown:
         return interpretation
     meant = {form: _meant(form, parts) for form in unknown}
-    known = _known(session, [_behind_prefixes(candidates) for candidates in meant.values()])
+    known = readable(_known(session, [_behind_prefixes(candidates) for candidates in meant.values()]))
     words = tuple(
         _taken_for(word, meant[word.typed], known, readings) if word.typed in unknown else word
         for word in interpretation.words

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from indexes.filters import Filter
+from indexes.filters import Filter, outside
 from indexes.words import language_key
 from models import number, tag_number
 from utils.hebrew import content_forms, forms, normalise
@@ -57,6 +57,7 @@ class Query:
     page: int = 1
     limit: int = PAGE_LIMIT
     since: int = 0  # only documents written after this data version
+    hidden: tuple[int, ...] = ()  # collections that whoever asks must not read; `search` sets it
 
     @classmethod
     def from_args(cls, args: Args, mode: str = "hybrid") -> Query:
@@ -86,7 +87,7 @@ class Query:
         return tuple(dict.fromkeys((*self.not_tags, *self.parts().not_tags)))[:MOST_TAGS]
 
     def filter(self) -> Filter:
-        """Return the filter of the search: tags, collection, language, version."""
+        """Return the filter of the search: tags, collection, language, version, and what may be read."""
         having = "{column} IN (SELECT document_id FROM document_tag WHERE tag_id = %d)"
         tags, not_tags = [list(map(tag_number, names)) for names in (self.all_tags(), self.all_not_tags())]
         conditions = [having % tag for tag in tags]
@@ -101,6 +102,8 @@ class Query:
             conditions.append("{column} IN (SELECT id FROM document WHERE language = :language)")
             values["language"] = self.language
             required.append(language_key(self.language))
+        if self.hidden:
+            conditions.append(outside(self.hidden))
         if self.since:
             others.append("SELECT id FROM document WHERE version > :since")
             values["since"] = self.since

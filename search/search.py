@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from encoders.lazy import LazyEncoder
 from encoders.queue import EncoderBusy, EncoderUnavailable
+from indexes.access import hidden_collections
 from indexes.version import Snapshot, read_snapshot
 from search.hits import hits
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
@@ -36,11 +37,12 @@ def search(
     wait_s: float | None = None,
     shared: SharedResults | None = None,
 ) -> ResultsPage:
-    """Return a page of results for any query; `wait_s` overrides how long to wait for the model.
+    """Return a page of results for any query, of what the session may read; `wait_s` overrides the wait for the model.
 
     Results that another process shared for the same model and data are taken from `shared`, without the model.
     """
     started = time.perf_counter()
+    query = replace(query, hidden=hidden_collections(session))
     snapshot = read_snapshot(session) if query.mode == "text" else semantic.model.follow(session)
     key = results_key(snapshot, query, semantic) if shared else None
     ranked = shared.get(key, query, semantic) if shared and key else None

@@ -15,8 +15,9 @@ from encoders.base import Encoder, FileEncoder
 from encoders.lazy import LazyEncoder
 from encoders.manifest import Manifest
 from encoders.queue import EncoderBusy, EncoderUnavailable
+from indexes.access import hidden_collections
 from indexes.choice import Serving, VectorIndex
-from indexes.filters import Filter
+from indexes.filters import Filter, all_but
 from indexes.similarity import DocumentSimilarity, QueryVector
 from models import model_number, tag_number
 from search.current_model import AvailableModel, CurrentModel
@@ -205,7 +206,7 @@ class Semantic:
         query_vector = index.query_vector_of(session, document) if index else None
         if index is None or query_vector is None:
             return None
-        near = index.nearest(session, query_vector, Filter())
+        near = index.nearest(session, query_vector, all_but(hidden_collections(session)))
         near.pop(document, None)
         return query_vector, near
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, exists, func, select, union, union_all
+from sqlalchemy import ColumnElement, Select, exists, func, select, union, union_all
 from sqlalchemy.orm import Session
 
+from indexes.access import hidden_collections
 from models import Collection, Tag, TagCount, number, tag_key
 from search.results import Facet
 from utils.sql import like_prefix
@@ -41,10 +42,11 @@ class TagPage:
 
 @dataclass(frozen=True, slots=True)
 class _TagFilter:
-    """Selects the tags in use of a collection, or of all, whose key starts with `key`."""
+    """Selects the tags in use of a collection, or of all that may be read, whose key starts with `key`."""
 
     collection: int | None
     key: str
+    hidden: tuple[int, ...] = ()  # collections that must not be read
 
     def begins(self, rows: Select[Any]) -> Select[Any]:
         if not self.key:
@@ -55,11 +57,16 @@ class _TagFilter:
     def tags(self) -> Select[Any]:
         """Return a statement of the selected tags, unordered."""
         if self.collection is not None and not self.key:
-            return select(TagCount.tag_id).where(TagCount.collection_id == self.collection)
-        used = exists().where(TagCount.tag_id == Tag.id)
-        if self.collection is not None:
-            used = used.where(TagCount.collection_id == self.collection)
-        return self.begins(select(Tag.id).where(used))
+            return select(TagCount.tag_id).where(*self.counted())
+        return self.begins(select(Tag.id).where(self.used()))
+
+    def counted(self) -> list[ColumnElement[bool]]:
+        """Return the conditions on the collections whose counts are added up."""
+        of_one = [TagCount.collection_id == self.collection] if self.collection is not None else []
+        return of_one + ([TagCount.collection_id.not_in(self.hidden)] if self.hidden else [])
+
+    def used(self) -> ColumnElement[bool]:
+        return exists().where(TagCount.tag_id == Tag.id, *self.counted())
 
 
 def tag_page(
@@ -71,7 +78,8 @@ def tag_page(
     by: str = "count",
 ) -> TagPage:
     """Return tags in use with their counts, most common first or by name; three statements."""
-    tag_filter = _TagFilter(number("collection", collection) if collection else None, tag_key(prefix))
+    hidden = hidden_collections(session)
+    tag_filter = _TagFilter(number("collection", collection) if collection else None, tag_key(prefix), hidden)
     start = (page - 1) * limit
     total = session.execute(
         select(func.count()).select_from(tag_filter.tags().limit(MOST_COUNTED).subquery())
@@ -85,23 +93,23 @@ def tag_page(
 
 def common_tags(session: Session, limit: int, prefix: str = "") -> tuple[Facet, ...]:
     """Return the most common tags with their counts; two statements."""
-    return _by_count(session, _TagFilter(None, tag_key(prefix)), 0, limit, min(RANKED_FOR_FEW, MOST_RANKED))
+    tag_filter = _TagFilter(None, tag_key(prefix), hidden_collections(session))
+    return _by_count(session, tag_filter, 0, limit, min(RANKED_FOR_FEW, MOST_RANKED))
 
 
 def _tag_counts(tag_filter: _TagFilter) -> Select[Any]:
     """Return a statement of tags with their counts in the collection, or in all."""
-    counted = select(func.sum(TagCount.documents)).where(TagCount.tag_id == Tag.id)
-    if tag_filter.collection is not None:
-        counted = counted.where(TagCount.collection_id == tag_filter.collection)
+    counted = select(func.sum(TagCount.documents)).where(TagCount.tag_id == Tag.id, *tag_filter.counted())
     return select(Tag.name, Tag.key, counted.correlate(Tag).scalar_subquery().label("documents"))
 
 
 def _by_name(session: Session, tag_filter: _TagFilter, start: int, limit: int) -> tuple[Facet, ...]:
-    used = exists().where(TagCount.tag_id == Tag.id)
-    if tag_filter.collection is not None:
-        used = used.where(TagCount.collection_id == tag_filter.collection)
     places = (
-        tag_filter.begins(select(Tag.id).where(used)).order_by(Tag.key, Tag.id).limit(limit).offset(start).subquery()
+        tag_filter.begins(select(Tag.id).where(tag_filter.used()))
+        .order_by(Tag.key, Tag.id)
+        .limit(limit)
+        .offset(start)
+        .subquery()
     )
     rows = session.execute(_tag_counts(tag_filter).join(places, places.c.id == Tag.id)).all()
     return tuple(Facet(row.name, int(row.documents)) for row in sorted(rows, key=lambda row: row.key))
@@ -123,9 +131,13 @@ def _by_count(session: Session, tag_filter: _TagFilter, start: int, limit: int, 
 
 def _commonest(session: Session, tag_filter: _TagFilter, most: int) -> list[Select[Any]]:
     """Return one statement per selected collection, of its most common tags, in index order."""
-    numbers = [tag_filter.collection]
+    numbers = [] if tag_filter.collection in tag_filter.hidden else [tag_filter.collection]
     if tag_filter.collection is None:
-        rows = select(Collection.id).where(Collection.documents > 0).order_by(Collection.documents.desc())
+        rows = (
+            select(Collection.id)
+            .where(Collection.documents > 0, Collection.id.not_in(tag_filter.hidden))
+            .order_by(Collection.documents.desc())
+        )
         numbers = list(session.execute(rows.limit(MOST_COLLECTIONS)).scalars())
     tops = (select(TagCount.tag_id).where(TagCount.collection_id == number) for number in numbers)
     return [select(top.order_by(TagCount.documents.desc()).limit(most).subquery().c.tag_id) for top in tops]

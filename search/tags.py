@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from indexes.access import tag_is_used
 from indexes.filters import Filter
 from indexes.version import Snapshot
-from models import DocumentTag, Tag, TagCount, tag_key, tag_number
+from models import DocumentTag, Tag, tag_key, tag_number
 from search.query import Query, QueryParts
 from search.results import Facet, Ranked, Ranking, TagScore
 from search.semantic import Semantic
@@ -25,7 +26,7 @@ PREFIX_SCORE = 0.9
 
 def listing(session: Session, restriction: Filter) -> Ranking:
     """Return the newest documents that pass a filter, all with the same score."""
-    held = f"SELECT id FROM document WHERE 1 = 1{restriction.sql('id')}"
+    held = f"SELECT id FROM document WHERE 1 = 1{restriction.sql('document.id')}"
     statement = f"{held} ORDER BY added_at DESC, id DESC LIMIT :most"
     values = {**restriction.values, "most": MOST_DOCUMENTS + 1}
     numbers = list(session.execute(text(statement), values).scalars())
@@ -49,7 +50,7 @@ def named_tags(session: Session, wanted: str) -> dict[int, TagScore]:
     if not key:
         return {}
     low, high = like_prefix(key)
-    in_use = select(TagCount.tag_id).where(TagCount.tag_id == Tag.id).exists()
+    in_use = tag_is_used(session, Tag.id)
     rows = select(Tag.id, Tag.name, Tag.key).where(Tag.key >= low, Tag.key < high, in_use)
     matched = session.execute(rows.order_by(Tag.key).limit(MOST_TAGS_MATCHED))
     return {tag: TagScore(name, 1.0 if tag_key == key else PREFIX_SCORE) for tag, name, tag_key in matched}
@@ -136,8 +137,8 @@ def tags_of(session: Session, documents: Sequence[int]) -> dict[int, tuple[str, 
 
 
 def tag_names(session: Session, tags: Sequence[int]) -> dict[int, str]:
-    """Return {tag: name}."""
-    rows = select(Tag.id, Tag.name).where(among(Tag.id, tags))
+    """Return {tag: name} of the tags that are in use where the session may read."""
+    rows = select(Tag.id, Tag.name).where(among(Tag.id, tags), tag_is_used(session, Tag.id))
     return {row[0]: row[1] for row in session.execute(rows)}
 
 
@@ -180,7 +181,7 @@ def named_in(session: Session, parts: QueryParts) -> NamedTags:
             named_by = query_words[first : last + 1]
             for name in spellings(key, query_words, first, last):
                 names.setdefault(tag_number(name), frozenset(word.form for word in named_by))
-    in_use = select(TagCount.tag_id).where(TagCount.tag_id == Tag.id).exists()
+    in_use = tag_is_used(session, Tag.id)
     rows = session.execute(select(Tag.id, Tag.name).where(among(Tag.id, names), in_use))
     content = frozenset(content_forms([word.form for word in query_words]))
     return NamedTags({row.id: (row.name, names[row.id]) for row in rows}, content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from indexes.access import hidden_collections
 from indexes.filters import Filter
 from indexes.segments import (
     DOCUMENTS,
@@ -155,18 +157,33 @@ def _until_consistent(read: Callable[[], Result]) -> Result:
     return read()
 
 
+def readable_segments(session: Session, segments: Sequence[ListedSegment]) -> Sequence[ListedSegment]:
+    """Return segments in which documents of hidden collections count as deleted: no word of theirs is ever seen."""
+    hidden = np.array(sorted(map(filter_term, hidden_collections(session))), np.int64)
+    if not len(hidden):
+        return segments
+    narrowed = list(segments)
+    for parts in read_terms(session, segments, hidden).values():
+        for part in parts:
+            narrowed[part.segment] = narrowed[part.segment].without(part.documents)
+    return narrowed
+
+
 class _QueryIndex:
     """The segments, and the postings of every word of a query."""
 
     def __init__(self, session: Session, parts: QueryParts, readings: Readings) -> None:
         listed = segments_by_kind(session, DOCUMENTS, VOCABULARY)
-        self.segments: Sequence[ListedSegment] = listed[DOCUMENTS]
+        self.segments: Sequence[ListedSegment] = readable_segments(session, listed[DOCUMENTS])
         self.parts = self._with_columns(session, parts)
         documents = sum(segment.count for segment in self.segments)
-        self.interpretation = interpret(session, listed[VOCABULARY], self.parts, documents, readings)
+        readable = partial(self._readable, session)
+        self.interpretation = interpret(session, listed[VOCABULARY], self.parts, documents, readings, readable)
         self._postings: list[dict[int, TermPostings]] = [{} for _ in self.segments]
         self._read(session, self.interpretation.words)
-        self.interpretation = corrected(session, self.interpretation, self.parts, self._has_documents, readings)
+        self.interpretation = corrected(
+            session, self.interpretation, self.parts, self._has_documents, readings, readable
+        )
         self._read(session, [word for word in self.interpretation.words if word.is_corrected])
         words = [ScoredWord.of(word, self._postings) for word in self.interpretation.words]
         self._scorer = Scorer(self.segments, words)
@@ -188,6 +205,13 @@ class _QueryIndex:
             for term, parts in read_terms(session, self.segments, np.array(sorted(terms), np.int64)).items():
                 for part in parts:
                     self._postings[part.segment][term] = part
+
+    def _readable(self, session: Session, forms: Iterable[str]) -> set[str]:
+        """Return those of the forms that a document has which the session may read."""
+        if not hidden_collections(session):
+            return set(forms)
+        terms = {text_term(form) | kind: form for form in forms for kind in (TEXT, FIELD)}
+        return {terms[term] for term in read_terms(session, self.segments, np.array(sorted(terms), np.int64))}
 
     def _has_documents(self, word: QueryWord) -> bool:
         terms = [text_term(form) | kind for form in word.forms for kind in (TEXT, FIELD)]

@@ -27,6 +27,7 @@ from tests.conftest import sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
 from tests.semantic_side import use_semantic
+from tests.visits import signed_in
 
 MODEL = model_number(HashedWords.manifest.name, HashedWords.manifest.checksum)
 DOCUMENTS = 3 * BATCH
@@ -122,8 +123,7 @@ def test_the_page_of_a_job_says_how_many_wait_and_for_what(app: Flask, job: int,
     use_semantic(app, Semantic(LazyEncoder(HashedWords, "hashed"), MODEL))
     run(app, job, file, lambda: Busy(lambda call: call > 1), tries=1)
     client = app.test_client()
-    with client.session_transaction() as session:
-        session["admin_until"] = 2**40
+    signed_in(client)
     found = Page(client.get(f"/import/{job}?lang=en").get_data(as_text=True))
     assert "Done." in found.text
     assert f"{DOCUMENTS - embedded(db.session())} documents have no embedding yet." in found.text

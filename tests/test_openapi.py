@@ -6,6 +6,7 @@ import io
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from indexing.documents import NewDocument, write_documents
 from indexing.layout import Options
 from jobs.imports import new_import
 from models import Base, Document, db, document_number
+from operations.keys import create_key
 from runtime import runtime_of
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
 from tests.collections import fill
@@ -267,6 +269,36 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("metrics", 200): [get("/metrics"), searched("/metrics")],
 }
 CALLS |= SCREENING_CALLS
+
+
+def on_a_private_site(then: Call, *scopes: str) -> Call:
+    """Ask a private site, without a key or with one that has these scopes."""
+
+    def call(client: FlaskClient) -> TestResponse:
+        runtime = runtime_of(client.application)
+        runtime.settings = replace(runtime.settings, access="private")
+        with client.application.app_context():
+            key = create_key(db.session(), "a key", scopes)[1] if scopes else ""
+        if key:
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+        return then(client)
+
+    return call
+
+
+def without_token(operation: str) -> Call:
+    """Return a call of an operation that says nothing of who asks."""
+    one = OPERATIONS[operation]
+    address = re.sub(r"{(\w+)}", lambda match: "7" if match[1] == "number" else "rent", one.path)
+    return lambda client: client.open(address, method=one.method.upper(), json={} if one.body else None)
+
+
+MATCHING = {"recommend", "skillGap", "compare"} | {name for name in OPERATIONS if "Screening" in name}
+MATCHING |= {"screenings", "screening", "decide", "decideById"}
+for _operation, _status in DESCRIBED:
+    if (_operation, _status) not in CALLS and _status in (401, 403):
+        _scopes = () if _status == 401 else ("match",) if _operation not in MATCHING else ("read",)
+        CALLS[_operation, _status] = [on_a_private_site(without_token(_operation), *_scopes)]
 WITHOUT_TABLES: dict[str, Call] = {
     "search": get("/api/search?q=א"),
     "suggest": get("/api/suggest?q=זכו"),

@@ -22,6 +22,7 @@ from tests.visits import BEARER, TOKEN, become_admin, form_token, get
 from web.headers import HEADERS
 
 GETS = (
+    "/signin", "/keys",
     "/", "/?q=א", "/text?q=א", "/tags", "/semantic?q=א", "/?q=א&part=results", "/?q=א&format=csv", "/documents/1",
     "/status", "/import", "/go?q=א&mode=text", "/static/style.css", "/static/openapi.json", "/api/search?q=א",
     "/api/documents/1", "/api/tags", "/api/stats", "/api/openapi.json", "/health", "/livez",
@@ -121,7 +122,7 @@ def test_cookies_are_small_closed_to_scripts_and_hold_no_more_than_short_values(
     assert "Domain" not in cookie
     assert len(cookie) < 1_024
     kept = contents(app, cookie.split(";")[0].split("=", 1)[1])
-    assert set(kept) <= {"lang", "csrf_token", "admin_until"}
+    assert set(kept) <= {"lang", "csrf_token", "key", "mark", "until"}
     assert all(isinstance(value, int) or (isinstance(value, str) and len(value) <= 64) for value in kept.values())
     assert TOKEN not in str(kept)
 

@@ -100,6 +100,8 @@ READS: dict[str, tuple[Visit, ...]] = {
     "screenings.screening_export": get(f"{SCREENED}/export?format=csv", f"{SCREENED}/export?format=json"),
     "saved_searches.searches": get("/searches", "/searches?save=/text?q=common"),
     "imports.import_form": get("/import"),
+    "keys.sign_in_form": get("/signin"),
+    "keys.keys": get("/keys"),
     "imports.import_page": get(f"/import/{IMPORT}"),
     "api_search.api_search": tuple(
         visit for mode in ("hybrid", "text", "tags", "semantic") for visit in searched("/api/search", f"mode={mode}&")
@@ -201,7 +203,8 @@ def multiplied(session: Session, times: int) -> None:
     session.execute(SavedSearch.__table__.insert(), saved)  # type: ignore[attr-defined]
     more = " UNION ALL ".join(f"SELECT {n} AS n" for n in range(1, 40))
     session.execute(text(
-        "INSERT INTO screening_result SELECT screening_id + n, document_id, version, score, status, note"
+        "INSERT INTO screening_result (screening_id, document_id, version, score, status, note)"
+        " SELECT screening_id + n, document_id, version, score, status, note"
         f" FROM screening_result CROSS JOIN ({more}) more"
     ))  # fmt: skip
     session.commit()
@@ -228,5 +231,6 @@ def visitor(app: Flask, side: Semantic) -> FlaskClient:
     app.config["WTF_CSRF_ENABLED"] = False  # forms are not what is looked at
     client = app.test_client()
     with client.session_transaction() as kept:
-        kept["browser"], kept["admin_until"] = BROWSER, int(time.time()) + 3_600
+        kept["browser"] = BROWSER
+    assert client.post("/signin", data={"key": "a token of the tests"}).status_code == 303
     return client

@@ -26,6 +26,13 @@ def form_token(client: FlaskClient) -> str:
     return Page(get(client, "/import").get_data(as_text=True)).one("input", name="csrf_token")["value"]
 
 
+def signed_in(client: FlaskClient, key: str = TOKEN) -> FlaskClient:
+    """Sign a client in with a key, as a browser does."""
+    token = page(client, "/signin?lang=en").one("input", name="csrf_token")["value"]
+    assert client.post("/signin", data={"csrf_token": token, "key": key}).status_code == 303
+    return client
+
+
 def become_admin(client: FlaskClient, token: str = TOKEN, name: str = "a.csv") -> TestResponse:
     file = (io.BytesIO("title\nא\n".encode()), name)
     return client.post("/import", data={"csrf_token": form_token(client), "token": token, "file": file})

@@ -38,6 +38,10 @@ MESSAGES = {
     "header": N_(
         "No column is called title or body, or the like; the columns are %(columns)s. Say which of them is the title."
     ),
+    "key.admin": N_("A key with the scope admin opens every collection: choose none."),
+    "key.day": N_("A key expires on a day to come, written as 2030-12-31."),
+    "key.full": N_("There are already %(most)s keys: revoke one first."),
+    "key.scopes": N_("Choose what the key may do: one or more of %(scopes)s."),
     "keys_meet": N_("The ids '%(first)s' and '%(second)s' have the same key: rename one of them."),
     "kind": N_("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
     "map.column": N_("No column is called '%(column)s'; the columns are %(columns)s."),

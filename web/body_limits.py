@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app, request
 
-from web.access import is_admin, is_bearer
+from web.access import bearer, caller
 
 JSON_BYTES = 256 * 1024  # a text of 100,000 Hebrew letters in UTF-8 fits
 FORM_BYTES = 1024 * 1024
@@ -17,7 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def body_limit(most_bytes: int) -> Callable[[View], View]:
-    """Allow a larger body with the admin token; without it the usual limit holds."""
+    """Allow a larger body to whoever may write; for others the usual limit holds."""
 
     def mark(view: View) -> View:
         view.body_limit = most_bytes  # type: ignore[attr-defined]
@@ -35,6 +35,6 @@ def set_limit() -> None:
     is_api = request.path.startswith("/api/")
     limit = JSON_BYTES if is_api else FORM_BYTES
     larger = getattr(current_app.view_functions.get(request.endpoint or ""), "body_limit", 0)
-    if larger and (is_bearer() if is_api else is_admin()):
+    if larger and (bearer() if is_api else caller()).has("write"):
         limit = larger
     request.max_content_length = min(limit, current_app.config["MAX_CONTENT_LENGTH"] or limit)

@@ -8,7 +8,7 @@ from flask import g, request
 from limits import RateLimitItem, RateLimitItemPerMinute
 
 from runtime import MatmonApp
-from web.access import is_admin, is_bearer
+from web.access import is_admin
 from web.clients import client
 from web.rate_limits import rates, refuse_over, scope_of
 
@@ -28,7 +28,7 @@ def register(app: MatmonApp) -> None:
     def begin() -> None:
         g.cpu_began = time.thread_time()
         is_over = scope_of(request.endpoint) != "none" and not rates().test(limit, SCOPE, client())
-        if is_over and not is_bearer() and not is_admin():
+        if is_over and not is_admin():
             refuse_over(limit, SCOPE)
 
     def end(_error: BaseException | None) -> None:

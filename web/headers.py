@@ -23,7 +23,7 @@ HEADERS = {
 }
 # Blueprints whose answers may tell something of a person: who applies, what somebody searches for, what was uploaded.
 PRIVATE = frozenset(
-    {"matching", "screenings", "saved_searches", "imports"}
+    {"matching", "screenings", "saved_searches", "imports", "keys"}
     | {"api_matching", "api_screenings", "api_saved_searches", "api_imports"}
 )
 
@@ -46,6 +46,7 @@ def caching_headers(response: Response) -> None:
     is_private = request.blueprint in PRIVATE
     if is_private:
         response.headers["X-Robots-Tag"] = "noindex"
-        response.vary.update(("Cookie", "Authorization"))
+    if request.endpoint != "static":
+        response.vary.update(("Cookie", "Authorization"))  # who asks decides what may be read
     may_not_store = is_private or response.status_code >= HTTPStatus.BAD_REQUEST
     response.headers.setdefault("Cache-Control", "private, no-store" if may_not_store else "private, no-cache")

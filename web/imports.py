@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from flask import abort
 
-from jobs.imports import import_job
+from jobs.imports import import_job, options_of
 from models import Job, db
+from web.access import Caller
 
 
-def import_or_404(number: int) -> Job:
-    return import_job(db.session(), number) or abort(404, "There is no such import.")
+def import_or_404(number: int, who: Caller) -> Job:
+    """Return an import into a collection that the caller may write."""
+    job = import_job(db.session(), number)
+    if job is None or not who.may_write(options_of(job).collection):
+        abort(404, "There is no such import.")
+    return job

@@ -13,13 +13,12 @@ from indexes.version import caught_up
 from models import SavedSearch, Screening, db
 from screening.listing import Listing
 from screening.results import ScreeningMatches
-from screening.store import screening_by_id
 from search.query import MODES, Query
 from search.saved_searches import LONGEST_ADDRESS, LONGEST_NAME, saved_search
 from search.search import WITHOUT_MEANING, search
 from web.addresses import address, mode_path
 from web.current import semantic, skill_aliases
-from web.screenings import columns_of, screening_address
+from web.screenings import columns_of, readable_screening, screening_address
 from web.sessions import browser
 
 LONGEST_NUMBER = 16  # digits of a screening's
@@ -70,7 +69,7 @@ def target(url: str) -> Target | None:
         return None if query.is_empty() and not query.collection and not query.language else Target(query)
     name = parts.path.removeprefix(url_for("screenings.screenings") + "/")
     is_number = name.isascii() and name.isdigit() and len(name) <= LONGEST_NUMBER
-    screening = screening_by_id(db.session(), int(name)) if is_number else None
+    screening = readable_screening(int(name)) if is_number else None
     return Target(screening=screening, listing=Listing.from_args(args, columns_of(screening))) if screening else None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, abort, stream_with_context, url_for
 
+from indexes.access import is_hidden
 from indexes.version import caught_up
 from jobs.claims import is_cut_off
 from models import Screening, db
@@ -26,17 +27,28 @@ def wake() -> None:
 
 
 def screening_or_404(number: int) -> Screening:
-    """Return a screening; one that waits or was cut off is run."""
+    """Return a screening that the caller may read; one that waits or was cut off is run."""
     caught_up(db.session())  # documents written by an older release count as new only from here on
-    screening = screening_by_id(db.session(), number) or abort(404, "There is no such screening.")
+    screening = readable_screening(number) or abort(404, "There is no such screening.")
     if screening.state == "waiting" or is_cut_off(screening):
         wake()
     return screening
 
 
+def readable_screening(number: int) -> Screening | None:
+    """Return a screening of collections that the caller may read."""
+    screening = screening_by_id(db.session(), number)
+    return screening if screening and may_read_collections(screening) else None
+
+
+def may_read_collections(screening: Screening) -> bool:
+    return not any(is_hidden(db.session(), name) for name in (screening.jobs, screening.profiles))
+
+
 def visible_screenings(everything: bool) -> list[Screening]:
-    """Return all screenings, or those of this browser."""
-    return saved_screenings(db.session(), None if everything else browser()) if everything or browser() else []
+    """Return all screenings, or those of this browser, of collections that the caller may read."""
+    stored = saved_screenings(db.session(), None if everything else browser()) if everything or browser() else []
+    return list(filter(may_read_collections, stored))
 
 
 def columns_of(screening: Screening) -> list[Column]:
