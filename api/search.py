@@ -31,6 +31,7 @@ def api_search() -> Response:
     check_number("limit", MOST_LIMIT)
     check_number("since", LAST_VERSION, 0, 0)
     choice_arg("sort", SORTS, "score")
+    choice_arg("all", ("1",), "1")
     form = choice_arg("format", ("json", *FORMS, "atom"), "json")
     if form == "atom":
         return feed(query)
