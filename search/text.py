@@ -96,29 +96,29 @@ class TextQuery:
         """True if any document contains a word of the query, or one that was surely meant."""
         return any(word.is_known for word in self.interpretation.words)
 
-    def matches(self, restriction: Filter) -> TextMatches:
-        """Return the documents that match and pass the filter."""
+    def matches(self, restriction: Filter, most: int = MOST_RANKED) -> TextMatches:
+        """Return the documents that match and pass the filter, the best `most` of them."""
         if self.is_empty:
             return TextMatches.none()
         with _slots, noticing_damage():
             masks = _until_consistent(lambda: self._masks(restriction))
             parts = [(place, *self._index.scores(place, mask)) for place, mask in enumerate(masks)]
         total = sum(len(numbers) for _, numbers, _ in parts)
-        best = [self._best(place, numbers, scores) for place, numbers, scores in parts if len(numbers)]
+        best = [self._best(place, numbers, scores, most) for place, numbers, scores in parts if len(numbers)]
         if not best:
             return TextMatches.none()
         documents, scores = (np.concatenate(columns) for columns in zip(*best, strict=True))
-        order = np.lexsort((documents, -scores))[:MOST_RANKED]
+        order = np.lexsort((documents, -scores))[:most]
         return TextMatches(documents[order], scores[order], total)
 
     def _masks(self, restriction: Filter) -> Masks:
         return document_masks(self._session, self._index.segments, self.interpretation, self.parts, restriction)
 
     def _best(
-        self, place: int, numbers: NDArray[Any], scores: NDArray[np.float64]
+        self, place: int, numbers: NDArray[Any], scores: NDArray[np.float64], most: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        if len(scores) > MOST_RANKED:
-            least = np.partition(scores, -MOST_RANKED)[-MOST_RANKED]
+        if len(scores) > most:
+            least = np.partition(scores, -most)[-most]
             kept = scores >= least  # with all of the same score: ties are broken by key
             numbers, scores = numbers[kept], scores[kept]
         return self._index.segments[place].documents.keys[numbers], scores
