@@ -35,7 +35,8 @@ KNOWN = {
     "url": "url|link|uri|href|קישור|כתובת אינטרנט|web address|website|web site|permalink",
     "licence": "licence|license|רישיון",
 }
-_INVISIBLE = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u200b]")
+INVISIBLE = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u200b"
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_WORDS = re.compile(r"[\s_\-./:()\[\]*]+")
 _QUOTES = str.maketrans({"'": "׳", "`": "׳", "’": "׳", '"': "״", "”": "״"})

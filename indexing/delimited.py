@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TextIO
 
-from indexing.column_names import is_known_name, plain_name
+from indexing.column_names import INVISIBLE, is_known_name, plain_name
 from indexing.rows import MOST_ROW_BYTES, FileUnusable, Row, RowRefused, readable
 
 SEPARATORS = ",;\t|^~¦"
 SAMPLE_LINES, SAMPLE_CHARACTERS = 200, 262_144
+EDGES = " \t\r\n" + INVISIBLE  # spreadsheets and chats put signs of direction around a cell
 NO_SEPARATOR = "\x1f"  # for a table of one column, whose text may have any usual one
 _SEP_LINE = re.compile(r'\ufeff?"?sep=(?P<mark>[^"\r\n])"?\s*$', re.IGNORECASE)
 
@@ -47,6 +48,7 @@ def _row(line: int, cells: list[str], header: list[str]) -> Row | None:
     if any(cells[len(header) :]):
         refusal = RowRefused("bad_document.cells", count=len(cells), expected=len(header))
         return Row(line, None, refusal, readable(cells))
+    cells = [cell if cell.isascii() else cell.strip(EDGES) for cell in cells]
     fields = {
         name or f"column {place}": cell
         for place, (name, cell) in enumerate(zip(header, cells, strict=False), 1)

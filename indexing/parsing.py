@@ -42,7 +42,8 @@ def parsed_document(fields: Mapping[str, Any], layout: Layout) -> NewDocument:
 
 
 def own_id_of(value: object) -> str:
-    return without_marks(field_text(value))
+    """Return an ID as it is written: signs of direction may belong to it."""
+    return field_text(value) if isinstance(value, list | dict) else cell_text(value)
 
 
 def identified(document: NewDocument, title: str, identity: str) -> NewDocument:
