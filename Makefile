@@ -23,8 +23,8 @@ $(VENV)/installed-test: requirements-test.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@ $(VENV)/installed-run
 
-$(VENV)/installed-peers: requirements/peers.txt $(VENV)/installed-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/peers.txt
+build/peers/installed: requirements/peers.txt $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/peers -r requirements/peers.txt
 	@touch $@
 
 install: $(VENV)/installed-run ## Install what the site needs into .venv
@@ -81,7 +81,7 @@ check: $(VENV)/installed-test ## Lint and check types
 build/models/alephbert/manifest.json: | $(PREPARE)/installed
 	$(PREPARE)/bin/python -m benchmarks.alephbert_shape
 
-bench: $(VENV)/installed-test $(VENV)/installed-peers models/e5-small/manifest.json models/hebrew-words/words.json build/models/alephbert/manifest.json ## Measure, and write docs/BENCHMARKS.md
+bench: $(VENV)/installed-test build/peers/installed models/e5-small/manifest.json models/hebrew-words/words.json build/models/alephbert/manifest.json ## Measure, and write docs/BENCHMARKS.md
 	$(BIN)/python -m benchmarks
 
 build/uv/bin/uv:

@@ -159,6 +159,7 @@ def add_to_templates(app: Flask) -> None:
         document_url=addresses.document_url,
         page_numbers=addresses.page_numbers,
         safe_link=addresses.safe_link,
+        search_title=addresses.search_title,
         locale=lambda: str(get_locale()),
         static_version=static_version(Path(app.static_folder or "static")),
     )

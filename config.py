@@ -253,6 +253,7 @@ class Settings:
     rate_limit: str = setting("RATE_LIMIT", "60/minute", RATE, "a client's searches")
     rate_limit_cpu_s: int = setting("RATE_LIMIT_CPU", "20", whole(0, 60),
         "a client's seconds of processor time in a minute; 0 means no limit")
+    export_limit: int = setting("EXPORT_LIMIT", "10000", whole(1, 1_000_000), "documents in a download of all results")
     redis_url: str = setting("REDIS_URL", "", REDIS_URL, "shares caches and limits among processes", secret=True)
     redis_tls_verify: bool = setting("REDIS_TLS_VERIFY", "1", FLAG, "`0` accepts a certificate that nobody signed")
     cache_results_s: int = setting("CACHE_RESULTS_SECONDS", "3600", whole(1, YEAR_S), "lifetime of results in Redis")

@@ -81,7 +81,7 @@ class Collection(Base):
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(64), nullable=False)
     documents: Mapped[int] = mapped_column(BigInteger, default=0)
-    is_private: Mapped[bool] = mapped_column(Boolean, nullable=False, default=False, server_default=false())
+    is_private: Mapped[bool] = mapped_column(Boolean, nullable=False, server_default=false())
 
 
 class Document(Base):

@@ -25,6 +25,8 @@ from utils.cells import MARK, csv_line
 from web.access import needs
 from web.addresses import mode_path, query_before, requested_id
 from web.current import runtime, search_results, semantic, settings, watch
+from web.exports import FORMS, exported_search
+from web.feeds import feed
 from web.rate_limits import rate_limit
 
 search_pages = Blueprint("search", __name__)
@@ -74,8 +76,13 @@ def tags() -> AnyResponse | str:
 
 def search_page(mode: str) -> AnyResponse | str:
     query = replace(Query.from_args(request.args), mode=mode)
-    if request.args.get("format") == "csv":
+    form = request.args.get("format", "")
+    if form in FORMS and (form == "jsonl" or request.args.get("all") == "1"):
+        return exported_search(query, form)
+    if form == "csv":
         return csv_response(search_results(query))
+    if form == "atom":
+        return feed(query)
     if query.is_empty() and not (query.collection or query.language or query.since) and mode != "tags":
         return home(query)
     results = search_results(query)

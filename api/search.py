@@ -14,6 +14,8 @@ from search.results import results_json
 from search.suggestions import suggestions
 from search.tag_index import tag_page
 from web.current import search_results
+from web.exports import FORMS, exported_search
+from web.feeds import feed
 from web.rate_limits import rate_limit
 
 search_api = Blueprint("api_search", __name__)
@@ -29,6 +31,12 @@ def api_search() -> Response:
     check_number("limit", MOST_LIMIT)
     check_number("since", LAST_VERSION, 0, 0)
     choice_arg("sort", SORTS, "score")
+    choice_arg("all", ("1",), "1")
+    form = choice_arg("format", ("json", *FORMS, "atom"), "json")
+    if form == "atom":
+        return feed(query)
+    if form != "json":
+        return exported_search(query, form)
     results = search_results(query)
     if query.mode == "semantic" and results.semantic_state == "busy":
         raise ServiceUnavailable("The model is busy with other searches; try again in a moment.", retry_after=BUSY_S)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import resource
 import shutil
@@ -18,14 +19,16 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from benchmarks.figures import DATA, WORK, Figure, flask, tell
+from benchmarks.figures import DATA, ROOT, WORK, Figure, flask, tell
 from benchmarks.growth_texts import common, frequencies, rare, written
 
+PEERS = ROOT / "build" / "peers"
 SIZE = 20_000
 BEST = 10
 QUESTIONS = 60
@@ -114,7 +117,7 @@ class Tantivy:
         self._folder = folder / "tantivy"
 
     def fill(self, path: Path) -> None:
-        import tantivy
+        tantivy = import_module("tantivy")  # in build/peers, apart from what the project needs
 
         fields = tantivy.SchemaBuilder().add_text_field("id", stored=True, tokenizer_name="raw")
         for name in ("title", "body", "tags"):
@@ -128,8 +131,7 @@ class Tantivy:
         writer.wait_merging_threads()
 
     def open(self) -> Search:
-        import tantivy
-
+        tantivy = import_module("tantivy")
         index = tantivy.Index.open(str(self._folder))
         searcher = index.searcher()
 
@@ -144,7 +146,8 @@ ENGINES: dict[str, type[Engine]] = {"Matmon": Site, "FTS5": Fts5, "tantivy": Tan
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function returns in a fresh process, which pays for its own memory."""
+    """Return what a function returns in a fresh process, which pays for its own memory and has the other libraries."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(PEERS)])
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 
@@ -245,10 +248,8 @@ def cost_figures() -> list[Figure]:
 
 def main() -> None:
     (WORK / "peers").mkdir(parents=True, exist_ok=True)
-    try:
-        import tantivy  # noqa: F401
-    except ImportError:
-        sys.exit("tantivy is not installed: pip install -r requirements/peers.txt")
+    if not (PEERS / "installed").exists():
+        sys.exit("tantivy is not there: make build/peers/installed")
     tell([*quality_figures(), *cost_figures()])
 
 

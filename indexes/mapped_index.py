@@ -33,6 +33,7 @@ from indexes.embedding_segments import (
 from indexes.embedding_space import EmbeddingSpace
 from utils.bit_rows import BitQuery, BitRows, Floats, Places, SearchTarget
 from utils.keyed_rows import ranges
+from utils.memory import MAPPED_FILES
 
 LAYOUT = 3  # increased when the file is laid out otherwise
 HEADER_BYTES = 4_096
@@ -86,6 +87,8 @@ class MappedIndex:
 
     def __init__(self, header: Header, memory: mmap.mmap, path: Path | None) -> None:
         self.header, self.path = header, path
+        if path:
+            MAPPED_FILES.add(self)
         # Few rows of these are read, far apart: reading on around each would push out what every search needs.
         (*_, first), (*_, after) = islice(header.places(), 1, 3)
         memory.madvise(mmap.MADV_RANDOM, first, after - first)  # the magnitudes

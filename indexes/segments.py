@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import struct
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +29,19 @@ BLOCKS_AT_ONCE = 64
 
 class SegmentGone(Exception):
     """A segment was merged since it was listed: list the segments again."""
+
+
+class SegmentDamaged(Exception):
+    """What is stored of a segment cannot be read: the database is damaged, though it may not notice."""
+
+
+@contextmanager
+def noticing_damage() -> Iterator[None]:
+    """Raise SegmentDamaged where postings are no postings: their numbers are then out of any bounds."""
+    try:
+        yield
+    except (IndexError, ValueError, struct.error) as error:
+        raise SegmentDamaged(f"the word index cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

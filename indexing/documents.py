@@ -244,7 +244,6 @@ def remember(session: Session, collection: str, news: Sequence[Analysed]) -> Non
     # Slow database work first: the next batch is analysed meanwhile.
     index_words(session, {new.number: new.words for new in news})
     collection_row = {"id": number("collection", collection), "name": collection, "documents": len(news)}
-    collection_row["is_private"] = False  # one that is there already stays as it is
     upsert(session, _table(Collection), [collection_row], add=("documents",))
     values = [name for name in news[0].row if name not in ("id", "added_at")]
     upsert(session, _table(Document), [new.row for new in news], replace=values)

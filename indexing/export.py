@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from indexing.backup import stored_documents
+from indexing.backup import DOCUMENT, DOCUMENTS_AT_ONCE, document_tag_names, stored_documents
 from indexing.importing import ALIASES
 from models import Document
+from utils.sql import among
 
 FIELDS = ("id", "title", "body", "tags", "language", "source", "url", "licence")
 TAKEN = frozenset(alias for names in ALIASES.values() for alias in names)
 MOST_COLUMNS = 500
+DOCUMENT_COLUMNS = Document.__table__.columns.keys()
+EXTRAS_AT_ONCE = 500
 
 
 class TooManyColumns(ValueError):
@@ -24,12 +28,37 @@ class TooManyColumns(ValueError):
 
 def exported_rows(session: Session, collection: str) -> Iterator[dict[str, Any]]:
     """Yield a collection's documents as JSON rows, extra fields included."""
-    columns = Document.__table__.columns.keys()
     for row, tags in stored_documents(session, collection):
-        stored = dict(zip(columns, row, strict=True))
-        known = {name: stored["own_id" if name == "id" else name] for name in FIELDS if name != "tags"}
-        filled = {name: value for name, value in (known | {"tags": tags}).items() if value or name in ("title", "body")}
-        yield filled | {free_name(name): value for name, value in stored["extra"].items()}
+        yield exported_row(row, tags)
+
+
+def exported_row(row: Row[Any], tags: Sequence[str]) -> dict[str, Any]:
+    """Return a row of the table `document` with its tags as an import reads it."""
+    stored = dict(zip(DOCUMENT_COLUMNS, row, strict=True))
+    known = {name: stored["own_id" if name == "id" else name] for name in FIELDS if name != "tags"}
+    filled = {name: value for name, value in (known | {"tags": tags}).items() if value or name in ("title", "body")}
+    return filled | {free_name(name): value for name, value in stored["extra"].items()}
+
+
+def rows_of_documents(session: Session, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (number, exported row) of the documents that are there, a batch in memory at a time, in the given order."""
+    for start in range(0, len(numbers), DOCUMENTS_AT_ONCE):
+        part = list(numbers[start : start + DOCUMENTS_AT_ONCE])
+        rows = {row.id: row for row in session.execute(select(DOCUMENT).where(among(Document.id, part)))}
+        tags = document_tag_names(session, list(rows))
+        yield from ((number, exported_row(rows[number], tags.get(number, []))) for number in part if number in rows)
+
+
+def columns_of_documents(session: Session, numbers: Sequence[int]) -> list[str]:
+    """Return the names of the documents' other columns, in order of appearance; raises TooManyColumns."""
+    names: dict[str, None] = {}
+    for start in range(0, len(numbers), EXTRAS_AT_ONCE):
+        part = numbers[start : start + EXTRAS_AT_ONCE]
+        extras = session.execute(select(Document.extra).where(among(Document.id, part))).scalars()
+        names |= dict.fromkeys(extra_columns({free_name(name): "" for name in extra} for extra in extras))
+        if len(names) > MOST_COLUMNS:
+            raise TooManyColumns(f"The documents have over {MOST_COLUMNS} fields: export them as JSON lines")
+    return list(names)
 
 
 def free_name(name: str) -> str:

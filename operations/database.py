@@ -42,8 +42,12 @@ class DatabaseState:
 
     def _note(self, context: ExceptionContext) -> None:
         if fault := database_fault(context.original_exception):
-            self.last = fault
-            self._noted[fault] = time.monotonic()
+            self.note(fault)
+
+    def note(self, fault: Fault) -> None:
+        """Remember a fault that was met now."""
+        self.last = fault
+        self._noted[fault] = time.monotonic()
 
     def fault(self) -> Fault:
         """Return the fault that there is while the database answers; "damaged" until a check finds nothing."""

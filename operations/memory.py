@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from operations.processes import ProcessFigures, own_family
-from utils.memory import MB, group_memory
+from utils.memory import MB, group_memory, mapped_file_bytes
 
 DEFAULT_LIMIT_MB = 512
 # A host kills at 100 %. Between 80 and 95 % one more model still fits; above 95 % it may not.
@@ -37,17 +37,20 @@ def level(share: float) -> Level:
 def memory(limit_mb: int | None, processes: Sequence[ProcessFigures] | None = None) -> Memory:
     """Return the memory used against MEMORY_LIMIT_MB, the control group's limit, or 512 MB.
 
-    `processes` are the server's own, if already known.
+    `processes` are the server's own, if already known. The pages of the mapped index do not count: without a model or a
+    cache to free for them, the system takes them back by itself.
     """
     group = group_memory()
+    index = mapped_file_bytes()
     if group and group.limit:
-        used, allowed, source = group.used / MB, group.limit / MB, "control group"
+        used, allowed, source = (group.used - min(index, group.mapped)) / MB, group.limit / MB, "control group"
         anonymous = group.anonymous / MB
     else:
         # A group without a limit may contain the whole machine: count only this app's processes.
         own = own_family() if processes is None else processes
         used, allowed, source = sum(process.counted_mb for process in own), float(DEFAULT_LIMIT_MB), "processes"
         anonymous = sum(process.anonymous_mb or 0.0 for process in own)
+        used -= min(index / MB, max(used - anonymous, 0.0))
     allowed = float(limit_mb or allowed)
     return Memory(round(used, 1), round(allowed, 1), round(used / allowed, 3), source, round(anonymous, 1))
 

@@ -81,6 +81,7 @@ def _hit(session: Session, row: Row[Any], item: Ranked, matcher: QueryMatcher, q
             of_tags,
             distinct(words)[:MOST_WORDS],
             fields,
+            (item.start, item.end) if item.semantic is not None and item.end else None,
         ),
     )
 

@@ -10,7 +10,7 @@ from search.query import Query
 from search.results import Ranked, Ranking
 from search.semantic import Semantic
 from search.tags import NamedTags, having, listing, named_documents, named_in, tag_scores
-from search.text import TextQuery
+from search.text import MOST_RANKED, TextQuery
 
 TEXT_SHARE = 0.65  # weight of the keyword score; flat from .6 to .7 on questions over Hebrew passages
 # A document in another language has no words of the query: so much of its similarity counts as if it had. More of it
@@ -27,7 +27,7 @@ def text_ranking(session: Session, query: Query, _semantic: Semantic, _snapshot:
     text_query = TextQuery(session, query.parts())
     if text_query.is_empty:
         return _without_excluded(session, query)
-    matches = text_query.matches(query.filter())
+    matches = text_query.matches(query.filter(), query.most or MOST_RANKED)
     pairs = zip(matches.documents.tolist(), matches.scores.tolist(), strict=True)
     return Ranking(
         [Ranked(document, score, text=score) for document, score in pairs],
@@ -67,7 +67,7 @@ def hybrid_ranking(session: Session, query: Query, semantic: Semantic, snapshot:
         else None
     )
     restriction = query.filter()
-    matches = text_query.matches(restriction)
+    matches = text_query.matches(restriction, query.most or MOST_RANKED)
     by_text = dict(zip(matches.documents.tolist(), matches.scores.tolist(), strict=True))
     named = named_in(session, parts)
     tagged = dict.fromkeys(named_documents(session, named, restriction))
@@ -113,6 +113,6 @@ def _allowed(documents: list[int], text_query: TextQuery) -> dict[int, float]:
 
 def _without_excluded(session: Session, query: Query) -> Ranking:
     """Return the newest documents that pass the filter and contain no excluded word, for a query of only those."""
-    plain = listing(session, query.filter())
+    plain = listing(session, query.filter(), query.most)
     allowed = _allowed([item.document for item in plain.documents], TextQuery(session, query.parts()))
     return Ranking([item for item in plain.documents if item.document in allowed], plain.complete)

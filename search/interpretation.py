@@ -32,6 +32,8 @@ SIMILAR_POSTINGS = 600_000  # documents of the collection times similar forms of
 LEAST_CORRECTION, MOST_CORRECTIONS = 0.34, 4
 OTHER_KEYBOARD, BEHIND_PREFIX = 0.95, 0.8
 SURELY_MEANT = 0.6
+# A word so frequent in its language is no slip, unless a likely one of a word that is so many times as frequent.
+USUAL, LIKELY_SLIP, USUAL_TIMES = 1e-6, 0.85, 10
 SLIP_PREFIXES = tuple("הבלומשכ")
 SAME_WORD = 0.5  # probability from which on a form behind prefix letters is that word, for phrases and exclusions
 
@@ -210,6 +212,7 @@ def corrected(
     interpretation: Interpretation,
     parts: QueryParts,
     has_documents: Callable[[QueryWord], bool],
+    readings: Readings,
     readable: Readable = set,
 ) -> Interpretation:
     """Return the interpretation with words that no document has taken for those that may have been meant."""
@@ -219,7 +222,8 @@ def corrected(
     meant = {form: _meant(form, parts) for form in unknown}
     known = readable(_known(session, [_behind_prefixes(candidates) for candidates in meant.values()]))
     words = tuple(
-        _taken_for(word, meant[word.typed], known) if word.typed in unknown else word for word in interpretation.words
+        _taken_for(word, meant[word.typed], known, readings) if word.typed in unknown else word
+        for word in interpretation.words
     )
     return replace(interpretation, words=words, retyped=_retyped(words, parts))
 
@@ -243,14 +247,23 @@ def _behind_prefixes(candidates: Iterable[str]) -> Iterator[str]:
             yield from (prefix + form for prefix in SLIP_PREFIXES)
 
 
-def _taken_for(word: QueryWord, meant: Mapping[str, float], known: Container[str]) -> QueryWord:
-    """Return a word that no document has as the likeliest words that it was meant for, behind prefix letters too."""
+def _taken_for(word: QueryWord, meant: Mapping[str, float], known: Container[str], readings: Readings) -> QueryWord:
+    """Return a word that no document has as the likeliest words that it was meant for, behind prefix letters too.
+
+    A word of the language is taken for another only if that is likely by far: it may be what no document speaks of.
+    """
     weights = {form: weight for form, weight in word.similar.items() if weight >= LEAST_CORRECTION}
     written: dict[str, list[str]] = {}
     for form, weight in meant.items():
         written[form] = [other for other in _behind_prefixes([form]) if other in known]
         if written[form]:
             weights[form] = max(weight, weights.get(form, 0.0))
+    if (usual := readings.frequency(word.typed)) >= USUAL:
+        weights = {
+            form: weight
+            for form, weight in weights.items()
+            if weight >= LIKELY_SLIP and readings.frequency(form) >= USUAL_TIMES * usual
+        }
     best = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_CORRECTIONS]
     likely = {form: weight for form, weight in best if weight >= 0.7 * best[0][1]}
     forms = {other: weight for form, weight in likely.items() for other in written.get(form, [form])} | likely

@@ -58,6 +58,7 @@ class Query:
     limit: int = PAGE_LIMIT
     since: int = 0  # only documents written after this data version
     hidden: tuple[int, ...] = ()  # collections that whoever asks must not read; `search` sets it
+    most: int = 0  # documents that are ranked, if other than usual: an export wants more
 
     @classmethod
     def from_args(cls, args: Args, mode: str = "hybrid") -> Query:

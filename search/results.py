@@ -56,6 +56,7 @@ class MatchReasons:
     tags: tuple[TagScore, ...] = ()
     words: tuple[str, ...] = ()
     fields: tuple[FieldMatch, ...] = ()
+    passage: tuple[int, int] | None = None  # the part of the body that is nearest in meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
             "tags": [rounded_scores(asdict(tag)) for tag in hit.why.tags],
             "words": list(hit.why.words),
             "fields": [{"name": match.name, "value": match.plain_value} for match in hit.why.fields],
+            "passage": dict(zip(("start", "end"), hit.why.passage, strict=True)) if hit.why.passage else None,
         },
     }
 

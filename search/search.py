@@ -16,7 +16,7 @@ from search.hits import hits
 from search.hybrid import hybrid_ranking, semantic_ranking, text_ranking
 from search.query import Query
 from search.ranking_cache import MOST_SHOWN, cache_ranking, cached_ranking, ranking_key
-from search.results import RankedPage, Ranking, ResultsPage, TagScore
+from search.results import Ranked, RankedPage, Ranking, ResultsPage, TagScore
 from search.semantic import Semantic
 from search.shared_cache import SharedResults, results_key
 from search.tags import MOST_COUNTED, facets, listing, similar_tags, tag_ranking
@@ -88,6 +88,23 @@ def search(
     )
 
 
+def whole_ranking(session: Session, query: Query, semantic: Semantic, most: int) -> list[Ranked]:
+    """Return up to `most` matching documents in the order of the query; without the model while it is not ready."""
+    query = replace(query, hidden=hidden_collections(session), most=most)
+    snapshot = read_snapshot(session) if query.mode == "text" else semantic.model.follow(session)
+    if not query.text.strip() and query.mode != "tags":
+        ranking = listing(session, query.filter(), most)
+    elif query.mode in ("semantic", "hybrid") and query.parts().wanted() and not semantic.lazy.load(SEMANTIC_WAIT_S):
+        ranking = text_only(session, query, snapshot)
+    else:
+        try:
+            ranking = RANKINGS[query.mode](session, query, semantic, snapshot)
+        except EncoderUnavailable as error:
+            semantic.note(error)
+            ranking = text_only(session, query, snapshot)
+    return list(_ordered(session, ranking, query, most).documents[:most])
+
+
 def _ranking(session: Session, query: Query, semantic: Semantic, snapshot: Snapshot, state: str) -> Ranking:
     """Return the ranking of a query with words, from the cache if nothing has changed."""
     key = ranking_key(snapshot, query, semantic)
@@ -103,7 +120,7 @@ def text_only(session: Session, query: Query, snapshot: Snapshot) -> Ranking:
     """Return the ranking without the model."""
     mode = "hybrid" if query.mode == "semantic" else query.mode
     if not query.text.strip() and mode != "tags":
-        return listing(session, query.filter())
+        return listing(session, query.filter(), query.most)
     return RANKINGS[mode](session, query, WITHOUT_MEANING, snapshot)
 
 
@@ -123,13 +140,13 @@ def page_of(session: Session, query: Query, ranking: Ranking, near: tuple[TagSco
     )
 
 
-def _ordered(session: Session, ranking: Ranking, query: Query) -> Ranking:
-    """Return the first MOST_SHOWN documents in the requested order."""
+def _ordered(session: Session, ranking: Ranking, query: Query, most: int = MOST_SHOWN) -> Ranking:
+    """Return the first documents of a ranking in the requested order."""
     if query.sort == "score" or not ranking.documents:
         return ranking
-    places = {item.document: item for item in ranking.documents[:MOST_SHOWN]}
+    places = {item.document: item for item in ranking.documents[:most]}
     order = "added_at DESC, id DESC" if query.sort == "newest" else "title, id"
     rows = text(f"SELECT id FROM document WHERE {among_sql(session, 'id', 'ids')} ORDER BY {order}")
     numbers = session.execute(rows.bindparams(number_list("ids", places))).scalars()
     ordered = [places[number] for number in numbers]
-    return replace(ranking, documents=[*ordered, *ranking.documents[MOST_SHOWN:]])
+    return replace(ranking, documents=[*ordered, *ranking.documents[most:]])

@@ -24,13 +24,14 @@ MOST_TAGS_MATCHED, MOST_NEAR_TAGS = 50, 8
 PREFIX_SCORE = 0.9
 
 
-def listing(session: Session, restriction: Filter) -> Ranking:
+def listing(session: Session, restriction: Filter, most: int = 0) -> Ranking:
     """Return the newest documents that pass a filter, all with the same score."""
+    most = most or MOST_DOCUMENTS
     held = f"SELECT id FROM document WHERE 1 = 1{restriction.sql('document.id')}"
     statement = f"{held} ORDER BY added_at DESC, id DESC LIMIT :most"
-    values = {**restriction.values, "most": MOST_DOCUMENTS + 1}
+    values = {**restriction.values, "most": most + 1}
     numbers = list(session.execute(text(statement), values).scalars())
-    return Ranking([Ranked(number, 1.0) for number in numbers[:MOST_DOCUMENTS]], len(numbers) <= MOST_DOCUMENTS)
+    return Ranking([Ranked(number, 1.0) for number in numbers[:most]], len(numbers) <= most)
 
 
 def tag_ranking(session: Session, query: Query, semantic: Semantic, _snapshot: Snapshot) -> Ranking:
@@ -38,10 +39,10 @@ def tag_ranking(session: Session, query: Query, semantic: Semantic, _snapshot: S
     wanted, restriction = query.parts().wanted(), query.filter()
     if not wanted:
         filter_tags = tuple(TagScore(name, 1.0) for name in query.all_tags())
-        plain = listing(session, restriction)
+        plain = listing(session, restriction, query.most)
         return Ranking([Ranked(item.document, 1.0, tags=filter_tags) for item in plain.documents], plain.complete)
     matched = named_tags(session, wanted) or tags_similar_to(session, wanted, semantic)
-    return _documents_with(session, matched, restriction)
+    return _documents_with(session, matched, restriction, query.most or MOST_DOCUMENTS)
 
 
 def named_tags(session: Session, wanted: str) -> dict[int, TagScore]:
@@ -77,7 +78,7 @@ def similar_tags(session: Session, query: Query, semantic: Semantic) -> tuple[tu
     return tuple(TagScore(names[tag], score) for tag, score in near if tag in names)[:MOST_NEAR_TAGS], whole
 
 
-def _documents_with(session: Session, matched: dict[int, TagScore], restriction: Filter) -> Ranking:
+def _documents_with(session: Session, matched: dict[int, TagScore], restriction: Filter, most: int) -> Ranking:
     if not matched:
         return Ranking([])
     statement = (
@@ -86,7 +87,7 @@ def _documents_with(session: Session, matched: dict[int, TagScore], restriction:
     )
     having: dict[int, list[TagScore]] = {}
     pairs = session.execute(
-        text(statement).bindparams(number_list("tags", matched)), {**restriction.values, "most": 2 * MOST_DOCUMENTS}
+        text(statement).bindparams(number_list("tags", matched)), {**restriction.values, "most": 2 * most}
     ).all()
     for document, tag in pairs:
         having.setdefault(document, []).append(matched[tag])
@@ -99,7 +100,7 @@ def _documents_with(session: Session, matched: dict[int, TagScore], restriction:
         for document, tags in having.items()
     ]
     ranked.sort(key=lambda item: (-item.score, -len(item.tags), item.document))
-    return Ranking(ranked[:MOST_DOCUMENTS], len(pairs) < 2 * MOST_DOCUMENTS)
+    return Ranking(ranked[:most], len(pairs) < 2 * most)
 
 
 MOST_FACETS = 24

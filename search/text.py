@@ -20,6 +20,7 @@ from indexes.segments import (
     ListedSegment,
     SegmentGone,
     TermPostings,
+    noticing_damage,
     read_terms,
     segments_by_kind,
 )
@@ -63,7 +64,7 @@ class TextQuery:
 
     def __init__(self, session: Session, parts: QueryParts, readings: Readings | None = None) -> None:
         self._session = session
-        with _slots:
+        with _slots, noticing_damage():
             self._index = _until_consistent(lambda: _QueryIndex(session, parts, readings or current_readings()))
 
     @property
@@ -95,35 +96,39 @@ class TextQuery:
         """True if any document contains a word of the query, or one that was surely meant."""
         return any(word.is_known for word in self.interpretation.words)
 
-    def matches(self, restriction: Filter) -> TextMatches:
-        """Return the documents that match and pass the filter."""
+    def matches(self, restriction: Filter, most: int = MOST_RANKED) -> TextMatches:
+        """Return the documents that match and pass the filter, the best `most` of them."""
         if self.is_empty:
             return TextMatches.none()
-        with _slots:
+        with _slots, noticing_damage():
             masks = _until_consistent(lambda: self._masks(restriction))
             parts = [(place, *self._index.scores(place, mask)) for place, mask in enumerate(masks)]
         total = sum(len(numbers) for _, numbers, _ in parts)
-        best = [self._best(place, numbers, scores) for place, numbers, scores in parts if len(numbers)]
+        best = [self._best(place, numbers, scores, most) for place, numbers, scores in parts if len(numbers)]
         if not best:
             return TextMatches.none()
         documents, scores = (np.concatenate(columns) for columns in zip(*best, strict=True))
-        order = np.lexsort((documents, -scores))[:MOST_RANKED]
+        order = np.lexsort((documents, -scores))[:most]
         return TextMatches(documents[order], scores[order], total)
 
     def _masks(self, restriction: Filter) -> Masks:
         return document_masks(self._session, self._index.segments, self.interpretation, self.parts, restriction)
 
     def _best(
-        self, place: int, numbers: NDArray[Any], scores: NDArray[np.float64]
+        self, place: int, numbers: NDArray[Any], scores: NDArray[np.float64], most: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        if len(scores) > MOST_RANKED:
-            least = np.partition(scores, -MOST_RANKED)[-MOST_RANKED]
+        if len(scores) > most:
+            least = np.partition(scores, -most)[-most]
             kept = scores >= least  # with all of the same score: ties are broken by key
             numbers, scores = numbers[kept], scores[kept]
         return self._index.segments[place].documents.keys[numbers], scores
 
     def scores(self, documents: Sequence[int]) -> dict[int, float]:
         """Return {document: score}, 0 without a word of the query; those that it excludes are left out."""
+        with noticing_damage():
+            return self._scores(documents)
+
+    def _scores(self, documents: Sequence[int]) -> dict[int, float]:
         wanted = np.array(sorted(documents), np.int64)
         result: dict[int, float] = {}
         masks = _until_consistent(lambda: self._masks(Filter()))
@@ -176,7 +181,9 @@ class _QueryIndex:
         self.interpretation = interpret(session, listed[VOCABULARY], self.parts, documents, readings, readable)
         self._postings: list[dict[int, TermPostings]] = [{} for _ in self.segments]
         self._read(session, self.interpretation.words)
-        self.interpretation = corrected(session, self.interpretation, self.parts, self._has_documents, readable)
+        self.interpretation = corrected(
+            session, self.interpretation, self.parts, self._has_documents, readings, readable
+        )
         self._read(session, [word for word in self.interpretation.words if word.is_corrected])
         words = [ScoredWord.of(word, self._postings) for word in self.interpretation.words]
         self._scorer = Scorer(self.segments, words)

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -208,12 +208,14 @@ class PostgresServer:
         """Stop every process of the server where it is: connections stay, and nothing answers."""
         family = self.family()
         for one in family:
-            one.suspend()
+            with suppress(psutil.NoSuchProcess):  # a worker of its own that has just ended
+                one.suspend()
         try:
             yield
         finally:
             for one in family:
-                one.resume()
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
 
     def stop(self) -> None:
         self._shut_down()

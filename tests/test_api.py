@@ -86,6 +86,7 @@ def test_words_find_the_document_in_every_mode(api: FlaskClient) -> None:
         why = found["hits"][0]["why"]
         assert (why["text"] is not None) == (mode != "semantic")
         assert (why["semantic"] is not None) == (mode != "text")
+        assert (why["passage"] is not None) == (mode != "text")
         assert "שכירות" in why["words"]
 
 

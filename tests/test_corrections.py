@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
@@ -10,6 +12,9 @@ from indexing.documents import NewDocument, write_documents
 from search.query import Query
 from search.results import Correction, corrected_text
 from search.search import WITHOUT_MEANING, search
+from search.text import TextQuery
+from utils.word_frequencies import read_frequencies
+from utils.word_readings import Readings
 
 DOCUMENTS = [
     NewDocument("cyclamen", title="הרקפת שמתחבאת בסלע", body="פרח חורף בין הסלעים"),
@@ -66,6 +71,21 @@ def test_a_right_word_weighs_more_than_one_that_was_meant(session: Session) -> N
 def test_random_letters_are_taken_for_nothing(filled: Session, typed: str) -> None:
     page = search(filled, Query(typed, "text"), WITHOUT_MEANING)
     assert (page.hits, page.corrections) == ((), ())
+
+
+@pytest.mark.model
+def test_a_word_of_the_language_is_not_taken_for_another(session: Session, hebrew_words: Path) -> None:
+    texts = {"been": "they had been sold", "fees": "what it costs", "close": "close the door", "morning": "בוקר טוב"}
+    write_documents(session, "x", [NewDocument(name, title=name, body=body) for name, body in texts.items()])
+    readings = Readings(read_frequencies(hebrew_words))
+
+    def taken_for(text: str) -> tuple[str, ...]:
+        (word,) = TextQuery(session, Query(text, "text").parts(), readings).interpretation.words
+        return word.taken_for
+
+    for usual in ("bees", "closet", "homework", "בוקע"):
+        assert taken_for(usual) == ()
+    assert taken_for("cloze") == taken_for("clsoe") == ("close",)
 
 
 def test_the_corrected_query_keeps_everything_else() -> None:

@@ -41,7 +41,7 @@ def test_a_wrong_token_is_refused_and_what_was_filled_in_is_kept(client: FlaskCl
     answer = send(client, token="wrong", map_tags="labels", tag_separator="|", drop="a, b")
     found = read(answer)
     assert answer.status_code == 401
-    assert "The admin token is not right" in found.text
+    assert "The key is wrong, or may not import." in found.text
     assert found.all("p", role="alert")
     kept = {one["name"]: one.get("value", "") for one in found.all("input") if "name" in one}
     assert (kept["collection"], kept["map_tags"], kept["tag_separator"], kept["drop"]) == (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from operations.memory import memory
 from utils.memory import MB, GroupMemory, group_memory, keep_heap_small, process_memory
 
 V2_FILES = {"memory.max": "536870912\n", "memory.current": "300000000\n"}
@@ -41,7 +42,15 @@ def test_the_first_version_too(tmp_path: Path) -> None:
 def test_cache_that_was_read_twice_is_left_out_too_and_what_is_mapped_counts(tmp_path: Path) -> None:
     stat = "anon 5\nfile_mapped 30000000\ninactive_file 100000000\nactive_file 80000000\n"
     root = laid_out(tmp_path, "0::/app\n", "sys/fs/cgroup/app", V2_FILES, stat)
-    assert group_memory(root) == GroupMemory(150_000_000, 512 * MB, 5)
+    assert group_memory(root) == GroupMemory(150_000_000, 512 * MB, 5, 30_000_000)
+
+
+def test_pages_of_the_mapped_index_are_not_counted_but_other_mapped_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = GroupMemory(300 * MB, 512 * MB, 100 * MB, 150 * MB)
+    monkeypatch.setattr("operations.memory.group_memory", lambda: group)
+    for index, used in ((0, 300), (120, 180), (400, 150)):
+        monkeypatch.setattr("operations.memory.mapped_file_bytes", lambda index=index: index * MB)
+        assert memory(None, []).used_mb == used
 
 
 def test_another_process_has_the_figures_of_its_own_group(tmp_path: Path) -> None:

@@ -99,6 +99,9 @@ def requests() -> Iterator[tuple[str, Callable[[FlaskClient], Any]]]:
         "/tags?",
         "/semantic?",
         "/?format=csv&",
+        "/?format=csv&all=1&",
+        "/?format=jsonl&all=1&",
+        "/?format=atom&",
         "/?part=results&",
         *(f"/api/search?{m}" for m in modes),
     ]

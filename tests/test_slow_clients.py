@@ -47,14 +47,15 @@ def connected(server: Server) -> Iterator[socket.socket]:
 
 
 def status(connection: socket.socket) -> int:
-    """Return the status of the next answer, and read it whole."""
-    file = connection.makefile("rb")
-    line = file.readline()
-    length = 0
-    while header := file.readline().strip():
-        name, _, value = header.partition(b":")
-        length = int(value) if name.lower() == b"content-length" else length
-    file.read(length)
+    """Return the status of the next answer, and read it whole, but nothing of the one after it."""
+    with connection.makefile("rb", buffering=0) as file:
+        line = file.readline()
+        length = 0
+        while header := file.readline().strip():
+            name, _, value = header.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        while length and (piece := file.read(length)):
+            length -= len(piece)
     return int(line.split()[1])
 
 

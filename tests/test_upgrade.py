@@ -33,8 +33,10 @@ from tests.documents import stands_right
 from tests.releases import Release, former_revisions, release
 from tests.servers import Server, answering
 from tests.waiting import until
+from utils.terms import INDEX_VERSION
 
 SEEN_S = 2.0
+NEVER_RELEASED = ("0006",)
 TOKEN = {"Authorization": "Bearer a token of the tests"}
 DOCUMENTS = (
     {"id": "rent", "title": "חוזה שכירות", "body": "מה לבדוק בדירה לפני שחותמים.", "tags": ["דיור", "זכויות"]},
@@ -177,7 +179,9 @@ def test_what_a_former_release_wrote_is_there_after_the_upgrade(filled: Filled, 
             names = list(before[0]) if before else []
             assert [{name: row[name] for name in names} for row in now[table]] == before, table
         with opened(url, filled) as app:
-            assert index_stored(db.session(), threading.Event()) == len(DOCUMENTS)
+            [state] = filled.rows["state"]
+            awaiting = 0 if state["analysis"] == INDEX_VERSION else len(DOCUMENTS)
+            assert index_stored(db.session(), threading.Event()) == awaiting
             stands_right(db.session())
             assert db.session.execute(select(Collection.documents)).scalars().all() == [len(DOCUMENTS)]
             runtime_of(app).semantic.model.follow(db.session())
@@ -199,6 +203,8 @@ class Kept:
 
 
 def test_both_releases_serve_and_then_the_former_alone_after_a_downgrade(filled: Filled, tmp_path: Path) -> None:
+    if filled.former.revision in NEVER_RELEASED:
+        pytest.skip("no site ran it: its word index was numbered otherwise, and is made again by the release after it")
     with filled.copy(tmp_path) as url, ExitStack() as stack:
         old = stack.enter_context(filled.site(url, tmp_path / "old", filled.former.root))
         assert found(old, "עדשים") == ["soup"]

@@ -22,6 +22,7 @@ from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from indexing.stored_models import drop_model, switch
 from models import document_number
+from search.ranking_cache import forget_rankings
 from search.semantic import Semantic, model_of
 from tests.collections import HOUSE, fill
 from tests.conftest import Started
@@ -151,6 +152,7 @@ def test_a_table_dropped_under_a_search_leaves_the_memory(house: Session) -> Non
     searched(house, "good bread", semantic)
     house.execute(text(f"DROP TABLE {halves.table}"))  # by hand: no version tells of it
     house.commit()
+    forget_rankings()
     assert searched(house, "good bread", semantic)[0] == "bread"
     assert served(semantic) == ("memory", "not_built")
     build(house)

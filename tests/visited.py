@@ -78,7 +78,11 @@ LISTS = (
 # Every address that reads; those that write are in WRITES.
 READS: dict[str, tuple[Visit, ...]] = {
     "search.everything": (*get("/", "/?collection=jobs", "/?language=en", "/?since=1"), *searched("/")),
-    "search.text": (*searched("/text"), *get("/text?q=common&format=csv", "/text?q=common&part=results")),
+    "search.text": (
+        *searched("/text"),
+        *get("/text?q=common&format=csv", "/text?q=common&part=results", "/text?q=common&format=atom"),
+        *get("/text?q=common&format=csv&all=1", "/text?q=common&format=jsonl&all=1"),
+    ),
     "search.by_meaning": searched("/semantic"),
     "search.tags": (
         *get("/tags", "/tags?sort=name", "/tags?prefix=skill", "/tags?prefix=skill&sort=name", "/tags?collection=jobs"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+from weakref import WeakSet
 
 MB = 1_048_576
 ABSURD = 1 << 40  # a control group without a limit reports one above a terabyte
@@ -18,12 +20,14 @@ class GroupMemory:
     Such cache is taken back before anything is killed, that which was read twice ("active") included: a database
     that is read often would else seem to fill the group.
 
-    `anonymous` is what no file backs: nothing but swapping or killing takes it back.
+    `anonymous` is what no file backs: nothing but swapping or killing takes it back. `mapped` are the pages of files,
+    programs and libraries included, that are in use; `used` has them.
     """
 
     used: int
     limit: int | None
     anonymous: int = 0
+    mapped: int = 0
 
 
 def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMemory | None:
@@ -43,9 +47,8 @@ def group_memory(root: Path = Path("/"), process: int | str = "self") -> GroupMe
         stat = dict(re.findall(r"^(\w+) (\d+)$", read_file(group / "memory.stat"), re.MULTILINE))
         inactive, active, mapped, anonymous = (int(stat.get(name, 0)) for name in names)
         limit = number_in(group / limit_file)
-        return GroupMemory(
-            max(used - max(inactive + active - mapped, 0), 0), limit if limit and limit < ABSURD else None, anonymous
-        )
+        used = max(used - max(inactive + active - mapped, 0), 0)
+        return GroupMemory(used, limit if limit and limit < ABSURD else None, anonymous, mapped)
     return None
 
 
@@ -77,6 +80,21 @@ def read_file(path: Path) -> str:
 def number_in(path: Path) -> int | None:
     content = read_file(path).strip()
     return int(content) if content.isdigit() else None
+
+
+class MappedFile(Protocol):
+    """Something that maps a file of so many bytes."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+MAPPED_FILES: WeakSet[MappedFile] = WeakSet()
+
+
+def mapped_file_bytes() -> int:
+    """Return the bytes of the mapped files of this process that need not stay: the system takes their pages back."""
+    return sum(file.nbytes for file in list(MAPPED_FILES))
 
 
 # Parameters of glibc's mallopt, from malloc.h.

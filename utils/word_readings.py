@@ -83,6 +83,10 @@ class Readings:
         self._spellings = lru_cache(maxsize=1_024)(lambda form: spelling_variants(form, self._frequency))
         self._inflections = lru_cache(maxsize=1_024)(lambda form: inflected(form, self._frequency))
 
+    def frequency(self, form: str) -> float:
+        """Return the share of a form among all words of its language, 0 if it is rare or there is no table."""
+        return self._frequency(form) if self._frequency else 0.0
+
     def bases(self, form: str) -> dict[str, float]:
         """Return the words that a form may be, itself included, with probabilities that sum to at most 1."""
         return dict(self._bases(form))

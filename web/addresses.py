@@ -57,6 +57,12 @@ def address(query: Query, **changes: object) -> str:
     return f"{path}?{parameters}" if parameters else path
 
 
+def search_title(query: Query) -> str:
+    """Return what was asked, and where, in a line: the title of a page or a feed."""
+    asked = [query.text, *query.tags, *(f"-{tag}" for tag in query.not_tags), query.collection, query.language]
+    return " · ".join(part for part in asked if part)
+
+
 def document_address(hit: Hit, query: Query) -> str:
     """Return the address of a hit's page, with the search that led to it.
 

@@ -18,6 +18,7 @@ from werkzeug.exceptions import (
     default_exceptions,
 )
 
+from indexes.segments import SegmentDamaged
 from search.query import Query
 from utils.database_faults import Fault, database_fault
 from utils.messages import MESSAGES, N_, Refusal
@@ -54,6 +55,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(InternalServerError, unexpected_error)
+    app.register_error_handler(SegmentDamaged, damaged_index)
     for error in (DBAPIError, NoConnectionFree):
         app.register_error_handler(error, database_error)
 
@@ -109,6 +111,13 @@ def database_error(error: DBAPIError | NoConnectionFree) -> Answer:
         raise error
     log.error("the database does not answer: %s", str(cause)[:300])
     return http_error(DatabaseUnavailable(fault))
+
+
+def damaged_index(error: SegmentDamaged) -> Answer:
+    """Return 503 for postings that are none, and have `/health` say so."""
+    runtime().database.note("damaged")
+    log.error("%s", error, exc_info=error)
+    return http_error(DatabaseUnavailable("damaged"))
 
 
 def unexpected_error(error: InternalServerError) -> Answer:

@@ -1,4 +1,4 @@
-"""The table of Hebrew word frequencies, out of the list in the wordfreq wheel (data CC BY-SA 4.0)."""
+"""The table of Hebrew and common English word frequencies, from the lists in the wordfreq wheel (data CC BY-SA 4.0)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ from utils.word_readings import PREFIX_LETTERS, SIMPLE_PREFIXES
 VERSION = "3.1.1"
 MEMBER = "wordfreq/data/large_he.msgpack.gz"
 SHA256 = "4b35ef0a8e6226e4f062d3220c9b2982f4c70a5c90f60864e16e7ed98bbfb3d9"
-SOURCE = f"the Hebrew list of the package wordfreq {VERSION} by Robyn Speer: folded, rounded and cut here"
+ENGLISH_MEMBER = "wordfreq/data/large_en.msgpack.gz"
+ENGLISH_SHA256 = "dffae8066b78dce0a6667cf5f58e567054f902674667090a7ac8a8a44628b05c"
+SOURCE = f"the Hebrew and English lists of the package wordfreq {VERSION} by Robyn Speer: folded, rounded and cut here"
 LICENCE = "CC BY-SA 4.0"
 
 # Rarer words are left out: a third of the list, which changes 1 reading in 200.
 THRESHOLD = 3e-8
+# English words only tell a word that no document has from a slip.
+ENGLISH_THRESHOLD = 1e-6
 _FREE_BYTES = 80 * 2**20  # the wheel has 57 MB
-_HEBREW_WORD = re.compile("[א-ת]+")
+_HEBREW_WORD, _ENGLISH_WORD = re.compile("[א-ת]+"), re.compile("[a-z]+")
 _COMMON_WORDS = 4_000
 _LEAST_RATIO = 1e-5
 
@@ -50,12 +54,21 @@ def prepare_hebrew_words(folder: Path) -> bool:
 
 def _fill(new: Path) -> None:
     wheel = downloaded_wheel("wordfreq", VERSION, new.parent)
-    write_frequencies(new, form_frequencies(gzip.decompress(wheel_member(wheel, MEMBER, SHA256))))
+    hebrew = form_frequencies(gzip.decompress(wheel_member(wheel, MEMBER, SHA256)))
+    content = gzip.decompress(wheel_member(wheel, ENGLISH_MEMBER, ENGLISH_SHA256))
+    english = form_frequencies(content, _ENGLISH_WORD, ENGLISH_THRESHOLD)
+    write_frequencies(new, hebrew, english=english)
 
 
-def write_frequencies(folder: Path, frequencies: Mapping[str, float], threshold: float = THRESHOLD) -> None:
+def write_frequencies(
+    folder: Path,
+    frequencies: Mapping[str, float],
+    threshold: float = THRESHOLD,
+    english: Mapping[str, float] = {},
+) -> None:
     """Write the table and the manifest beside it."""
-    table = packed_frequencies({form: frequency for form, frequency in frequencies.items() if frequency >= threshold})
+    kept = {form: frequency for form, frequency in frequencies.items() if frequency >= threshold}
+    table = packed_frequencies({**kept, **english})
     (folder / WORDS_FILE).write_bytes(table)
     manifest = {
         "format": FORMAT,
@@ -69,15 +82,20 @@ def write_frequencies(folder: Path, frequencies: Mapping[str, float], threshold:
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def form_frequencies(content: bytes) -> dict[str, float]:
-    """Return the frequency of each folded Hebrew form of a list: words by centibels of their frequency."""
+def form_frequencies(
+    content: bytes, pattern: re.Pattern[str] = _HEBREW_WORD, threshold: float = 0.0
+) -> dict[str, float]:
+    """Return the frequency of each folded form of a list that matches: words by centibels of their frequency."""
     found: dict[str, float] = {}
     _header, *words_by_centibels = _unpacked(content)
     for centibels, words in enumerate(words_by_centibels):
+        frequency = 10 ** (-centibels / 100)
+        if frequency < threshold:
+            break
         for word in words:
             folded = forms(word)
-            if len(folded) == 1 and _HEBREW_WORD.fullmatch(folded[0]):
-                found[folded[0]] = found.get(folded[0], 0.0) + 10 ** (-centibels / 100)
+            if len(folded) == 1 and pattern.fullmatch(folded[0]):
+                found[folded[0]] = found.get(folded[0], 0.0) + frequency
     return found
 
 
