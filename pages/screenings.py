@@ -45,7 +45,7 @@ from web.screenings import (
     right_to,
     screening_address,
     screening_or_404,
-    share,
+    share_secret,
     visible_screenings,
     wake,
 )
@@ -124,7 +124,7 @@ def screening_page(
         may_decide=right != "read", links=list_links(session, row.id) if right == "own" else (), shared=shared,
         longest_link_name=LONGEST_LINK_NAME,
         here=lambda **changes: screening_address(row, listing, **changes), everybody=screening_address(row, Listing()),
-        share=share(), to=lambda end, **changes: screening_address(row, listing, end=end, **changes),
+        share=share_secret(), to=lambda end, **changes: screening_address(row, listing, end=end, **changes),
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def right_to(screening: Screening) -> str:
 
 
 def shared_link(screening: Screening) -> ScreeningLink | None:
-    return find_link(db.session(), screening.id, share())
+    return find_link(db.session(), screening.id, share_secret())
 
 
 def may_read_collections(screening: Screening) -> bool:
@@ -98,11 +98,11 @@ def screening_address(screening: Screening, listing: Listing, **changes: object)
     """Return the address of a screening's page, with the secret of the link by which it was reached."""
     end = str(changes.pop("end", "screening"))
     parameters = listing.address(**changes)
-    path = url_for(f"screenings.{end}", number=screening.id, share=share() or None)
+    path = url_for(f"screenings.{end}", number=screening.id, share=share_secret() or None)
     return f"{path}{'&' if '?' in path else '?'}{parameters}" if parameters else path
 
 
-def share() -> str:
+def share_secret() -> str:
     """Return the secret of the link by which a screening was reached; empty if it was reached otherwise."""
     return request.args.get("share", "")[:LONGEST_SECRET]
 
