@@ -19,7 +19,9 @@ from api.requests import (
 )
 from indexes.access import is_private_by_default, set_private
 from indexing.documents import delete_documents, write_documents
-from indexing.importing import LONGEST_TAG, MOST_TAGS, Options, parsed_document
+from indexing.layout import Options, api_layout
+from indexing.parsing import parsed_document
+from indexing.tag_cells import LONGEST_TAG, MOST_TAGS
 from models import db
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
@@ -67,7 +69,7 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
-    document = parsed_document(fields, Options(name, drop=ADDED_FIELDS))
+    document = parsed_document(fields, api_layout(Options(name, drop=ADDED_FIELDS)))
     document = replace(document, extra=extra | document.extra)
     if is_private_by_default(db.session(), name):
         set_private(db.session(), name, is_private=True)

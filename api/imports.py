@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from api.requests import LONGEST_COLLECTION, check_length, check_may_write
-from indexing.importing import Options, mapping_of
+from indexing.layout import Options, mapping_of
 from jobs.claims import is_cut_off
 from jobs.imports import accept, cancel_import, start_import
 from models import Job, db
@@ -43,11 +43,15 @@ def form_options() -> Options:
     form = request.form
     check_length("collection", form.get("collection", ""), LONGEST_COLLECTION)
     collection = clean_text(form.get("collection", "")) or "documents"
+    mapping, more_body = mapping_of(filter(None, form.getlist("map")))
     return Options(
         collection=collection,
-        mapping=mapping_of(filter(None, form.getlist("map"))),
+        mapping=mapping,
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),
+        more_body=more_body,
+        encoding=form.get("encoding", ""),
+        records=form.get("records", ""),
         private=wants_private(collection, form.get("private", "")),
     )
 

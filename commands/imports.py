@@ -10,8 +10,9 @@ import click
 
 from commands.console import need_tables, progress_bar, refuse
 from indexes.access import is_private_by_default
-from indexing.importing import ImportReport, Options, Preview, import_file, mapping_of, preview
-from indexing.reading import FileUnusable
+from indexing.importing import ImportReport, Preview, import_file, preview
+from indexing.layout import Options, mapping_of
+from indexing.rows import FileUnusable
 from models import db
 from utils.sql import freshen_statistics
 
@@ -20,23 +21,31 @@ from utils.sql import freshen_statistics
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--collection", default="documents", show_default=True, help="The collection to import into.")
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="The column of a field; may be repeated.")
-@click.option("--tag-separator", help="What separates the tags of a cell, if not ; or | or a comma.")
+@click.option("--tag-separator", help="What separates the tags of a cell, if it is guessed wrongly.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out; may be repeated.")
 @click.option(
     "--private/--public", default=None,
     help="Only keys read the collection, from now on; or leave it open, also if it is new and called profiles.",
 )  # fmt: skip
+@click.option("--encoding", default="", help="The encoding of the file, if it is guessed wrongly: cp1255, utf-16 …")
+@click.option("--records", default="", metavar="PATH", help="The list in a JSON object, such as results.items.")
 @click.option("--preview", "only_preview", is_flag=True, help="Show how the columns are read; write nothing.")
 def import_command(
     file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
-    private: bool | None, only_preview: bool,
+    private: bool | None, encoding: str, records: str, only_preview: bool,
 ) -> None:  # fmt: skip
-    """Import documents from a CSV, JSON Lines or JSON FILE. Importing the same file again changes nothing."""
+    """Import documents from a FILE: CSV or another table of text, JSON lines or JSON.
+
+    Importing the same file again changes nothing.
+    """
     if not only_preview:
         need_tables()
     size = file.stat().st_size if file.is_file() else 0
     try:
-        options = Options(collection, mapping_of(mapping), tag_separator, frozenset(drop), bool(private))
+        columns, more_body = mapping_of(mapping)
+        options = Options(
+            collection, columns, tag_separator, frozenset(drop), bool(private), more_body, encoding, records
+        )
         if only_preview:
             click.echo(preview_text(preview(file, options)))
             return
@@ -71,7 +80,7 @@ def report_text(report: ImportReport) -> str:
     written = report.written
     lines = [f"{written.new} new, {written.changed} changed, {written.unchanged} unchanged"]
     if report.duplicates:
-        lines.append(f"{report.duplicates} rows were replaced by a later row with the same id")
+        lines.append(f"{report.duplicates} rows have the same id as a later row, or repeat one, and count once")
     if report.rejects:
         lines.append(f"{report.refused} rows refused: see {report.rejects}")
     return "\n".join(lines)

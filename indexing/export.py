@@ -11,7 +11,8 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from indexing.backup import DOCUMENT, DOCUMENTS_AT_ONCE, document_tag_names, stored_documents
-from indexing.importing import ALIASES
+from indexing.column_names import ALIASES
+from indexing.tag_cells import SEPARATORS
 from models import Document
 from utils.sql import among
 
@@ -97,10 +98,10 @@ def write_csv(file: TextIO, rows: Iterable[dict[str, Any]], columns: list[str]) 
 
 
 def joined_tags(tags: list[str]) -> str:
-    """Return tags joined so that an import splits them the same way."""
-    mark = next((mark for mark in ";|" if not any(mark in tag for tag in tags)), ";")
-    joined = mark.join(tags)
-    return joined + mark if mark not in joined and set(joined) & set(";|,") else joined
+    """Return tags joined by semicolons, or as a JSON list where a tag has a sign that an import takes for its own."""
+    if any(tag[0] in "[{(<#" or any(mark in tag for mark in SEPARATORS) for tag in tags):
+        return json.dumps(tags, ensure_ascii=False)
+    return ";".join(tags)
 
 
 def csv_cell(value: object) -> str:

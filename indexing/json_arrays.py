@@ -45,8 +45,36 @@ class ArrayReader:
         if (self._text[self._place :] + self._file.read(SHOWN)).strip():
             raise BrokenArray("text after the array")
 
-    def _taken(self) -> tuple[str, bool]:
-        text = self._text[self._start : self._place - 1]
+    def elements_of(self, place: int) -> Iterator[tuple[str, bool]]:
+        """Yield the elements of one array in the file, the first that begins being 1; raises BrokenArray."""
+        while place and (sign := self._next_sign()):
+            self._start, place = self._place, place - (sign == "[")
+        depth = 1
+        while sign := self._next_sign():
+            if depth == 1 and sign in ",]":
+                element = self._taken()
+                if element[0].strip() or sign == ",":
+                    yield element
+            depth += 1 if sign in "[{" else -1 if sign in "]}" else 0
+            if depth == 0:
+                return
+        raise BrokenArray("the file ends within the array")
+
+    def objects(self) -> Iterator[tuple[str, bool]]:
+        """Yield objects that follow one another, with or without commas; raises BrokenArray if the last has no end."""
+        depth = 0
+        while sign := self._next_sign():
+            depth += 1 if sign in "[{" else -1 if sign in "]}" else 0
+            if depth == 0 and sign in "]}":
+                element, is_whole = self._taken(self._place)
+                yield element, is_whole
+            elif depth <= 0:
+                self._start, depth = self._place, 0
+        if depth or self._text[self._start :].strip():
+            raise BrokenArray("the file ends within an object")
+
+    def _taken(self, end: int = 0) -> tuple[str, bool]:
+        text = self._text[self._start : end or self._place - 1]
         is_whole = not self._beginning and len(text) <= self._most
         element = text if is_whole else (self._beginning or text[:SHOWN])
         self._start, self._beginning = self._place, ""

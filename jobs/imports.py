@@ -21,8 +21,9 @@ from encoders.base import Encoder
 from encoders.footprint import release_memory
 from encoders.queue import EncoderUnavailable
 from indexing.embedding import embed
-from indexing.importing import ImportReport, Options, check_file_columns, import_file
-from indexing.reading import FileUnusable
+from indexing.importing import ImportReport, check_file_columns, import_file
+from indexing.layout import Options
+from indexing.rows import FileUnusable
 from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
 from models import Job
@@ -43,6 +44,7 @@ def new_import(session: Session, name: str, options: Options) -> Job:
         options={
             "collection": options.collection, "mapping": dict(options.mapping),
             "tag_separator": options.tag_separator, "drop": sorted(options.drop),
+            "more_body": list(options.more_body), "encoding": options.encoding, "records": options.records,
             "private": options.private,
         },
     )  # fmt: skip
@@ -54,10 +56,12 @@ def new_import(session: Session, name: str, options: Options) -> Job:
 
 
 def options_of(job: Job) -> Options:
+    """Return the options of a job; jobs of older releases have fewer."""
     values: dict[str, Any] = job.options
     return Options(
         values["collection"], values["mapping"], values["tag_separator"], frozenset(values["drop"]),
         values.get("private", False),
+        tuple(values.get("more_body", ())), values.get("encoding", ""), values.get("records", ""),
     )  # fmt: skip
 
 
@@ -114,7 +118,7 @@ class ImportJobs:
             log.info("An import stopped: %s", stopped)
             claim.requeue("queued")
         except FileUnusable as error:
-            self._fail(claim, message=str(error), code=error.key, values=error.values)
+            self._fail(claim, message=str(error), **error.as_json())
         except (SQLAlchemyError, ValueError, ArithmeticError, LookupError, OSError, RuntimeError) as error:
             if is_passing(error):
                 claim.requeue_later("queued")

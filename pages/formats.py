@@ -60,5 +60,9 @@ def stored_message(report: Mapping[str, Any]) -> str:
     """Return the translated message of a refusal in an import's report; reports of older releases are in English."""
     message = MESSAGES.get(report.get("code", "")) if "values" in report else None
     if message:
-        return str(gettext(message, **report["values"]))
+        values = {
+            name: stored_message(value) if isinstance(value, Mapping) else value
+            for name, value in report["values"].items()
+        }
+        return str(gettext(message, **values))
     return str(report.get("message") or report.get("reason", ""))

@@ -7,7 +7,8 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from indexing.embedding import waiting_documents
-from indexing.importing import Options, preview
+from indexing.importing import preview
+from indexing.layout import Options
 from jobs.claims import is_cut_off
 from jobs.imports import accept, cancel_import, options_of, start_import, upload_path
 from models import Job, db

@@ -23,7 +23,8 @@ from app import create_app
 from config import ROOT, Settings
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed
-from indexing.importing import Options, import_file
+from indexing.importing import import_file
+from indexing.layout import Options
 from models import db
 from runtime import runtime_of
 from tests.citus import CitusCluster

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from indexing.importing import Options
+from indexing.layout import Options
 from jobs.claims import SILENT_S
 from jobs.imports import ImportJobs, new_import, start_import, upload_path
 from models import Job, db
@@ -77,8 +77,8 @@ def test_a_file_is_accepted_imported_and_found_and_its_bad_rows_are_reported(cli
     assert said["done"] <= said["total"] == len(ROWS.encode())
     assert (report["new"], report["refused"]) == (2, 2)
     assert [(row["line"], row["reason"]) for row in report["rejects"]] == [
-        ("3", "neither a title nor a body"),
-        ("5", "4 columns, and the header has 3"),
+        ("3", "neither a title nor a body: fill in one of them"),
+        ("5", "4 columns, and the header has 3: put quotes around a cell that has the separator in it"),
     ]
     found = check(client.get("/api/search?q=מפתח&collection=אבדות&tag=אבדות"), "search", 200)
     assert [hit["title"] for hit in found["hits"]] == ["מפתח"]

@@ -12,7 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from indexing.importing import Options, import_file
+from indexing.importing import import_file
+from indexing.layout import Options
 from indexing.reading import rows
 from tests.conftest import site_of_one, sqlite_alone
 from tests.visits import BEARER

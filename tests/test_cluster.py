@@ -30,7 +30,8 @@ from indexing.backup import backup, snapshot
 from indexing.cluster import plan, spread
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
-from indexing.importing import Options, import_file
+from indexing.importing import import_file
+from indexing.layout import Options
 from indexing.restore import restore
 from models import db, document_number
 from runtime import runtime_of

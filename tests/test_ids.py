@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from config import Settings
-from indexing.importing import Options, import_file
+from indexing.importing import import_file
+from indexing.layout import Options
 from tests.conftest import settings_for, sqlite_alone
 from tests.markup import Page
 from tests.servers import serving

@@ -17,7 +17,7 @@ from encoders.base import Encoder
 from encoders.lazy import LazyEncoder
 from encoders.queue import EncoderBusy
 from indexing.embedding import BATCH, waiting_documents
-from indexing.importing import Options
+from indexing.layout import Options
 from jobs.claims import SILENT_S
 from jobs.embedding import EMBED_JOB
 from jobs.imports import PAUSES_S, ImportJobs, new_import, set_state, upload_path

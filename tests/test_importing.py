@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from indexing.importing import MOST_TEXT_BYTES, ImportReport, Options, import_file, preview
-from indexing.reading import FileUnusable
+from indexing.importing import ImportReport, import_file, preview
+from indexing.layout import Options
+from indexing.parsing import MOST_TEXT_BYTES
+from indexing.rows import FileUnusable
 from models import Collection, Document, DocumentTag, Tag
 from tests.documents import found, stands_right
 
@@ -93,11 +95,11 @@ def test_refused_rows_are_kept_beside_the_file_and_the_good_ones_are_stored(sess
     assert counts(report) == (2, 0, 0, 5)
     assert (report.exit_code, report.rejects) == (1, tmp_path / "x.jsonl.rejects.csv")
     assert [(row["line"], row["reason"]) for row in refused(path)] == [
-        ("2", "neither a title nor a body"),
+        ("2", "neither a title nor a body: fill in one of them"),
         ("3", "over 1 MB of text: split it into several documents"),
-        ("4", "more than 200 tags"),
-        ("5", "a tag is longer than 200 characters"),
-        ("6", "the id is longer than 255 characters"),
+        ("4", "more than 200 tags: keep the most important ones"),
+        ("5", "a tag is longer than 200 characters: say what separates the tags, or shorten it"),
+        ("6", "the id is longer than 255 characters: shorten it, or choose another column as the id"),
     ]
     assert json.loads(refused(path)[0]["row"]) == {"id": 2}
 
@@ -167,7 +169,7 @@ def test_nulls_and_odd_values_become_text(session: Session, tmp_path: Path) -> N
     found_rows = stored(session)
     assert set(found_rows) == {"1.5", "True"}
     one = found_rows["1.5"]
-    assert (one.title, one.body, one.language, one.extra) == ("אב", '["x", 2]', "he", {"n": {"deep": [1]}})
+    assert (one.title, one.body, one.language, one.extra) == ("אב", "x\n\n2", "he", {"n": {"deep": [1]}})
 
 
 def test_nulls_in_what_is_kept_beside_do_not_stop_an_import(session: Session, tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_nulls_in_what_is_kept_beside_do_not_stop_an_import(session: Session, tm
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("שם,טקסט\nא,ב\n", Options(), "No column is called title or body; the columns are שם, טקסט"),
+        ("צבע,גודל\nא,ב\n", Options(), "or the like; the columns are צבע, גודל"),
         ("title\n", Options(), "No row of the file can be read"),
         (CSV, Options(mapping={"title": "name"}), "No column is called 'name'; the columns are id, title, body, tags"),
         (CSV, Options(mapping={"colour": "id"}), "'colour' is not a field of documents; the fields are id, title"),
@@ -204,4 +206,4 @@ def test_a_preview_tells_how_the_columns_are_understood(tmp_path: Path) -> None:
         ("year", ""),
     ]
     assert [one.title for one in seen.documents] == ["שלום"]
-    assert [(row.line, row.reason) for row in seen.refused] == [(3, "neither a title nor a body")]
+    assert [(row.line, row.reason) for row in seen.refused] == [(3, "neither a title nor a body: fill in one of them")]

@@ -23,7 +23,7 @@ from app import create_app
 from encoders.lazy import LazyEncoder
 from indexing.documents import NewDocument, write_documents
 from indexing.embedding import embed, waiting_documents
-from indexing.importing import Options
+from indexing.layout import Options
 from jobs import embedding as embed_jobs
 from jobs.claims import Claim, Queue
 from jobs.imports import ImportJobs, cancel_import, new_import, start_import, upload_path

@@ -12,7 +12,8 @@ from sqlalchemy import create_engine, text
 
 from config import Settings
 from indexing.embedding import MOST_WINDOWS
-from indexing.importing import LONGEST_TAG, MOST_TEXT_BYTES
+from indexing.parsing import MOST_TEXT_BYTES
+from indexing.tag_cells import LONGEST_TAG
 from tests import commands
 from tests.conftest import Started, settings_for
 from tests.shared import limited

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from config import ROOT
 from indexing.documents import NewDocument, write_documents
-from indexing.importing import Options
+from indexing.layout import Options
 from jobs.imports import new_import
 from models import Base, Document, db, document_number
 from operations.keys import create_key

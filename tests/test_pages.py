@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from config import ROOT
 from indexing.documents import NewDocument, write_documents
-from indexing.importing import Options, import_file
+from indexing.importing import import_file
+from indexing.layout import Options
 from models import db
 from search.query import Query
 from search.results import Correction, ResultsPage, results_json

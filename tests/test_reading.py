@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from indexing.reading import MOST_ROW_BYTES, FileUnusable, Row, file_encoding, file_kind, rows
+from indexing.encodings import file_encoding
+from indexing.reading import file_kind, rows
+from indexing.rows import MOST_ROW_BYTES, FileUnusable, Row
 
 HEBREW = "כותרת"
 
@@ -47,7 +49,7 @@ def test_one_bad_byte_in_utf8_refuses_its_row_and_no_other(tmp_path: Path) -> No
     assert file_encoding(path) == "utf-8-sig"
     refused = [row for row in read(path) if row.fields is None]
     assert [(row.line, row.reason) for row in refused] == [
-        (3, "a character that is not UTF-8, the encoding of the file")
+        (3, "a character that is not UTF-8, the encoding of the file: save it as UTF-8, or say which encoding it has")
     ]
     assert len(read(path)) == 4
     assert "udcff" in refused[0].raw
@@ -63,7 +65,9 @@ def test_a_line_of_quoted_breaks_is_one_row_and_the_next_has_its_own_line(tmp_pa
 
 def test_too_many_columns_refuse_a_row_and_too_few_do_not(tmp_path: Path) -> None:
     found = read(file(tmp_path, "x.csv", "id,title\n1,א,ב\n2\n\n,\n3,ג\n"))
-    assert [(row.line, row.reason) for row in found[:1]] == [(2, "3 columns, and the header has 2")]
+    assert [(row.line, row.reason) for row in found[:1]] == [
+        (2, "3 columns, and the header has 2: put quotes around a cell that has the separator in it")
+    ]
     assert [row.fields for row in found[1:]] == [{"id": "2"}, {"id": "3", "title": "ג"}]
 
 
@@ -84,7 +88,7 @@ def test_a_broken_line_of_json_lines_is_refused_and_the_others_are_read(tmp_path
     assert [row.fields for row in found if row.fields] == [{"id": 1}, {"id": 4}]
     assert [row.line for row in found] == [1, 2, 4, 5, 6, 7, 8]
     assert found[1].reason.startswith("not JSON: ")
-    assert found[2].reason == found[3].reason == "not a JSON object"
+    assert found[2].reason == found[3].reason == 'not a JSON object: a document is written {"title": …}'
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv"])
@@ -116,7 +120,7 @@ def test_an_array_broken_in_the_middle_gives_what_is_before(tmp_path: Path) -> N
 
 
 def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
-    assert file_kind(file(tmp_path, "x.json", '\ufeff{"id": 1}\n{"id": 2}')) == "jsonl"
+    assert file_kind(file(tmp_path, "x.json", '\ufeff{"id": 1}\n{"id": 2}')) == "json"
     assert len(read(tmp_path / "x.json")) == 2
 
 

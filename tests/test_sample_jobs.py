@@ -12,7 +12,8 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from config import ROOT
-from indexing.importing import Options, import_file
+from indexing.importing import import_file
+from indexing.layout import Options
 from matching.aliases import aliases
 from matching.recommend import recommend
 from search.query import of_mapping

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from indexing.importing import Options
-from indexing.reading import FileUnusable
+from indexing.layout import Options
+from indexing.rows import FileUnusable
 from jobs.imports import MOST_FILES, accept, file_name, upload_path
 from models import Job
 

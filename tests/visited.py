@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from indexing.documents import NewDocument, write_documents
-from indexing.importing import Options
+from indexing.layout import Options
 from jobs.imports import new_import
 from matching.aliases import Aliases
 from models import SavedSearch, number

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def N_(message: str) -> str:  # noqa: N802 - the name by which pybabel finds a message to translate
     return message
@@ -11,24 +13,31 @@ def N_(message: str) -> str:  # noqa: N802 - the name by which pybabel finds a m
 MESSAGES = {
     "address": N_("This search is too long to save: shorten it."),
     "ambiguous": N_("Several jobs have the title '%(title)s': choose one."),
-    "bad_document.bytes": N_("a character that is not %(encoding)s, the encoding of the file"),
-    "bad_document.cells": N_("%(count)s columns, and the header has %(expected)s"),
-    "bad_document.csv": N_("not CSV: %(reason)s"),
-    "bad_document.empty": N_("neither a title nor a body"),
-    "bad_document.id": N_("the id is longer than %(most)s characters"),
+    "bad_document.bytes": N_(
+        "a character that is not %(encoding)s, the encoding of the file: save it as UTF-8, or say which encoding it has"
+    ),
+    "bad_document.cells": N_(
+        "%(count)s columns, and the header has %(expected)s: put quotes around a cell that has the separator in it"
+    ),
+    "bad_document.csv": N_("a cell of over 4 MB: close the quote that opens here, or split the text"),
+    "bad_document.empty": N_("neither a title nor a body: fill in one of them"),
+    "bad_document.id": N_("the id is longer than %(most)s characters: shorten it, or choose another column as the id"),
     "bad_document.json": N_("not JSON: %(reason)s"),
     "bad_document.json_rest": N_("not JSON from here on: %(reason)s"),
-    "bad_document.line": N_("a line of over 4 MB"),
-    "bad_document.nested": N_("nested deeper than %(most)s levels"),
-    "bad_document.object": N_("not a JSON object"),
-    "bad_document.tag": N_("a tag is longer than %(most)s characters"),
-    "bad_document.tags": N_("more than %(most)s tags"),
+    "bad_document.line": N_("a line of over 4 MB: split the document"),
+    "bad_document.nested": N_("nested deeper than %(most)s levels: leave the inner ones out"),
+    "bad_document.object": N_("not a JSON object: a document is written {\"title\": …}"),
+    "bad_document.tag": N_("a tag is longer than %(most)s characters: say what separates the tags, or shorten it"),
+    "bad_document.tags": N_("more than %(most)s tags: keep the most important ones"),
     "bad_document.text": N_("over 1 MB of text: split it into several documents"),
-    "bad_document.values": N_("more than %(most)s values"),
+    "bad_document.values": N_("more than %(most)s values: leave some out"),
     "disk_full": N_("The disk is full: free some space, or send a smaller file."),
     "empty": N_("The file is empty."),
+    "encoding": N_("There is no encoding '%(encoding)s': write utf-8, utf-16, cp1255, cp1251 or cp1252."),
     "full": N_("There is no room for more saved searches: delete one first."),
-    "header": N_("No column is called title or body; the columns are %(columns)s. Say which of them is the title."),
+    "header": N_(
+        "No column is called title or body, or the like; the columns are %(columns)s. Say which of them is the title."
+    ),
     "key.admin": N_("A key with the scope admin opens every collection: choose none."),
     "key.day": N_("A key expires on a day to come, written as 2030-12-31."),
     "key.full": N_("There are already %(most)s keys: revoke one first."),
@@ -53,7 +62,12 @@ MESSAGES = {
     "no_skills": N_("No skill was found here, so there is nothing to rank by: name the job's skills."),
     "not_found.id": N_("There is no document '%(id)s' in the collection '%(collection)s'."),
     "not_found.title": N_("No document in the collection '%(collection)s' has the title '%(title)s'."),
-    "nothing": N_("No row of the file can be read."),
+    "nothing": N_("No row of the file can be read: there is none below the header."),
+    "nothing.row": N_("No row of the file can be read. Line %(line)s: %(reason)s."),
+    "records": N_("There is no list '%(path)s' in the file; the lists of objects are %(paths)s."),
+    "renamed": N_(
+        "The file is called %(suffix)s and is a %(kind)s file: give it its own name ending, or export it as CSV."
+    ),
     "too_many": N_(
         "The collection has more than %(most)s profiles: import the ones you need into a collection of their own."
     ),
@@ -72,8 +86,13 @@ class Refusal(ValueError):
     """A request that cannot be met: a key of MESSAGES and the values of its placeholders."""
 
     def __init__(self, key: str, **values: object) -> None:
-        super().__init__(MESSAGES[key] % values)
+        super().__init__(MESSAGES[key] % {name: str(value) for name, value in values.items()})
         self.key, self.values = key, values
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the key and the values for a report that is stored; a value may itself be a refusal."""
+        values = {name: value.as_json() if isinstance(value, Refusal) else value for name, value in self.values.items()}
+        return {"code": self.key, "values": values}
 
     @property
     def code(self) -> str:

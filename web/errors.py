@@ -71,7 +71,8 @@ def http_status(error: Refusal) -> int:
 
 def translated(error: Refusal) -> str:
     """Return the message of a refusal in the language of the interface."""
-    return str(gettext(MESSAGES[error.key], **error.values))
+    values = {name: translated(value) if isinstance(value, Refusal) else value for name, value in error.values.items()}
+    return str(gettext(MESSAGES[error.key], **values))
 
 
 def refused(error: Refusal) -> Answer:

@@ -23,7 +23,7 @@ def exported_search(query: Query, form: str) -> Response:
     """Return every document that a search finds, best first and at most EXPORT_LIMIT, written while it is read."""
     ranked = whole_ranking(db.session(), query, semantic(), settings().export_limit)
     try:
-        lines = csv_rows(ranked) if form == "csv" else json_rows(ranked)
+        lines = csv_rows(ranked) if form == "csv" else lines_of_json(ranked)
     except TooManyColumns:
         abort(422, gettext("The documents have too many columns for a table: download them as JSON."))
     headers = {"Content-Disposition": f'attachment; filename="matmon.{form}"'}
@@ -46,6 +46,6 @@ def _csv_rows(ranked: Sequence[Ranked], names: Sequence[str]) -> Iterator[str]:
         yield csv_line([place, score, *(csv_cell(cells.get(name, "")) for name in names)])
 
 
-def json_rows(ranked: Sequence[Ranked]) -> Iterator[str]:
+def lines_of_json(ranked: Sequence[Ranked]) -> Iterator[str]:
     for _, row in rows_of_documents(db.session(), [item.document for item in ranked]):
         yield json.dumps(row, ensure_ascii=False) + "\n"
