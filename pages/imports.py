@@ -18,7 +18,7 @@ from web.access import caller, sign_in
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import translated
-from web.imports import import_or_404
+from web.imports import import_or_404, wants_private
 from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
@@ -57,12 +57,13 @@ def import_upload() -> AnyResponse | tuple[str, int]:
 def chosen_options() -> Options:
     form = request.form
     columns = {name: form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")}
+    collection = clean_text(form.get("collection", ""))[:64] or "documents"
     return Options(
-        collection=clean_text(form.get("collection", ""))[:64] or "documents",
+        collection=collection,
         mapping={name: column for name, column in columns.items() if column},
         tag_separator=form.get("tag_separator", "").strip()[:4] or None,
         drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
-        private=bool(form.get("private")),
+        private=wants_private(collection, form.get("private", "")),
     )
 
 
