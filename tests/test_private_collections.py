@@ -169,7 +169,7 @@ def sites(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -> I
                 write(db.session(), *JOBS, collection="jobs")
                 if name == "two":
                     with_secret(db.session())
-                db.session.execute(update(Document).values(added_at=1_700_000_000))  # one second may end between two
+                db.session.execute(update(Document).values(added_at=1_700_000_000, changed_at=1_700_000_000))
                 db.session.commit()
             apps.append(app)
         yield apps[0], apps[1]
