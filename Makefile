@@ -52,7 +52,7 @@ run: $(VENV)/installed-run models/e5-small/manifest.json models/hebrew-words/wor
 		$(FLASK) embed && mkdir -p $(INSTANCE) && touch $(INSTANCE)/sample-loaded; fi
 	@if [ ! -f $(INSTANCE)/sample-jobs-loaded ]; then \
 		$(FLASK) import data/sample-jobs.jsonl --collection jobs && \
-		$(FLASK) import data/sample-profiles.jsonl --collection profiles && \
+		$(FLASK) import data/sample-profiles.jsonl --collection profiles --public && \
 		$(FLASK) embed && touch $(INSTANCE)/sample-jobs-loaded; fi
 	@exec $(BIN)/gunicorn -c gunicorn.conf.py app:app
 

@@ -17,6 +17,7 @@ from api.requests import (
     check_number,
     text_of,
 )
+from indexes.access import is_private_by_default, set_private
 from indexing.documents import delete_documents, write_documents
 from indexing.layout import Options, api_layout
 from indexing.parsing import parsed_document
@@ -70,6 +71,8 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
         raise ApiError(422, "bad_document", "extra must be an object")
     document = parsed_document(fields, api_layout(Options(name, drop=ADDED_FIELDS)))
     document = replace(document, extra=extra | document.extra)
+    if is_private_by_default(db.session(), name):
+        set_private(db.session(), name, is_private=True)
     written = write_documents(db.session(), name, [document])
     if written.new or written.changed:
         runtime().embed_soon(db.session())

@@ -16,7 +16,7 @@ from web.access import bearer, needs
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
-from web.imports import import_or_404
+from web.imports import import_or_404, wants_private
 from web.screenings import NUMBER
 
 import_api = Blueprint("api_imports", __name__)
@@ -42,16 +42,17 @@ def api_import() -> tuple[Response, int]:
 def form_options() -> Options:
     form = request.form
     check_length("collection", form.get("collection", ""), LONGEST_COLLECTION)
+    collection = clean_text(form.get("collection", "")) or "documents"
     mapping, more_body = mapping_of(filter(None, form.getlist("map")))
     return Options(
-        collection=clean_text(form.get("collection", "")) or "documents",
+        collection=collection,
         mapping=mapping,
         tag_separator=form.get("tag_separator") or None,
         drop=frozenset(form.getlist("drop")),
         more_body=more_body,
         encoding=form.get("encoding", ""),
         records=form.get("records", ""),
-        private=form.get("private") in ("1", "true"),
+        private=wants_private(collection, form.get("private", "")),
     )
 
 

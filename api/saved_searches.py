@@ -11,10 +11,10 @@ from models import SavedSearch, db
 from search.query import clean_text
 from search.saved_searches import LONGEST_ADDRESS, LONGEST_NAME, delete_search, mark_viewed, save_search, saved_searches
 from web.errors import ApiError
+from web.owners import client_number, owner_or_new, owners
 from web.rate_limits import rate_limit
 from web.saved_searches import News, all_news, search_or_404, target
 from web.screenings import NUMBER
-from web.sessions import browser, browser_or_new
 
 saved_search_api = Blueprint("api_saved_searches", __name__)
 
@@ -22,7 +22,7 @@ saved_search_api = Blueprint("api_saved_searches", __name__)
 @saved_search_api.get("/api/searches")
 @rate_limit("search")
 def api_searches() -> Response:
-    own = saved_searches(db.session(), browser())
+    own = saved_searches(db.session(), owners())
     return jsonify({"searches": [news_json(news) for news in all_news(own)]})
 
 
@@ -42,7 +42,7 @@ def api_search_keep() -> tuple[Response, int, dict[str, str]]:
     to_save, name = target(address), clean_text(name)
     if to_save is None:
         raise ApiError(422, "bad_parameter", "address must be that of a search or a screening here: /text?q=rent")
-    saved = save_search(db.session(), browser_or_new(), name or to_save.name(), to_save.address())
+    saved = save_search(db.session(), owner_or_new(), name or to_save.name(), to_save.address(), client_number())
     return jsonify(search_json(saved)), 201, {"Location": url_for("api_saved_searches.api_searches")}
 
 

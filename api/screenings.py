@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
-from api.requests import LONGEST_COLLECTION, LONGEST_OWN_ID, body_fields, check_number, choice_arg, need_admin, text_of
+from api.requests import LONGEST_COLLECTION, LONGEST_OWN_ID, body_fields, check_number, choice_arg, text_of
 from matching.limits import JOBS, PROFILES
 from models import Screening, db
 from screening.export import result_json, screening_json
@@ -19,16 +19,16 @@ from web.access import is_admin
 from web.addresses import requested_id
 from web.current import skill_aliases
 from web.errors import ApiError
+from web.owners import client_number, owner_or_new
 from web.rate_limits import rate_limit
-from web.screenings import NUMBER, columns_of, exported, may_delete, screening_or_404, visible_screenings, wake
-from web.sessions import browser_or_new
+from web.screenings import NUMBER, author_of, columns_of, exported, screening_or_404, visible_screenings, wake
 
 screening_api = Blueprint("api_screenings", __name__)
 
 
 @screening_api.get("/api/screenings")
 def api_screenings() -> Response:
-    """Return the screenings of the browser whose cookie is sent; all of them with the admin token."""
+    """Return the screenings of the key or the browser whose cookie is sent; all of them for an admin."""
     rows = visible_screenings(is_admin())
     return jsonify({"screenings": [screening_json(row) | {"address": api_address(row)} for row in rows]})
 
@@ -42,7 +42,7 @@ def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
     if bool(job_id) == bool(job_text.strip()):
         raise ApiError(422, "bad_parameter", "name the job by job_id or send it as text, not both")
     job = screened_job(session, jobs, job_id) if job_id else screened_text(session, jobs, profiles, job_text, aliases)
-    screening = create_screening(session, browser_or_new(), job, profiles)
+    screening = create_screening(session, owner_or_new(), job, profiles, client_number())
     wake()
     address = api_address(screening)
     return jsonify({"id": screening.id, "address": address}), 202, {"Location": address}
@@ -76,9 +76,7 @@ def api_screening(number: int) -> Response:
 
 @screening_api.delete(f"/api/screenings/{NUMBER}")
 def api_screening_delete(number: int) -> tuple[str, int]:
-    screening = screening_or_404(number)
-    if not may_delete(screening):
-        need_admin()
+    screening = screening_or_404(number, "own")
     delete_screening(db.session(), screening.id)
     return "", 204
 
@@ -86,7 +84,7 @@ def api_screening_delete(number: int) -> tuple[str, int]:
 @screening_api.post(f"/api/screenings/{NUMBER}/run")
 @rate_limit("search")
 def api_screening_run(number: int) -> tuple[Response, int]:
-    screening = screening_or_404(number)
+    screening = screening_or_404(number, "own")
     if not run_again(db.session(), screening.id):
         raise ApiError(409, "runs", "The screening is already running: wait until it ends, or cancel it.")
     wake()
@@ -95,7 +93,7 @@ def api_screening_run(number: int) -> tuple[Response, int]:
 
 @screening_api.post(f"/api/screenings/{NUMBER}/cancel")
 def api_screening_cancel(number: int) -> Response:
-    screening = screening_or_404(number)
+    screening = screening_or_404(number, "own")
     if not cancel(db.session(), screening.id):
         raise ApiError(409, "ended", "The screening is not running: there is nothing to cancel.")
     return jsonify(screening_json(screening))
@@ -105,11 +103,11 @@ def api_screening_cancel(number: int) -> Response:
 @screening_api.put(f"/api/screenings/{NUMBER}/profiles")
 @rate_limit("search")
 def api_screening_decide(number: int, own_id: str = "") -> Response:
-    screening, fields, own_id = screening_or_404(number), body_fields(), requested_id(own_id)
+    screening, fields, own_id = screening_or_404(number, "decide"), body_fields(), requested_id(own_id)
     status, note = text_of(fields, "status", "new"), clean_text(text_of(fields, "note"))
     if status not in STATUSES:
         raise ApiError(422, "bad_parameter", f"status={status[:50]!r}: it must be one of {', '.join(STATUSES)}")
-    if not decide(db.session(), screening, own_id, status, note):
+    if not decide(db.session(), screening, own_id, status, note, author_of(screening)):
         abort(404, f"There is no profile {own_id[:100]!r} in this screening.")
     return jsonify({"id": own_id, "status": status, "note": note})
 

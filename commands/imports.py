@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from commands.console import need_tables, progress_bar, refuse
+from indexes.access import is_private_by_default
 from indexing.importing import ImportReport, import_file
 from indexing.layout import Options, mapping_of
 from indexing.previews import Preview, preview
@@ -22,13 +24,16 @@ from utils.sql import freshen_statistics
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="The column of a field; may be repeated.")
 @click.option("--tag-separator", help="What separates the tags of a cell, if it is guessed wrongly.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out; may be repeated.")
-@click.option("--private", is_flag=True, help="Only keys read the collection, from now on.")
+@click.option(
+    "--private/--public", default=None,
+    help="Only keys read the collection, from now on; or leave it open, also if it is new and called profiles.",
+)  # fmt: skip
 @click.option("--encoding", default="", help="The encoding of the file, if it is guessed wrongly: cp1255, utf-16 …")
 @click.option("--records", default="", metavar="PATH", help="The list in a JSON object, such as results.items.")
 @click.option("--preview", "only_preview", is_flag=True, help="Show how the columns are read; write nothing.")
 def import_command(
     file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
-    private: bool, encoding: str, records: str, only_preview: bool,
+    private: bool | None, encoding: str, records: str, only_preview: bool,
 ) -> None:  # fmt: skip
     """Import documents from a FILE: CSV or another table of text, JSON lines or JSON.
 
@@ -39,10 +44,15 @@ def import_command(
     size = file.stat().st_size if file.is_file() else 0
     try:
         columns, more_body = mapping_of(mapping)
-        options = Options(collection, columns, tag_separator, frozenset(drop), private, more_body, encoding, records)
+        options = Options(
+            collection, columns, tag_separator, frozenset(drop), bool(private), more_body, encoding, records
+        )
         if only_preview:
             click.echo(preview_text(preview(file, options)))
             return
+        if private is None and is_private_by_default(db.session(), collection):
+            options = replace(options, private=True)
+            click.echo(f"{collection} is a new collection of people: it is private; --public leaves it open.")
         with progress_bar(total=size, unit="B", unit_scale=True, desc=file.name) as bar:
             report = import_file(db.session(), file, options, lambda done: bar.update(done - bar.n), own_process=True)
     except FileUnusable as error:

@@ -12,6 +12,11 @@ from models import Collection, TagCount, number
 from utils.sql import upsert
 
 READER, HIDDEN = "reader", "hidden collections"
+# Names under which people are imported: such a collection is private from its beginning.
+PERSONAL = frozenset(
+    {"profiles", "people", "persons", "candidates", "applicants", "employees", "cvs", "resumes"}
+    | {"פרופילים", "אנשים", "מועמדים", "מועמדות", "עובדים", "קורות חיים"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,11 @@ def hidden_collections(session: Session) -> tuple[int, ...]:
 def is_hidden(session: Session, collection: str) -> bool:
     """Whether a session must not read the collection of this name."""
     return number("collection", collection) in hidden_collections(session)
+
+
+def is_private_by_default(session: Session, name: str) -> bool:
+    """Whether a collection is made private unless its importer says otherwise: a new one that is called by people."""
+    return name.casefold() in PERSONAL and session.get(Collection, number("collection", name)) is None
 
 
 def set_private(session: Session, name: str, is_private: bool) -> None:

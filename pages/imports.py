@@ -23,7 +23,7 @@ from web.access import caller, sign_in
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import translated
-from web.imports import import_or_404
+from web.imports import import_or_404, wants_private
 from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
@@ -71,7 +71,7 @@ def import_upload() -> AnyResponse | tuple[str, int]:
 def uploaded_options() -> Options:
     form = request.form
     collection = clean_text(form.get("collection", ""))[:64] or "documents"
-    return Options(collection=collection, private=bool(form.get("private")))
+    return Options(collection=collection, private=wants_private(collection, form.get("private", "")))
 
 
 @import_pages.get(f"/import/{NUMBER}")

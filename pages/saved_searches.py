@@ -19,10 +19,10 @@ from search.saved_searches import (
     saved_searches,
 )
 from web.errors import translated
+from web.owners import client_number, owner_or_new, owners
 from web.rate_limits import rate_limit
 from web.saved_searches import Target, all_news, search_or_404, target
 from web.screenings import NUMBER
-from web.sessions import browser, browser_or_new
 
 saved_search_pages = Blueprint("saved_searches", __name__)
 
@@ -38,7 +38,7 @@ def searches() -> str:
 
 
 def searches_page(to_save: Target | None, name: str, error: str = "") -> str:
-    own = saved_searches(db.session(), browser())
+    own = saved_searches(db.session(), owners())
     pages = -(-len(own) // PAGE_SIZE)
     page = min(max(request.args.get("page", 1, int), 1), max(pages, 1))
     return render_template(
@@ -55,7 +55,7 @@ def searches_keep() -> AnyResponse | tuple[str, int]:
     if to_save is None:
         return searches_page(None, "", gettext("This search cannot be saved.")), 422
     try:
-        save_search(db.session(), browser_or_new(), name or to_save.name(), to_save.address())
+        save_search(db.session(), owner_or_new(), name or to_save.name(), to_save.address(), client_number())
     except CannotSave as error:
         return searches_page(to_save, name, translated(error)), 422
     return redirect(url_for("saved_searches.searches"), 303)

@@ -1,4 +1,4 @@
-"""The screening pages: start, follow, filter, decide and export; whoever has the address may use them."""
+"""The screening pages: start, follow, filter, decide, share and export."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matching.documents import NoSuchJob, job_by_id, job_by_title
 from matching.limits import JOBS, MOST_TEXT, PROFILES
 from models import Screening, db
 from screening.columns import OFFERED_COLUMNS
+from screening.links import LONGEST_LINK_NAME, CannotShare, create_link, list_links, revoke_link
 from screening.listing import Listing
 from screening.results import ScreeningMatches, status_counts, written_since
 from screening.store import (
@@ -31,21 +32,23 @@ from screening.vocabulary import ScreenedJob, screened_job, screened_text
 from search.documents import collections
 from search.query import Query, clean_text
 from utils.messages import Refusal
-from web.access import is_admin
+from web.access import caller, is_admin
 from web.current import skill_aliases
 from web.errors import http_status, translated
+from web.owners import client_number, owner_or_new
 from web.rate_limits import rate_limit
 from web.screenings import (
     NUMBER,
+    author_of,
     columns_of,
     exported,
-    may_delete,
+    right_to,
     screening_address,
     screening_or_404,
+    share_secret,
     visible_screenings,
     wake,
 )
-from web.sessions import browser_or_new
 
 screening_pages = Blueprint("screenings", __name__)
 
@@ -77,7 +80,7 @@ def screenings_begin() -> AnyResponse | tuple[str, int]:
     form = request.form
     try:
         job = chosen_job(form)
-        screening = create_screening(db.session(), browser_or_new(), job, chosen_collections(form)[1])
+        screening = create_screening(db.session(), owner_or_new(), job, chosen_collections(form)[1], client_number())
     except Refusal as error:
         return screenings_page(form, translated(error), getattr(error, "choices", ())), http_status(error)
     wake()
@@ -107,16 +110,21 @@ def screening(number: int) -> AnyResponse | str:
     return screening_page(row, listing)
 
 
-def screening_page(row: Screening, listing: Listing, error: str = "", typed: tuple[str, str] = ("", "")) -> str:
-    """Return the page; `typed` is the profile and the note that were refused."""
-    session = db.session()
+def screening_page(
+    row: Screening, listing: Listing, error: str = "", typed: tuple[str, str] = ("", ""), shared: str = ""
+) -> str:
+    """Return the page; `typed` is the profile and the note that were refused, `shared` the address of a new link."""
+    session, right = db.session(), right_to(row)
     results = ScreeningMatches(session, row, listing, skill_aliases()).page()
     return render_template(
         "screening.html", query=Query(), screening=row, results=results, listing=listing, error=error, typed=typed,
         columns=[column for column in columns_of(row) if column.is_offered][:OFFERED_COLUMNS],
         counts=status_counts(session, row), since=written_since(session, row), asked=required_skills_of(row),
-        statuses=STATUSES, runs=row.state in OPEN, longest_note=LONGEST_NOTE, may_delete=may_delete(row),
-        here=lambda **changes: screening_address(row, listing, **changes),
+        statuses=STATUSES, runs=row.state in OPEN, longest_note=LONGEST_NOTE, owns=right == "own",
+        may_decide=right != "read", links=list_links(session, row.id) if right == "own" else (), shared=shared,
+        longest_link_name=LONGEST_LINK_NAME,
+        here=lambda **changes: screening_address(row, listing, **changes), everybody=screening_address(row, Listing()),
+        share=share_secret(), to=lambda end, **changes: screening_address(row, listing, end=end, **changes),
     )  # fmt: skip
 
 
@@ -124,13 +132,13 @@ def screening_page(row: Screening, listing: Listing, error: str = "", typed: tup
 @rate_limit("search")
 def screening_decide(number: int) -> AnyResponse | tuple[str, int]:
     """Store the decision on a profile, and return to the list as it was."""
-    row, form = screening_or_404(number), request.form
+    row, form = screening_or_404(number, "decide"), request.form
     listing = Listing.from_args(request.args, columns_of(row))
     status, note = form.get("status", ""), clean_text(form.get("note", "").replace("\r\n", "\n"))
     if status not in STATUSES:
         abort(422)
     try:
-        if not decide(db.session(), row, form.get("profile", ""), status, note):
+        if not decide(db.session(), row, form.get("profile", ""), status, note, author_of(row)):
             abort(404)
     except NoteTooLong as error:
         return screening_page(row, listing, translated(error), (form.get("profile", ""), note)), 413
@@ -140,24 +148,43 @@ def screening_decide(number: int) -> AnyResponse | tuple[str, int]:
 @screening_pages.post(f"/screenings/{NUMBER}/run")
 @rate_limit("search")
 def screening_run(number: int) -> AnyResponse:
-    run_again(db.session(), screening_or_404(number).id)
+    run_again(db.session(), screening_or_404(number, "own").id)
     wake()
     return redirect(url_for("screenings.screening", number=number), 303)
 
 
 @screening_pages.post(f"/screenings/{NUMBER}/cancel")
 def screening_cancel(number: int) -> AnyResponse:
-    cancel(db.session(), screening_or_404(number).id)
+    cancel(db.session(), screening_or_404(number, "own").id)
     return redirect(url_for("screenings.screening", number=number), 303)
 
 
 @screening_pages.post(f"/screenings/{NUMBER}/delete")
 def screening_delete(number: int) -> AnyResponse:
-    row = screening_or_404(number)
-    if not may_delete(row):
-        abort(403)
-    delete_screening(db.session(), row.id)
+    delete_screening(db.session(), screening_or_404(number, "own").id)
     return redirect(url_for("screenings.screenings"), 303)
+
+
+@screening_pages.post(f"/screenings/{NUMBER}/links")
+@rate_limit("search")
+def screening_share(number: int) -> str | tuple[str, int]:
+    """Make a link and show it, this once."""
+    row, form = screening_or_404(number, "own"), request.form
+    listing, may_decide = Listing.from_args(request.args, columns_of(row)), bool(form.get("may_decide"))
+    try:
+        name = clean_text(form.get("name", ""))
+        _, secret = create_link(db.session(), row, name, may_decide=may_decide, made_by=caller().key)
+    except CannotShare as error:
+        return screening_page(row, listing, translated(error)), 422
+    address = url_for("screenings.screening", number=number, share=secret, _external=True)
+    return screening_page(row, listing, shared=address)
+
+
+@screening_pages.post(f"/screenings/{NUMBER}/links/<int(max=9007199254740991):link>/revoke")
+@rate_limit("search")
+def screening_unshare(number: int, link: int) -> AnyResponse:
+    revoke_link(db.session(), screening_or_404(number, "own").id, link)
+    return redirect(url_for("screenings.screening", number=number), 303)
 
 
 @screening_pages.get(f"/screenings/{NUMBER}/export")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from matching.scores import Answers
@@ -14,7 +15,7 @@ from utils.cells import MARK, csv_line
 
 HEADER = (
     "rank", "id", "title", "language", "match_percent", "has", "close", "missing", "missing_optional", "status", "note",
-    "changed_since_ranked",
+    "changed_since_ranked", "decided_by", "decided_at",
 )  # fmt: skip
 ANSWER = ("required", "skill", "optional", "below")
 
@@ -28,7 +29,8 @@ def csv_lines(screening: Screening, results: Iterable[Result]) -> Iterator[str]:
         lists = ([answer.required for answer in answers.matched if answer.kind == "exact"], close)
         cells = [result.rank, result.id, result.title, result.language, result.match_percent]
         cells += ["; ".join(names) for names in (*lists, answers.missing, answers.missing_optional)]
-        cells += [result.status, result.note, "yes" if result.is_changed else ""]
+        cells += [result.status, result.note, "yes" if result.is_changed else "", result.decided_by]
+        cells += [datetime.fromtimestamp(result.decided_at, UTC).isoformat() if result.decided_at else ""]
         yield csv_line([*cells, *(result.values.get(name, "") for name in columns)])
 
 
@@ -64,6 +66,8 @@ def result_json(result: Result) -> dict[str, Any]:
         **answers_json(result.answers),
         "status": result.status,
         "note": result.note,
+        "decided_by": result.decided_by or None,
+        "decided_at": result.decided_at or None,
         "changed": result.is_changed,
         "values": result.values,
     }

@@ -47,6 +47,8 @@ class Result:
     answers: Answers
     status: str
     note: str
+    decided_by: str
+    decided_at: int
     values: dict[str, Any]
     is_changed: bool
 
@@ -176,7 +178,7 @@ class ScreeningMatches:
         rows = select(
             Document.id, Document.own_id, Document.title, Document.language, Document.extra, Document.version,
             ScreeningResult.version.label("ranked"), ScreeningResult.score, ScreeningResult.status,
-            ScreeningResult.note,
+            ScreeningResult.note, ScreeningResult.decided_by, ScreeningResult.decided_at,
         ).join(ScreeningResult, ScreeningResult.document_id == Document.id)  # fmt: skip
         by_id = {row.id: row for row in self._session.execute(rows.where(mine, among(Document.id, numbers)))}
         tags = tags_by_profile(self._session, numbers)
@@ -187,7 +189,7 @@ class ScreeningMatches:
                 values = {name: row.extra[name] for name in shown if row.extra.get(name) not in (None, "")}
                 yield Result(
                     rank, document, row.own_id, row.title, row.language, row.score, answers, row.status, row.note,
-                    values, row.version != row.ranked,
+                    row.decided_by, row.decided_at, values, row.version != row.ranked,
                 )  # fmt: skip
 
 

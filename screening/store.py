@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -11,16 +14,19 @@ from sqlalchemy.orm import Session
 from indexes.access import is_hidden
 from jobs.claims import set_state
 from matching.jobs import RequiredSkill
-from models import DECIDED, Collection, Screening, ScreeningResult, document_number, number
+from models import DECIDED, Collection, Screening, ScreeningLink, ScreeningResult, document_number, number
 from screening.vocabulary import ScreenedJob, Unscreenable
 from utils.messages import Refusal
 
-KEPT_SCREENINGS = 50
+KEPT_SCREENINGS = 50  # of one owner, or of one client without a key
+MOST_ANONYMOUS = 500  # of all who have no key together
 KEPT_S = 180 * 86_400  # a screening not opened for this long may be deleted, with or without decisions
 MOST_PROFILES = 100_000
-MOST_RESULTS = 1_000_000  # of all screenings together: about 100 MB
+MOST_RESULTS = 1_000_000  # of a key's screenings, or of all without a key: about 100 MB
+MOST_RESULTS_OF_CLIENT = 300_000  # of one client without a key
+NOT_OPENED_S = 86_400  # before another's screening without decisions may give way
 STATUSES = ("new", "shortlisted", "rejected")
-LONGEST_NOTE = 2_000
+LONGEST_NOTE, LONGEST_AUTHOR = 2_000, 120
 OPEN = ("waiting", "running")
 SEEN_EVERY_S = 3_600
 
@@ -29,13 +35,16 @@ class NoteTooLong(Refusal):
     """A note longer than LONGEST_NOTE characters."""
 
 
-def create_screening(session: Session, browser: int, job: ScreenedJob, profiles: str) -> Screening:
-    """Store a screening that waits for a runner, and commit; raises Unscreenable."""
+def create_screening(session: Session, owner: int, job: ScreenedJob, profiles: str, client: int = 0) -> Screening:
+    """Store a screening that waits for a runner, and commit; raises Unscreenable.
+
+    `owner` is the number of a browser, or of a key below zero; `client` is a hash of the browser's address.
+    """
     total = _profiles(session, profiles)
-    _make_room(session, total)
+    _make_room(session, owner, client, total)
     now = int(time.time())
     screening = Screening(
-        id=secrets.randbits(53), browser=browser, jobs=job.jobs, job_id=job.job_id, title=job.title,
+        id=secrets.randbits(53), browser=owner, client=client, jobs=job.jobs, job_id=job.job_id, title=job.title,
         asked=[[item.name, item.weight, item.is_optional] for item in job.required], profiles=profiles,
         state="waiting", claim=0, done=0, total=total, version=0, basis="", vocabulary={}, columns=[], message="",
         made_at=now, updated_at=now, used_at=now,
@@ -58,21 +67,48 @@ def _profiles(session: Session, name: str) -> int:
     return int(count)
 
 
-def _make_room(session: Session, total: int) -> None:
-    """Delete screenings not opened for KEPT_S, then the oldest without decisions; raises Unscreenable."""
-    rows = select(Screening.id, Screening.used_at, Screening.state, Screening.total)
-    stored = session.execute(rows.order_by(Screening.used_at)).all()
-    decided = _decided(session)
-    expired = [row for row in stored if time.time() - row.used_at > KEPT_S]
-    free = [row for row in stored if row not in expired and row.id not in decided and row.state not in OPEN]
+def _make_room(session: Session, owner: int, client: int, total: int) -> None:
+    """Delete screenings not opened for KEPT_S, then the owner's oldest without decisions; raises Unscreenable.
+
+    Whoever has no key shares room with all others who have none, and takes it from nobody who used it lately.
+    """
+    rows = select(
+        Screening.id, Screening.browser, Screening.client, Screening.used_at, Screening.state, Screening.total
+    )
+    stored, now = session.execute(rows.order_by(Screening.used_at)).all(), time.time()
+    expired = [row for row in stored if now - row.used_at > KEPT_S]
     left = [row for row in stored if row not in expired]
-    while len(left) >= KEPT_SCREENINGS or sum(row.total for row in left) + total > MOST_RESULTS:
-        if not free:
-            raise Unscreenable("no_room", most=KEPT_SCREENINGS)
-        expired.append(free.pop(0))
-        left.remove(expired[-1])
-    for row in expired:
+    decided = _decided(session)
+    free = [row for row in left if row.id not in decided and row.state not in OPEN]
+    own = [row for row in left if row.browser == owner or (client and row.client == client)]
+    quota = _Quota(KEPT_SCREENINGS, MOST_RESULTS if owner < 0 else MOST_RESULTS_OF_CLIENT, "no_room")
+    gone = quota.too_many(own, free, total)
+    if owner >= 0:
+        anonymous = [row for row in left if row.browser >= 0 and row not in gone]
+        forgotten = [row for row in free if now - row.used_at > NOT_OPENED_S]
+        gone += _Quota(MOST_ANONYMOUS, MOST_RESULTS, "no_room.everybody").too_many(anonymous, forgotten, total)
+    for row in (*expired, *gone):
         delete_screening(session, row.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Quota:
+    """How many screenings there may be, with how many results; and the key of the message when there are more."""
+
+    screenings: int
+    results: int
+    message: str
+
+    def too_many(self, rows: Sequence[Any], free: Sequence[Any], total: int) -> list[Any]:
+        """Return the oldest of the `free` rows that make room for a screening of `total`; raises Unscreenable."""
+        left, gone = list(rows), []
+        may_go = [row for row in rows if row in free]
+        while len(left) >= self.screenings or sum(row.total for row in left) + total > self.results:
+            if not may_go:
+                raise Unscreenable(self.message, most=self.screenings)
+            gone.append(may_go.pop(0))
+            left.remove(gone[-1])
+        return gone
 
 
 def _decided(session: Session) -> set[int]:
@@ -89,9 +125,9 @@ def screening_by_id(session: Session, screening: int) -> Screening | None:
     return stored
 
 
-def saved_screenings(session: Session, browser: int | None) -> list[Screening]:
-    """Return a browser's screenings, newest first; all screenings for None."""
-    rows = select(Screening) if browser is None else select(Screening).where(Screening.browser == browser)
+def saved_screenings(session: Session, owners: Sequence[int] | None) -> list[Screening]:
+    """Return the screenings of the owners, newest first; all screenings for None."""
+    rows = select(Screening) if owners is None else select(Screening).where(Screening.browser.in_(owners))
     return list(session.execute(rows.order_by(Screening.made_at.desc(), Screening.id)).scalars())
 
 
@@ -113,11 +149,12 @@ def delete_screening(session: Session, screening: int) -> None:
     """Delete a screening with its results and decisions, and commit; a run in progress stops."""
     session.execute(delete(Screening).where(Screening.id == screening))
     session.execute(delete(ScreeningResult).where(ScreeningResult.screening_id == screening))
+    session.execute(delete(ScreeningLink).where(ScreeningLink.screening_id == screening))
     session.commit()
 
 
-def decide(session: Session, screening: Screening, own_id: str, status: str, note: str) -> bool:
-    """Store the decision on a profile, and commit; False if it is not among the results.
+def decide(session: Session, screening: Screening, own_id: str, status: str, note: str, author: str = "") -> bool:
+    """Store the decision on a profile, with author and time, and commit; False if it is not among the results.
 
     Raises NoteTooLong; a status is one of STATUSES.
     """
@@ -127,6 +164,7 @@ def decide(session: Session, screening: Screening, own_id: str, status: str, not
         ScreeningResult.screening_id == screening.id,
         ScreeningResult.document_id == document_number(screening.profiles, own_id),
     )
-    changed = session.execute(update(ScreeningResult).where(*conditions).values(status=status, note=note))
+    values = {"status": status, "note": note, "decided_by": author[:LONGEST_AUTHOR], "decided_at": int(time.time())}
+    changed = session.execute(update(ScreeningResult).where(*conditions).values(**values))
     session.commit()
     return bool(changed.rowcount)  # type: ignore[attr-defined]

@@ -55,7 +55,7 @@ def test_a_wrong_token_is_refused_and_what_was_filled_in_is_kept(client: FlaskCl
     assert "The key is wrong, or may not import." in found.text
     assert found.all("p", role="alert")
     assert found.one("input", name="collection")["value"] == "lost"
-    assert "checked" in found.one("input", name="private")
+    assert "selected" in found.one("option", value="1")
     assert found.all("input", name="token")
 
 

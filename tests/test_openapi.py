@@ -443,6 +443,7 @@ def test_ranges_are_the_servers_own(api: Flask) -> None:
             answer = client.get(
                 path.replace("{id}", "rent").replace("{number}", "7"),
                 query_string={"id": "rent", name: value},
+                headers=TOKEN,
                 environ_overrides=address,
             )
             assert answer.status_code == status, (path, name, value)

@@ -97,13 +97,13 @@ def profiles_ranked(session: Session, side: Semantic) -> None:
     one = ranked(session, side, "job3")
     assert found(session, one)
     assert not found(session, one, "skill=skill+1+of+many&not_skill=cooking&status=shortlisted&language=he&sort=title")
-    assert saved_screenings(session, 1)
+    assert saved_screenings(session, [1])
 
 
 def searches_kept(session: Session, _side: Semantic) -> None:
     one = save_search(session, 1, "a search", "/text?q=many")
     mark_viewed(session, one)
-    assert saved_searches(session, 1)
+    assert saved_searches(session, [1])
     since = Query(text="many", since=current_version(session) - 1)
     assert TextQuery(session, since.parts()).matches(since.filter()).documents.tolist() is not None
 

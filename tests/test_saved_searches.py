@@ -35,6 +35,12 @@ def keep(client: FlaskClient, address: str, name: str = "") -> int:
     return number
 
 
+def as_browser(client: FlaskClient, number: int) -> FlaskClient:
+    with client.session_transaction() as cookie:
+        cookie["browser"] = number
+    return client
+
+
 def kept(client: FlaskClient) -> list[dict[str, Any]]:
     return list(client.get("/api/searches").json["searches"])  # type: ignore[index]
 
@@ -186,7 +192,7 @@ def test_a_list_of_a_screening_is_kept_and_tells_which_of_its_profiles_are_new(r
     with reader.application.app_context():
         side = filled(db.session())
         address = f"/screenings/{ranked(db.session(), side).id}?skill=SQL"
-    number = keep(reader, address, "SQL")
+    number = keep(as_browser(reader, 1), address, "SQL")
     with reader.application.app_context():
         write_documents(db.session(), "people", [document("p1", "P", "", "SQL"), document("p2", "Q", "", "Git")])
         assert run_again(db.session(), int(address.split("/")[2].split("?", maxsplit=1)[0]))
@@ -200,7 +206,7 @@ def test_a_list_of_a_screening_is_kept_and_tells_which_of_its_profiles_are_new(r
 def test_what_is_kept_of_a_screening_that_is_gone_says_so(reader: FlaskClient) -> None:
     with reader.application.app_context():
         number = ranked(db.session(), filled(db.session())).id
-    one = keep(reader, f"/screenings/{number}?skill=SQL")
+    one = keep(as_browser(reader, 1), f"/screenings/{number}?skill=SQL")
     with reader.application.app_context():
         delete_screening(db.session(), number)
     assert [(found["gone"], found["new"]) for found in kept(reader)] == [(True, None)]

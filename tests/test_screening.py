@@ -220,11 +220,13 @@ def test_the_oldest_without_a_decision_gives_way_and_one_with_decisions_stays(se
     session.execute(update(Screening).where(Screening.id == numbers[3]).values(used_at=Screening.used_at - 100))
     session.commit()
     create_screening(session, 2, wanted, "people")
-    left = {one.id for one in saved_screenings(session, None)}
+    assert len(saved_screenings(session, None)) == KEPT_SCREENINGS + 1  # another's takes nobody's place
+    create_screening(session, 1, wanted, "people")
+    left = {one.id for one in saved_screenings(session, [1])}
     assert len(left) == KEPT_SCREENINGS
     assert first in left
     assert numbers[3] not in left
-    assert len(saved_screenings(session, 2)) == 1
+    assert len(saved_screenings(session, [2])) == 1
 
 
 def test_where_each_has_decisions_there_is_no_room_until_one_is_old_or_forgotten(session: Session) -> None:
@@ -244,10 +246,10 @@ def test_where_each_has_decisions_there_is_no_room_until_one_is_old_or_forgotten
     assert one not in {kept.id for kept in saved_screenings(session, None)}
 
 
-def test_all_screenings_together_hold_so_many_results(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_screenings_of_one_owner_hold_so_many_results(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     side = filled(session)
     first, second = ranked(session, side).id, ranked(session, side).id
-    monkeypatch.setattr(screenings, "MOST_RESULTS", 2 * len(PEOPLE))
+    monkeypatch.setattr(screenings, "MOST_RESULTS_OF_CLIENT", 2 * len(PEOPLE))
     session.execute(update(Screening).where(Screening.id == first).values(used_at=Screening.used_at - 100))
     session.commit()
     begun(session)
@@ -256,6 +258,38 @@ def test_all_screenings_together_hold_so_many_results(session: Session, monkeypa
     begun(session)
     with pytest.raises(Unscreenable):  # the two that are left wait for their run
         begun(session)
+
+
+def test_an_owner_who_comes_again_without_a_cookie_gets_no_more_places(session: Session) -> None:
+    filled(session)
+    wanted = screened_job(session, "jobs", "dev")
+    for browser in range(1, KEPT_SCREENINGS + 1):
+        create_screening(session, browser, wanted, "people", client=7)
+    with pytest.raises(Unscreenable):
+        create_screening(session, 1_000, wanted, "people", client=7)
+    create_screening(session, 1_000, wanted, "people", client=8)
+
+
+def test_who_has_no_key_shares_room_and_leaves_that_of_keys_alone(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(session)
+    wanted = screened_job(session, "jobs", "dev")
+    monkeypatch.setattr(screenings, "MOST_ANONYMOUS", 3)
+    of_key = create_screening(session, -9, wanted, "people").id
+    numbers = [create_screening(session, browser, wanted, "people").id for browser in (1, 2, 3)]
+    session.execute(update(Screening).values(state="done", used_at=Screening.used_at - 2_000))
+    session.commit()
+    with pytest.raises(Unscreenable) as refused:  # each was opened today
+        create_screening(session, 4, wanted, "people")
+    assert refused.value.code == "no_room"
+    create_screening(session, -9, wanted, "people")
+    session.execute(update(Screening).values(used_at=Screening.used_at - 86_400))
+    session.commit()
+    create_screening(session, 4, wanted, "people")
+    left = {one.id for one in saved_screenings(session, None)}
+    assert of_key in left
+    assert len(left & set(numbers)) == 2
 
 
 def test_columns_are_short_values_of_the_profiles_and_bounded() -> None:

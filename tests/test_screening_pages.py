@@ -1,4 +1,4 @@
-"""The pages of screenings: begun by a form, the same to whoever has the address, narrowed, decided upon, exported."""
+"""The pages of screenings: begun by a form, the owner's own until shared, narrowed, decided upon, exported."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
+from indexes.access import set_private
 from indexing.documents import NewDocument, delete_documents, write_documents
 from models import db, document_number
+from operations.keys import create_key, revoke_key
 from runtime import runtime_of
+from screening.links import MOST_LINKS
 from screening.store import LONGEST_NOTE
 from tests.conftest import Started, closed, settings_for, site_on_sqlite
 from tests.markup import Page
 from tests.screened import filled
 from tests.semantic_side import use_semantic
+from tests.visits import signed_in
 
 EVIL = NewDocument("=evil", '=HYPERLINK("x")', "", ("SQL", "<b>x</b>"), "en", extra={"city": "@city", "years": "2"})
 
@@ -78,11 +82,114 @@ def test_has_close_and_missing_are_words_shapes_and_counts(reader: FlaskClient) 
     assert "○ Missing 1 food safety rules" in text
 
 
-def test_an_address_shows_the_same_to_a_colleague(reader: FlaskClient, site: Flask) -> None:
-    address = begin(reader).location + "?skill=SQL&sort=title"
-    mine, theirs = (page(client, address).all("li", class_="profile") for client in (reader, site.test_client()))
-    assert mine == theirs
-    assert len(mine) == 3
+def shared(client: FlaskClient, address: str, **form: str) -> str:
+    """Make a link as the owner does, and return its address."""
+    answer = client.post(f"{address}/links?lang=en", data={"name": "a colleague"} | form)
+    assert answer.status_code == 200
+    return Page(answer.get_data(as_text=True)).text.split("cannot be shown again.")[1].split()[0]
+
+
+def test_a_screening_is_its_owners_alone_until_it_is_shared(reader: FlaskClient, site: Flask) -> None:
+    address, other = begin(reader).location, site.test_client()
+    for path in ("", "/export", "?share=x", "?share="):
+        assert other.get(address + path).status_code == 404
+        assert other.get(f"/api{address}{path}").status_code == 404
+    for path in ("/run", "/cancel", "/delete", "/profiles", "/links", "/links/1/revoke"):
+        assert other.post(address + path).status_code == 404
+    link = shared(reader, address)
+    mine, theirs = page(reader, f"{address}?skill=SQL&sort=title"), page(other, f"{link}&skill=SQL&sort=title")
+    ids = [[each["id"] for each in one.all("li", class_="profile")] for one in (mine, theirs)]
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 3
+
+
+def test_a_link_to_read_decides_nothing_and_stays_in_every_address(reader: FlaskClient, site: Flask) -> None:
+    address, other = begin(reader).location, site.test_client()
+    link = shared(reader, address)
+    secret = link.partition("?")[2]
+    found = page(other, link)
+    assert not found.all("form", method="post")
+    own = [each["href"] for each in found.all("a") if each["href"].startswith(address)]
+    assert own
+    assert all(secret in each for each in own)
+    assert found.one("input", name="share")["value"] in secret
+    decision = {"profile": "noa", "status": "rejected", "note": ""}
+    for path in ("/profiles", "/run", "/cancel", "/delete", "/links"):
+        assert other.post(f"{address}{path}?{secret}", data=decision).status_code == 403
+    assert other.put(f"/api{address}/profiles/noa?{secret}", json={"status": "rejected"}).status_code == 403
+    assert other.get(f"/api{address}?{secret}").status_code == 200
+    assert other.get(f"{address}/export?{secret}").status_code == 200
+    other_address = begin(reader).location
+    assert other.get(f"{other_address}?{secret}").status_code == 404
+
+
+def test_a_decision_has_author_and_time(reader: FlaskClient, site: Flask) -> None:
+    address, other = begin(reader).location, site.test_client()
+    secret = shared(reader, address, name="Dana", may_decide="1").partition("?")[2]
+    decision = {"profile": "noa", "status": "shortlisted", "note": ""}
+    answer = other.post(f"{address}/profiles?{secret}", data=decision)
+    assert answer.status_code == 303
+    assert secret in answer.location
+    assert reader.post(f"{address}/profiles", data=decision | {"profile": "dan"}).status_code == 303
+    profiles = {each["id"]: each for each in reader.get(f"/api{address}").json["results"]}  # type: ignore[index]
+    assert profiles["noa"]["decided_by"] == "link Dana"
+    assert profiles["dan"]["decided_by"] is None
+    assert profiles["dan"]["decided_at"] >= profiles["noa"]["decided_at"] > 0
+    assert profiles["lia"]["decided_at"] is None
+    assert "link Dana · 1 second ago" in page(reader, address).text
+    assert other.post(f"{address}/delete?{secret}").status_code == 403
+    assert reader.post(f"{address}/run").status_code == 303
+    runtime_of(site).screenings.wake().join()
+    again = {each["id"]: each for each in reader.get(f"/api{address}").json["results"]}  # type: ignore[index]
+    assert again["noa"]["decided_by"] == "link Dana"  # ranking again changes no decision
+
+
+def test_a_revoked_link_lets_nobody_in(reader: FlaskClient, site: Flask) -> None:
+    address = begin(reader).location
+    link = shared(reader, address)
+    (form,) = [each["action"] for each in page(reader, address).all("form") if each["action"].endswith("/revoke")]
+    assert site.test_client().get(link).status_code == 200
+    assert link.partition("share=")[2] not in reader.get(address).get_data(as_text=True)
+    assert reader.post(form).status_code == 303
+    assert site.test_client().get(link).status_code == 404
+
+
+def test_there_are_so_many_links_and_each_has_a_name(reader: FlaskClient) -> None:
+    address = begin(reader).location
+    assert reader.post(f"{address}/links", data={"name": " "}).status_code == 422
+    for _ in range(MOST_LINKS):
+        shared(reader, address)
+    assert reader.post(f"{address}/links", data={"name": "one more"}).status_code == 422
+
+
+def test_a_key_owns_what_it_began_in_every_browser(site: Flask) -> None:
+    with site.app_context():
+        keys = [create_key(db.session(), name, ["read", "match"])[1] for name in ("mine", "other")]
+    first, second, third = (signed_in(site.test_client(), key) for key in (keys[0], *keys))
+    address = begin(first).location
+    assert second.get(address).status_code == 200
+    assert third.get(address).status_code == 404
+    assert address in [one.get("href") for one in page(second, "/screenings").all("a")]
+    bearer = {"Authorization": f"Bearer {keys[0]}"}
+    assert site.test_client().get(f"/api{address}", headers=bearer).status_code == 200
+    link = shared(first, address)
+    assert site.test_client().get(link).status_code == 200
+
+
+def test_a_link_to_a_private_collection_opens_it_while_the_key_of_who_made_it_does(site: Flask) -> None:
+    with site.app_context():
+        write_documents(db.session(), "hidden", [NewDocument("h1", "Hanna", "", ("SQL",))])
+        set_private(db.session(), "hidden", is_private=True)
+        row, key = create_key(db.session(), "recruiter", ["match"], ["hidden", "jobs"])
+        key_id = row.id
+    owner, other = signed_in(site.test_client(), key), site.test_client()
+    address = begin(owner, profiles="hidden").location
+    link = shared(owner, address)
+    assert "Hanna" in page(other, link).text
+    with site.app_context():
+        revoke_key(db.session(), key_id)
+    assert other.get(link).status_code == 404
+    assert owner.get(address).status_code == 404
 
 
 def test_the_list_is_of_the_browser_alone_and_of_all_for_the_admin(reader: FlaskClient, site: Flask) -> None:
@@ -96,8 +203,8 @@ def test_the_list_is_of_the_browser_alone_and_of_all_for_the_admin(reader: Flask
 
 def test_only_who_began_it_or_the_admin_can_delete_it(reader: FlaskClient, site: Flask) -> None:
     address = begin(reader).location
-    assert site.test_client().post(f"{address}/delete").status_code == 403
-    assert "Delete with all decisions" not in page(site.test_client(), address).text
+    assert site.test_client().post(f"{address}/delete").status_code == 404
+    assert "Delete with all decisions" not in page(site.test_client(), shared(reader, address)).text
     assert reader.post(f"{address}/delete").status_code == 303
     assert reader.get(address).status_code == 404
 

@@ -44,7 +44,12 @@ def test_it_runs_behind_the_answer_and_a_started_worker_takes_up_what_was_cut_of
         begun = server.send("POST", "/api/screenings", b'{"job_id": "dev"}', Content_Type="application/json")
         assert begun.status == 202
         address = begun.headers["Location"]
-        done = until(lambda: (found := server.ask(address).json)["state"] == "done" and found, "the screening's end")
+        cookie = begun.headers["Set-Cookie"].partition(";")[0]
+        assert server.ask(address).status == 404
+        done = until(
+            lambda: (found := server.send("GET", address, Cookie=cookie).json)["state"] == "done" and found,
+            "the screening's end",
+        )
         assert (done["done"], done["matching"]) == (3_000, 3_000)
         assert done["results"][0]["match_percent"] == 100
     # As a worker leaves it that is killed halfway.

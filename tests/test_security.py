@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_every_form_needs_its_own_token(app: Flask, site: FlaskClient) -> None:
     form_token(site)
     for path in posts:
         for given in ({}, {"csrf_token": ""}, {"csrf_token": "x"}, {"csrf_token": other}):
-            address = path.replace("<int(max=9007199254740991):number>", "1")
+            address = re.sub(r"<int\(max=\d+\):\w+>", "1", path)
             assert site.post(address, data={"token": TOKEN, **given}).status_code == 400, (path, given)
 
 

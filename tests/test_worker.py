@@ -17,7 +17,7 @@ from config import Settings
 from tests import commands
 from tests.conftest import settings_for
 from tests.processes import end
-from tests.servers import Server, serving
+from tests.servers import Answer, Server, serving
 from tests.waiting import until
 
 SEEN_S = 2.0  # by every process, after the writer was answered
@@ -76,7 +76,7 @@ def post(site: Server, path: str, **fields: object) -> dict[str, object]:
 def filled(site: Server) -> None:
     post(site, "/api/documents", **JOB, collection="jobs")
     for profile in PROFILES:
-        post(site, "/api/documents", **profile, collection="profiles")
+        post(site, "/api/documents", **profile, collection="staff")
 
 
 def found(site: Server, text: str, mode: str) -> set[str]:
@@ -109,15 +109,18 @@ def test_a_worker_embeds_for_all(with_model: Settings) -> None:
 def test_a_worker_ranks_what_the_sites_leave_to_it(with_model: Settings) -> None:
     with two_sites(with_model) as (one, two):
         filled(one)
-        path = str(post(one, "/api/screenings", job_id="cook")["address"])
+        path = str(post(one, "/api/screenings", job_id="cook", profiles="staff")["address"])
+
+        def ranked() -> Answer:
+            return two.send("GET", path, Authorization=TOKEN)
 
         def state() -> str:
-            return str(two.ask(path).json["state"])
+            return str(ranked().json["state"])
 
         assert state() == "waiting"
         with worker(with_model):
             until(lambda: state() == "done", "the screening's end")
-        assert {row["id"] for row in two.ask(path).json["results"][:3]} == {"p1", "p3", "p5"}
+        assert {row["id"] for row in ranked().json["results"][:3]} == {"p1", "p3", "p5"}
 
 
 def test_two_workers_share_the_work_and_stop_when_told(with_model: Settings) -> None:

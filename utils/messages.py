@@ -44,6 +44,7 @@ MESSAGES = {
     "key.scopes": N_("Choose what the key may do: one or more of %(scopes)s."),
     "keys_meet": N_("The ids '%(first)s' and '%(second)s' have the same key: rename one of them."),
     "kind": N_("This is not a file of documents: choose one that ends in .csv, .jsonl or .json."),
+    "links": N_("There are already %(most)s links to this screening: revoke one first."),
     "map.column": N_("No column is called '%(column)s'; the columns are %(columns)s."),
     "map.field": N_("'%(field)s' is not a field of documents; the fields are %(fields)s."),
     "map.pair": N_("'%(pair)s' does not map a column: write FIELD=COLUMN, such as title=name."),
@@ -54,6 +55,9 @@ MESSAGES = {
     "no_profiles": N_("The collection '%(collection)s' is empty: import profiles first."),
     "no_room": N_(
         "There are already %(most)s screenings with decisions, which is the limit: delete one you no longer need."
+    ),
+    "no_room.everybody": N_(
+        "Visitors without a key have no room left for screenings: try again tomorrow, or sign in with a key."
     ),
     "no_skills": N_("No skill was found here, so there is nothing to rank by: name the job's skills."),
     "not_found.id": N_("There is no document '%(id)s' in the collection '%(collection)s'."),

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from flask import abort
 
+from indexes.access import is_private_by_default
 from jobs.imports import import_job, options_of
 from models import Job, db
 from web.access import Caller
+
+
+def wants_private(collection: str, chosen: str) -> bool:
+    """Whether an import makes its collection private: as chosen, or as the collection's name tells if nothing is."""
+    return chosen in ("1", "true") if chosen else is_private_by_default(db.session(), collection)
 
 
 def import_or_404(number: int, who: Caller) -> Job:

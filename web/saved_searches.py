@@ -18,8 +18,8 @@ from search.saved_searches import LONGEST_ADDRESS, LONGEST_NAME, saved_search
 from search.search import WITHOUT_MEANING, search
 from web.addresses import address, mode_path
 from web.current import semantic, skill_aliases
+from web.owners import owners
 from web.screenings import columns_of, readable_screening, screening_address
-from web.sessions import browser
 
 LONGEST_NUMBER = 16  # digits of a screening's
 
@@ -74,7 +74,7 @@ def target(url: str) -> Target | None:
 
 
 def search_or_404(number: int) -> SavedSearch:
-    return saved_search(db.session(), browser(), number) or abort(404, "This browser has saved no such search.")
+    return saved_search(db.session(), owners(), number) or abort(404, "This browser has saved no such search.")
 
 
 def news(saved: SavedSearch, version: int) -> News:
