@@ -22,6 +22,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import api.documents
 import api.imports
 import api.matching
+import api.mcp
 import api.operations
 import api.saved_searches
 import api.screenings
@@ -65,6 +66,7 @@ API = (
     api.saved_searches.saved_search_api,
     api.imports.import_api,
     api.operations.operations_api,
+    api.mcp.mcp_api,
 )
 
 

@@ -10,8 +10,9 @@ import click
 
 from commands.console import need_tables, progress_bar, record_command, refuse
 from indexes.access import is_private_by_default
-from indexing.importing import ImportReport, Preview, import_file, preview
+from indexing.importing import ImportReport, import_file
 from indexing.layout import Options, mapping_of
+from indexing.previews import Preview, preview
 from indexing.rows import FileUnusable
 from models import db
 from utils.sql import freshen_statistics
@@ -65,10 +66,10 @@ def import_command(
 def preview_text(file_preview: Preview) -> str:
     """Return each column with its field and first value, the first documents, and the rows refused."""
     meanings = {"": "kept with the document", "-": "left out"}
-    width = max(len(column) for column, _, _ in file_preview.columns)
+    width = max(len(column.name) for column in file_preview.columns)
     lines = [
-        f"{column:<{width}}  {meanings.get(meaning, meaning):<22}  {value}"
-        for column, meaning, value in file_preview.columns
+        f"{column.name:<{width}}  {meanings.get(column.field, column.field):<22}  {column.value}"
+        for column in file_preview.columns
     ]
     for document in file_preview.documents:
         lines += ["", f"{document.own_id}: {document.title}", f"  {document.body[:100]}"]

@@ -11,6 +11,7 @@ from commands.cluster import cluster_command
 from commands.collections import collection_command
 from commands.imports import import_command
 from commands.keys import keys_command
+from commands.mcp import mcp_command
 from commands.models import embed_command, models_command, serve_embeddings_command
 from commands.reindex import reindex_command
 from commands.search import evaluate_command, search_command
@@ -37,5 +38,6 @@ def register(app: Flask) -> None:
         keys_command,
         audit_command,
         collection_command,
+        mcp_command,
     ):
         app.cli.add_command(command)

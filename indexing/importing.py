@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session
 
 from indexes.access import set_private
 from indexing.documents import NewDocument, Written
-from indexing.layout import Layout, Options, layout_of_rows
+from indexing.layout import Layout, Options
 from indexing.parsing import accepted_row, own_id_of, raw_row
 from indexing.pipeline import write_documents_ahead
-from indexing.reading import file_layout, file_sample, rows
-from indexing.rows import Row, RowRefused, readable
-from indexing.tag_cells import cell_text
+from indexing.reading import file_layout, rows
+from indexing.rows import Row, RowRefused
 from models import document_number
 
 BATCH = 500
@@ -49,44 +48,6 @@ class ImportReport:
         if not self.documents:
             return 2
         return 1 if self.refused else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """How a file's columns are interpreted: (column, field or empty, first value)."""
-
-    columns: list[tuple[str, str, str]]
-    documents: list[NewDocument]
-    refused: list[Row]
-
-
-def check_file_columns(path: Path, options: Options) -> None:
-    """Raise FileUnusable if no row could have a title or a body."""
-    file_layout(path, options)
-
-
-def preview(path: Path, options: Options, most: int = 5) -> Preview:
-    """Return how the first rows would be interpreted, without writing anything; raises FileUnusable."""
-    read = file_sample(path, options)
-    layout = layout_of_rows(read, options)
-    firsts: dict[str, object] = {}
-    for fields in (row.fields or {} for row in read):
-        firsts |= {name: value for name, value in fields.items() if firsts.get(name) in (None, "")}
-    columns = [
-        (column, layout.meaning_of(column), " ".join(readable_cell(value).split())[:120])
-        for column, value in firsts.items()
-    ]
-    documents, refused = [], []
-    for row in read[:20]:
-        try:
-            documents.append(accepted_row(row, layout))
-        except RowRefused as error:
-            refused.append(Row(row.line, None, error, raw_row(row)))
-    return Preview(columns, documents[:most], refused)
-
-
-def readable_cell(value: object) -> str:
-    return readable(value) if isinstance(value, list | dict) else cell_text(value)
 
 
 def import_file(

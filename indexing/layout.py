@@ -24,7 +24,11 @@ _WORDS = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is read; `more_body` are further columns of the text, `records` the path of a list in JSON."""
+    """How a file is read; `more_body` are further columns of the text, `records` the path of a list in JSON.
+
+    Without `guesses` the mapping names every field's column, and no other column is one. An ID that is not `sure_id`
+    is no ID if several rows have it.
+    """
 
     collection: str = "documents"
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -34,6 +38,8 @@ class Options:
     more_body: tuple[str, ...] = ()
     encoding: str = ""
     records: str = ""
+    guesses: bool = True
+    sure_id: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Layout:
             return found
         found = {meaning: column for meaning, column in self.columns.items() if column in row}
         used = set(found.values()) | {*self.options.mapping.values(), *self.options.more_body, *self.options.drop}
-        known = known_columns(name for name in names if name not in used)
+        known = known_columns(name for name in names if name not in used) if self.options.guesses else {}
         if self.identity == "text":
             known = meanings(list(names), Options())
         found |= {meaning: name for meaning, name in known.items() if meaning not in {**found, **self.options.mapping}}
@@ -65,7 +71,7 @@ class Layout:
             self._of_rows[names] = found
         return found
 
-    def meaning_of(self, column: str) -> str:
+    def field_of(self, column: str) -> str:
         """Return the field of a column, `-` if it is left out, or an empty string if it is kept beside."""
         if column in self.options.drop:
             return "-"
@@ -121,20 +127,13 @@ def check_mapping(columns: Sequence[str], options: Options) -> None:
 
 def layout_of_rows(sample: Sequence[Row], options: Options) -> Layout:
     """Return how rows like these are read; raises FileUnusable if none of them could have a title or a body."""
-    rows = [row.fields for row in sample if row.fields]
-    if not rows:
-        first = next((row.refusal for row in sample if row.refusal), None)
-        line = next((row.line for row in sample if row.refusal), 0)
-        raise FileUnusable("nothing.row", line=line, reason=first) if first else FileUnusable("nothing")
+    rows = readable_rows(sample)
     columns = list(dict.fromkeys(name for fields in rows for name in fields))
     check_mapping(columns, options)
-    taken = {*options.mapping.values(), *options.more_body, *options.drop}
-    found = known_columns(name for name in columns if name not in taken) | dict(options.mapping)
-    if "title" not in found and "body" in found and (title := likeliest_title(rows, {*found.values(), *taken})):
-        found["title"] = title
+    found = field_columns(rows, columns, options) if options.guesses else dict(options.mapping)
     if not {"title", "body"} & found.keys():
         raise FileUnusable("header", columns=", ".join(columns))
-    is_sure = "id" in options.mapping or words_of_name(found.get("id", "")) in ("id", "מזהה")
+    is_sure = ("id" in options.mapping and options.sure_id) or words_of_name(found.get("id", "")) in ("id", "מזהה")
     bodies = {found.get("body", ""), *options.more_body}
     tags = [fields.get(found.get("tags", "")) for fields in rows]
     return Layout(
@@ -142,6 +141,25 @@ def layout_of_rows(sample: Sequence[Row], options: Options) -> Layout:
         frozenset(name for name in bodies if is_markup([fields.get(name) for fields in rows])),
         id_is_guessed="id" in found and not is_sure,
     )  # fmt: skip
+
+
+def readable_rows(sample: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the fields of the rows that could be read; raises FileUnusable, with the first reason, if none could."""
+    rows = [row.fields for row in sample if row.fields]
+    if not rows:
+        first = next((row.refusal for row in sample if row.refusal), None)
+        line = next((row.line for row in sample if row.refusal), 0)
+        raise FileUnusable("nothing.row", line=line, reason=first) if first else FileUnusable("nothing")
+    return rows
+
+
+def field_columns(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], options: Options) -> dict[str, str]:
+    """Return {field: column} by the mapping, the columns' names and, for the title, their values."""
+    taken = {*options.mapping.values(), *options.more_body, *options.drop}
+    found = known_columns(name for name in columns if name not in taken) | dict(options.mapping)
+    if "title" not in found and "body" in found and (title := likeliest_title(rows, {*found.values(), *taken})):
+        found["title"] = title
+    return found
 
 
 def likeliest_title(rows: Sequence[Mapping[str, Any]], taken: set[str]) -> str:

@@ -21,8 +21,9 @@ from encoders.base import Encoder
 from encoders.footprint import release_memory
 from encoders.queue import EncoderUnavailable
 from indexing.embedding import embed
-from indexing.importing import ImportReport, check_file_columns, import_file
+from indexing.importing import ImportReport, import_file
 from indexing.layout import Options
+from indexing.previews import check_file_columns
 from indexing.rows import FileUnusable
 from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
@@ -40,13 +41,7 @@ def new_import(session: Session, name: str, options: Options) -> Job:
     """Store a job that waits until the user starts it, and delete the oldest beyond MOST_JOBS."""
     job = Job(
         id=secrets.randbits(53) or 1, kind="import", name=name, state="waiting", claim=0, done=0, total=0, report={},
-        updated_at=int(time.time()),
-        options={
-            "collection": options.collection, "mapping": dict(options.mapping),
-            "tag_separator": options.tag_separator, "drop": sorted(options.drop),
-            "more_body": list(options.more_body), "encoding": options.encoding, "records": options.records,
-            "private": options.private,
-        },
+        updated_at=int(time.time()), options=stored_options(options),
     )  # fmt: skip
     session.add(job)
     old = select(Job.id).where(Job.kind == "import").order_by(Job.updated_at.desc()).offset(MOST_JOBS)
@@ -55,19 +50,36 @@ def new_import(session: Session, name: str, options: Options) -> Job:
     return job
 
 
+def stored_options(options: Options) -> dict[str, Any]:
+    return {
+        "collection": options.collection, "mapping": dict(options.mapping), "tag_separator": options.tag_separator,
+        "drop": sorted(options.drop), "more_body": list(options.more_body), "encoding": options.encoding,
+        "records": options.records, "private": options.private, "guesses": options.guesses,
+        "sure_id": options.sure_id,
+    }  # fmt: skip
+
+
 def options_of(job: Job) -> Options:
-    """Return the options of a job; jobs of older releases have fewer."""
-    values: dict[str, Any] = job.options
-    return Options(
-        values["collection"], values["mapping"], values["tag_separator"], frozenset(values["drop"]),
-        values.get("private", False),
-        tuple(values.get("more_body", ())), values.get("encoding", ""), values.get("records", ""),
-    )  # fmt: skip
+    """Return the options of a job; those of another release may be fewer or more."""
+    values: dict[str, Any] = {name: job.options[name] for name in Options.__slots__ if name in job.options}
+    return Options(**values | {"drop": frozenset(values["drop"]), "more_body": tuple(values.get("more_body", ()))})
+
+
+def choose_options(session: Session, job: Job, options: Options) -> bool:
+    """Store how the file of an import is to be read; False if it no longer waits. Commits."""
+    is_waiting = Job.state == "waiting"
+    return set_state(session, Job, job.id, "waiting", is_waiting, options=stored_options(options))
 
 
 def import_job(session: Session, job_id: int) -> Job | None:
     job = session.get(Job, job_id)
     return job if job is not None and job.kind == "import" else None
+
+
+def recent_imports(session: Session) -> list[Job]:
+    """Return the last imports, the newest first."""
+    newest = select(Job).where(Job.kind == "import").order_by(Job.updated_at.desc(), Job.id).limit(MOST_JOBS)
+    return list(session.execute(newest).scalars())
 
 
 def start_import(session: Session, job: Job) -> bool:
@@ -205,7 +217,14 @@ def upload_path(folder: Path, job: Job) -> Path:
     return folder / f"{job.id}-{job.name}"
 
 
-def accept(session: Session, folder: Path, name: str, save: Callable[[Path], object], options: Options) -> Job:
+def accept(
+    session: Session,
+    folder: Path,
+    name: str,
+    save: Callable[[Path], object],
+    options: Options,
+    check: Callable[[Path, Options], None] = check_file_columns,
+) -> Job:
     """Store an uploaded file and its job; raises FileUnusable and OSError, and leaves neither behind."""
     job = new_import(session, file_name(name), options)
     path = upload_path(folder, job)
@@ -213,7 +232,7 @@ def accept(session: Session, folder: Path, name: str, save: Callable[[Path], obj
         folder.mkdir(parents=True, exist_ok=True)
         prune(folder)
         save(path)
-        check_file_columns(path, options)
+        check(path, options)
     except (FileUnusable, OSError) as error:
         path.unlink(missing_ok=True)  # first, since on a full disk the database needs the space to delete the row
         session.delete(job)

@@ -1,16 +1,21 @@
-"""The import pages: upload a file, preview it, start the import and follow it."""
+"""The import pages: upload a file, choose what its columns are, start the import and follow it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
+from indexing.column_names import known_columns
 from indexing.embedding import waiting_documents
-from indexing.importing import preview
-from indexing.layout import Options
+from indexing.layout import Options, mapping_of
+from indexing.previews import Preview, PreviewColumn, check_can_be_shown, preview_or_refusal
+from indexing.rows import FileUnusable
 from jobs.claims import is_cut_off
-from jobs.imports import accept, cancel_import, options_of, start_import, upload_path
+from jobs.imports import accept, cancel_import, choose_options, options_of, recent_imports, start_import, upload_path
 from models import Job, db
 from search.query import Query, clean_text
 from utils.messages import Refusal
@@ -23,10 +28,18 @@ from web.imports import about_import, import_or_404, wants_private
 from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
+SHOWN_IMPORTS = 20
+LEFT_OUT = "-"  # what a column is on the form if it is left out; empty if it is searched and shown
 
 
 def import_page_with(options: Options, error: str = "") -> str:
-    return render_template("import.html", query=Query(), may_write=caller().has("write"), error=error, options=options)
+    who = caller()
+    jobs = recent_imports(db.session()) if who.has("write") else []
+    mine = [job for job in jobs if who.may_write(options_of(job).collection)][:SHOWN_IMPORTS]
+    return render_template(
+        "import.html", query=Query(), may_write=who.has("write"), error=error, options=options,
+        imports=[(job, is_cut_off(job), upload_path(runtime().upload_folder, job).exists()) for job in mine],
+    )  # fmt: skip
 
 
 @import_pages.get("/import")
@@ -37,8 +50,8 @@ def import_form() -> str:
 @import_pages.post("/import")
 @body_limit(UPLOAD_BYTES)
 def import_upload() -> AnyResponse | tuple[str, int]:
-    """Store an uploaded file and show a preview; nothing is imported yet."""
-    options = chosen_options()
+    """Store an uploaded file and show how it is read; nothing is imported yet."""
+    options = uploaded_options()
     if not caller().has("write") and not (sign_in(request.form.get("token", "")) and caller().has("write")):
         return import_page_with(options, gettext("The key is wrong, or may not import.")), 401
     if not caller().may_write(options.collection):
@@ -48,35 +61,37 @@ def import_upload() -> AnyResponse | tuple[str, int]:
         return redirect(url_for("imports.import_form"), 303)
     if upload is None or not upload.filename:
         return import_page_with(options, gettext("Choose a file first.")), 422
+    folder = runtime().upload_folder
     try:
-        job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, options)
+        job = accept(db.session(), folder, upload.filename, upload.save, options, check_can_be_shown)
     except Refusal as error:
         return import_page_with(options, translated(error)), 422
     return redirect(url_for("imports.import_page", number=job.id))
 
 
-def chosen_options() -> Options:
+def uploaded_options() -> Options:
     form = request.form
-    columns = {name: form.get(f"map_{name}", "").strip() for name in ("title", "body", "tags", "id")}
     collection = clean_text(form.get("collection", ""))[:64] or "documents"
-    return Options(
-        collection=collection,
-        mapping={name: column for name, column in columns.items() if column},
-        tag_separator=form.get("tag_separator", "").strip()[:4] or None,
-        drop=frozenset(name.strip() for name in form.get("drop", "").split(",") if name.strip()),
-        private=wants_private(collection, form.get("private", "")),
-    )
+    return Options(collection=collection, private=wants_private(collection, form.get("private", "")))
 
 
 @import_pages.get(f"/import/{NUMBER}")
 def import_page(number: int) -> str:
     job = import_or_404(number, caller())
-    path = upload_path(runtime().upload_folder, job)
-    file_preview = preview(path, options_of(job)) if job.state == "waiting" and path.exists() else None
+    return job_page(job, waiting_preview(job))
+
+
+def job_page(job: Job, seen: Preview | None) -> str:
     return render_template(
-        "import_job.html", query=Query(), job=job, preview=file_preview, cut_off=is_cut_off(job), kept=path.exists(),
-        waiting=unembedded_documents(job),
+        "import_job.html", query=Query(), job=job, preview=seen, options=options_of(job), cut_off=is_cut_off(job),
+        kept=upload_path(runtime().upload_folder, job).exists(), waiting=unembedded_documents(job),
     )  # fmt: skip
+
+
+def waiting_preview(job: Job) -> Preview | None:
+    """Return how the file of an import that waits would be read; None if it does not wait, or the file is gone."""
+    path = upload_path(runtime().upload_folder, job)
+    return preview_or_refusal(path, options_of(job)) if job.state == "waiting" and path.exists() else None
 
 
 def unembedded_documents(job: Job) -> int:
@@ -87,14 +102,60 @@ def unembedded_documents(job: Job) -> int:
     return waiting_documents(db.session(), model, options_of(job).collection)
 
 
+@import_pages.post(f"/import/{NUMBER}/columns")
+def import_columns(number: int) -> AnyResponse | tuple[str, int]:
+    """Store what the columns of a waiting file are, and show its documents anew."""
+    refused = column_choice(import_or_404(number, caller()))
+    return refused or redirect(url_for("imports.import_page", number=number), 303)
+
+
+def column_choice(job: Job) -> tuple[str, int] | None:
+    """Store what the form says of the columns of a file that waits; return the page if that is refused."""
+    seen = waiting_preview(job) if "encoding" in request.form else None
+    if seen is None:
+        return None
+    uses = [request.form.get(f"use-{place}", column.field) for place, column in enumerate(seen.columns)]
+    columns = [column._replace(field=use) for column, use in zip(seen.columns, uses, strict=True)]
+    try:
+        choose_options(db.session(), job, chosen_options(options_of(job), columns))
+    except FileUnusable as error:
+        return job_page(job, Preview(columns, refusal=error)), 422
+    return None
+
+
+def chosen_options(before: Options, columns: Sequence[PreviewColumn]) -> Options:
+    """Return the options of the form; if the file is read in another way, its columns are guessed anew.
+
+    Raises FileUnusable for a field chosen twice.
+    """
+    encoding, records = (request.form.get(name, "").strip() for name in ("encoding", "records"))
+    if not columns or (encoding, records) != (before.encoding, before.records):
+        return Options(before.collection, private=before.private, encoding=encoding, records=records)
+    mapping, more_body = mapping_of(f"{use}={name}" for name, use, *_ in columns if use not in ("", LEFT_OUT))
+    guessed_id = known_columns(name for name, *_ in columns).get("id")
+    return replace(
+        before, mapping=mapping, more_body=more_body, guesses=False, sure_id=mapping.get("id") != guessed_id,
+        drop=frozenset(name for name, use, *_ in columns if use == LEFT_OUT),
+        tag_separator=request.form.get("tag_separator", "").strip()[:4] or None,
+    )  # fmt: skip
+
+
 @import_pages.post(f"/import/{NUMBER}")
-def import_start(number: int) -> AnyResponse:
+def import_start(number: int) -> AnyResponse | tuple[str, int]:
     """Start an import that is waiting, or resume one that failed, was cancelled or cut off."""
     job = import_or_404(number, caller())
+    address = url_for("imports.import_page", number=number)
+    if refused := column_choice(job):
+        return refused
+    seen = waiting_preview(job)
+    if seen and not seen.documents:
+        return job_page(job, seen), 422
+    if seen and "encoding" in request.form and options_of(job).guesses:
+        return redirect(address, 303)  # other columns than those that were looked at
     if upload_path(runtime().upload_folder, job).exists() and start_import(db.session(), job):
         record_request("import", about_import(job))
         runtime().imports.wake()
-    return redirect(url_for("imports.import_page", number=number))
+    return redirect(address)
 
 
 @import_pages.post(f"/import/{NUMBER}/cancel")

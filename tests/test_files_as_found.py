@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from indexing.documents import NewDocument
-from indexing.importing import preview
 from indexing.layout import Options
+from indexing.previews import preview
 from indexing.reading import rows
 from indexing.rows import FileUnusable
 

@@ -37,20 +37,26 @@ def joined() -> None:
     imports_ended()
 
 
+def fields(shown: Page) -> list[str]:
+    """Return what the columns of a file are said to be."""
+    return [one["value"] for one in shown.all("option", selected="")]
+
+
+def choose(client: FlaskClient, address: str, *uses: str, button: str = "/columns", **more: str) -> TestResponse:
+    token = read(client.get(address)).one("input", name="csrf_token")["value"]
+    form = {f"use-{place}": use for place, use in enumerate(uses)}
+    return client.post(address + button, data={"csrf_token": token, "encoding": "", "records": "", **form, **more})
+
+
 def test_a_wrong_token_is_refused_and_what_was_filled_in_is_kept(client: FlaskClient) -> None:
-    answer = send(client, token="wrong", map_tags="labels", tag_separator="|", drop="a, b")
+    answer = send(client, token="wrong", private="1")
     found = read(answer)
     assert answer.status_code == 401
     assert "The key is wrong, or may not import." in found.text
     assert found.all("p", role="alert")
-    kept = {one["name"]: one.get("value", "") for one in found.all("input") if "name" in one}
-    assert (kept["collection"], kept["map_tags"], kept["tag_separator"], kept["drop"]) == (
-        "lost",
-        "labels",
-        "|",
-        "a, b",
-    )
-    assert "token" in kept
+    assert found.one("input", name="collection")["value"] == "lost"
+    assert "selected" in found.one("option", value="1")
+    assert found.all("input", name="token")
 
 
 def test_a_post_without_the_forms_token_is_refused(client: FlaskClient) -> None:
@@ -64,7 +70,7 @@ def test_a_post_without_the_forms_token_is_refused(client: FlaskClient) -> None:
     [
         ("", "a.csv", "The file is empty"),
         ("x", "a.pdf", "not a file of documents"),
-        ("a,b\n1,2\n", "a.csv", "No column"),
+        ("PK\x03\x04", "a.csv", "is a zip file"),
     ],
 )
 def test_a_file_of_nothing_is_refused_in_words(client: FlaskClient, text: str, name: str, said: str) -> None:
@@ -81,10 +87,10 @@ def test_a_file_that_is_too_large_is_refused_in_words(app: Flask, client: FlaskC
 
 
 def test_a_file_is_shown_then_imported_then_found(client: FlaskClient) -> None:
-    sent = send(client, map_tags="labels")
+    sent = send(client)
     assert sent.status_code == 302
     shown = read(client.get(sent.location))
-    assert "labels tags" in shown.text
+    assert fields(shown) == ["title", "body", "tags"]
     assert "neither a title nor a body" in shown.text
     assert "<b מתחת לשטיח" in shown.text
     assert client.get("/text?q=מפתח").status_code == 200
@@ -135,3 +141,93 @@ def test_a_job_says_where_it_is(app: Flask, client: FlaskClient, state: str, age
     assert bool(found.all("form", action=sent.location)) != runs
     assert bool(found.all("form", action=f"{sent.location}/cancel")) == runs
     assert len(found.all("button", type="submit")) == 1
+
+
+def test_a_file_of_unknown_columns_is_kept_and_its_columns_are_chosen(client: FlaskClient) -> None:
+    sent = send(client, "color,size,odd\nred,large,1\nblue,small,2\n")
+    assert sent.status_code == 302
+    shown = read(client.get(sent.location))
+    assert "the columns are color, size, odd" in shown.text
+    assert fields(shown) == ["", "", ""]
+    assert choose(client, sent.location, "body", "body", "-").status_code == 303
+    shown = read(client.get(sent.location))
+    assert fields(shown) == ["body", "body", "-"]
+    assert "the columns are color" not in shown.text
+    assert choose(client, sent.location, "title", "tags", "", button="").status_code == 302
+    joined()
+    found = client.get("/api/search?q=blue&collection=lost").get_json()["hits"]
+    assert [(hit["title"], hit["tags"]) for hit in found] == [("blue", ["small"])]
+    assert client.get("/api/search?q=odd:2&collection=lost").get_json()["total"] == 1
+
+
+def test_a_field_of_two_columns_is_refused_and_the_choice_stays_on_the_form(client: FlaskClient) -> None:
+    sent = send(client)
+    for button in ("", "/columns"):
+        answer = choose(client, sent.location, "title", "title", "-", button=button)
+        assert answer.status_code == 422
+        assert "title is mapped to two columns, title and body: choose one." in read(answer).text
+        assert fields(read(answer)) == ["title", "title", "-"]
+    assert fields(read(client.get(sent.location))) == ["title", "body", "tags"]
+
+
+def test_nothing_is_imported_while_no_column_is_title_or_text(client: FlaskClient) -> None:
+    sent = send(client)
+    answer = choose(client, sent.location, "", "", "tags", button="")
+    assert (answer.status_code, fields(read(answer))) == (422, ["", "", "tags"])
+    assert "No column is called title or body" in read(answer).text
+    joined()
+    assert client.get("/api/stats").get_json()["documents"] == 0
+
+
+def test_another_encoding_is_looked_at_before_it_is_imported(client: FlaskClient) -> None:
+    form = Page(client.get("/import?lang=en").get_data(as_text=True))
+    file = (io.BytesIO("title\nсова\n".encode("cp866")), "a.csv")
+    data = {"csrf_token": form.one("input", name="csrf_token")["value"], "token": TOKEN, "file": file}
+    sent = client.post("/import", data=data, content_type="multipart/form-data")
+    assert "сова" not in read(client.get(sent.location)).text
+    assert choose(client, sent.location, "title", button="", encoding="cp866").status_code == 303
+    assert "сова" in read(client.get(sent.location)).text
+    wrong = choose(client, sent.location, encoding="klingon")
+    assert "no encoding 'klingon'" in read(client.get(wrong.location)).text
+    choose(client, sent.location, encoding="cp866")
+    assert fields(read(client.get(sent.location))) == ["title"]
+
+
+def test_the_list_of_a_json_file_can_be_named(client: FlaskClient) -> None:
+    sent = send(client, '{"items": [{"title": "a"}], "more": [{"name": "b", "year": 1}, {"name": "c"}]}', "a.json")
+    assert fields(read(client.get(sent.location))) == ["title"]
+    choose(client, sent.location, "title", records="more")
+    assert fields(read(client.get(sent.location))) == ["title", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "uses", "count"),
+    [
+        ("isbn,title\n7,a\n7,b\n", ("id", "title"), 2),
+        ("isbn,code,title\n7,1,a\n8,1,b\n", ("", "id", "title"), 1),
+    ],
+    ids=["guessed", "chosen"],
+)
+def test_rows_are_merged_by_an_id_that_was_chosen_and_not_by_one_that_was_guessed(
+    client: FlaskClient, text: str, uses: tuple[str, ...], count: int
+) -> None:
+    sent = send(client, text)
+    choose(client, sent.location, *uses, button="")
+    joined()
+    assert client.get("/api/stats").get_json()["documents"] == count
+
+
+def test_an_upload_that_was_not_started_is_listed_and_can_be_gone_on_with(client: FlaskClient) -> None:
+    sent = send(client)
+    listed = read(client.get("/import?lang=en"))
+    assert listed.all("a", href=sent.location)
+    assert "found.csv lost" in listed.text
+    assert "not started: choose its columns" in listed.text
+    choose(client, sent.location, "title", "body", "tags", button="")
+    joined()
+    assert "done 2 new, 0 changed, 1 refused" in read(client.get("/import?lang=en")).text
+
+
+def test_past_imports_are_nobodys_business_without_a_key(app: Flask, client: FlaskClient) -> None:
+    send(client)
+    assert "found.csv" not in read(app.test_client().get("/import")).text

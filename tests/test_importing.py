@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from indexing.importing import ImportReport, import_file, preview
+from indexing.importing import ImportReport, import_file
 from indexing.layout import Options
 from indexing.parsing import MOST_TEXT_BYTES
+from indexing.previews import preview
 from indexing.rows import FileUnusable
 from models import Collection, Document, DocumentTag, Tag
 from tests.documents import found, stands_right

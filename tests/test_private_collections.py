@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from app import create_app
 from config import Settings
 from indexes.access import set_private
 from indexing.documents import NewDocument
-from models import db
+from models import Document, db
 from operations.keys import create_key
 from runtime import runtime_of
 from screening.store import create_screening
@@ -61,7 +62,20 @@ PAGES = (
     "/api/documents/{ID}?collection={C}", "/api/documents/{ID}/similar?collection={C}", "/api/documents/o1/similar",
     "/api/screenings", "/api/searches", "/api/stats",
 )  # fmt: skip
+TOOL_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("search", {"query": "common"}), ("search", {"query": "{QQ}"}), ("search", {"tags": ["{Z}"]}),
+    ("search", {"tags": ["shared"]}), ("search", {"query": "common", "collection": "{C}"}),
+    ("search", {"query": "salary:9000"}), ("read_document", {"id": "{ID}"}),
+    ("read_document", {"id": "{ID}", "collection": "{C}"}), ("similar", {"id": "o1"}),
+    ("similar", {"id": "{ID}", "collection": "{C}"}), ("list_collections", {}), ("match_skills", {"skills": ["{Z}"]}),
+    ("match_skills", {"text": "common {Q} {Z}", "collection": "{C}"}),
+    ("match_skills", {"skills": ["shared"], "collection": "{C}", "job_id": "{ID}"}),
+)  # fmt: skip
 POSTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(
+        ("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": given}})
+        for name, given in TOOL_CALLS
+    ),
     ("/api/recommend", {"skills": ["gardening", "{Z}"]}),
     ("/api/recommend", {"skills": ["shared"], "collection": "{C}"}),
     ("/api/recommend", {"text": "common {Q} gardening {Z}"}),
@@ -87,7 +101,7 @@ def filled(value: Any) -> Any:
         return {name: filled(each) for name, each in value.items()}
     if isinstance(value, list):
         return [filled(each) for each in value]
-    return re.sub(r"\{(\w+)\}", lambda match: TYPED[match[1]], value)
+    return re.sub(r"\{(\w+)\}", lambda match: TYPED[match[1]], value) if isinstance(value, str) else value
 
 
 def requests() -> Iterator[tuple[str, Callable[[FlaskClient], Any]]]:
@@ -156,6 +170,8 @@ def sites(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -> I
                 write(db.session(), *JOBS, collection="jobs")
                 if name == "two":
                     with_secret(db.session())
+                db.session.execute(update(Document).values(added_at=1_700_000_000, changed_at=1_700_000_000))
+                db.session.commit()
             apps.append(app)
         yield apps[0], apps[1]
         for app in apps:

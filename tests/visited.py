@@ -57,6 +57,12 @@ def posted(path: str, method: str = "POST", **more: Any) -> tuple[Visit, ...]:
     return (Visit(path, method, {"headers": TOKEN, **more}),)
 
 
+def called(tool: str, **arguments: Any) -> tuple[Visit, ...]:
+    """Return the call of a tool by an assistant."""
+    params = {"name": tool, "arguments": arguments}
+    return posted("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+
+
 FILTERS = (
     "tag=skill+1+of+many", "not_tag=skill+1+of+many", "collection=jobs", "language=en", "since=1",
     "tag=skill+1+of+many&not_tag=skill+2+of+many&collection=people&language=en&since=1", "sort=newest", "sort=title",
@@ -126,6 +132,15 @@ READS: dict[str, tuple[Visit, ...]] = {
     "api_screenings.api_screening_export": get(f"/api{SCREENED}/export", f"/api{SCREENED}/export?format=csv"),
     "api_saved_searches.api_searches": get("/api/searches"),
     "api_imports.api_import_state": get(f"/api/import/{IMPORT}"),
+    "api_mcp.mcp": (
+        *called("search", query="common words"),
+        *called("search", query="common", tags=[SKILLS[1]], without_tags=["cooking"], collection="jobs", limit=20),
+        *called("read_document", id="job1", collection="jobs"),
+        *called("similar", id="job1", collection="jobs"),
+        *called("list_collections"),
+        *called("match_skills", skills=MINE.split(", "), limit=20),
+        *called("match_skills", skills=MINE.split(", "), job_id="job1"),
+    ),
     "api_operations.api_health": get("/health"),
     "api_operations.api_livez": get("/livez"),
     "api_operations.api_monitoring_health": get("/api/monitoring/health"),

@@ -32,7 +32,7 @@ def register(app: Flask) -> None:
 
 def set_limit() -> None:
     """Set the limit of this request; Flask answers 413 before it reads more."""
-    is_api = request.path.startswith("/api/")
+    is_api = request.path.startswith("/api/") or request.path == "/mcp"
     limit = JSON_BYTES if is_api else FORM_BYTES
     larger = getattr(current_app.view_functions.get(request.endpoint or ""), "body_limit", 0)
     if larger and (bearer() if is_api else caller()).has("write"):

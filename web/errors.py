@@ -25,7 +25,7 @@ from utils.messages import MESSAGES, N_, Refusal
 from web.current import runtime
 
 RETRY_S = 5
-JSON_PATHS = ("/health", "/livez", "/metrics")
+JSON_PATHS = ("/health", "/livez", "/metrics", "/mcp")
 # By key of MESSAGES or by code; the others are 422.
 STATUS = {
     "ambiguous": 409, "bad_document.text": 413, "full": 409, "keys_meet": 409, "no_collection": 404, "no_room": 409,
@@ -78,7 +78,7 @@ def translated(error: Refusal) -> str:
 def refused(error: Refusal) -> Answer:
     """Return a refusal that no view handled."""
     status = http_status(error)
-    if not request.path.startswith("/api/"):
+    if not (request.path.startswith("/api/") or request.path in JSON_PATHS):
         return http_error(default_exceptions[status](translated(error)))
     choices = [{"id": own_id, "title": title} for own_id, title in getattr(error, "choices", ())]
     return error_json(status, error.code, str(error), more={"choices": choices} if choices else None)
