@@ -27,7 +27,8 @@ from tests.visits import BEARER, page, signed_in
 # What writes nothing that another person would look for: one's own searches, a ranking stopped, a form sent as a POST.
 UNRECORDED = frozenset(
     "matching.match_asked api_matching.api_recommend api_matching.api_skill_gap api_matching.api_compare"
-    " api_mcp.mcp imports.import_upload imports.import_columns saved_searches.searches_keep saved_searches.searches_run saved_searches.searches_delete"
+    " api_mcp.mcp imports.import_upload imports.import_columns"
+    " saved_searches.searches_keep saved_searches.searches_run saved_searches.searches_delete"
     " api_saved_searches.api_search_keep api_saved_searches.api_search_run api_saved_searches.api_search_drop"
     " screenings.screening_cancel api_screenings.api_screening_cancel".split()
 )
