@@ -115,4 +115,7 @@ def icon(size: int) -> dict[str, str]:
 @rate_limit("none")
 def favicon() -> Response:
     """Send the icon to what asks for it by its oldest name."""
-    return current_app.send_static_file("favicon.ico")
+    response = current_app.send_static_file("favicon.ico")
+    response.direct_passthrough = False
+    response.make_sequence()  # 1 KB: read at once, so that the file is closed
+    return response
