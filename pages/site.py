@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, current_app, jsonify, render_template, url_for
+from flask import Blueprint, Response, abort, current_app, jsonify, redirect, render_template, url_for
 from flask_babel import gettext
 from sqlalchemy import func, select
+from werkzeug.wrappers import Response as AnyResponse
 
 from indexes.access import hidden_collections
 from models import Collection, Document, db
@@ -105,17 +106,16 @@ def manifest() -> Response:
 
 
 def icon(size: int) -> dict[str, str]:
-    version = current_app.jinja_env.globals["static_version"]
-    place = url_for("static", filename=f"icon-{size}.png", v=version)
-    return {"src": place, "sizes": f"{size}x{size}", "type": "image/png"}
+    return {"src": static_address(f"icon-{size}.png"), "sizes": f"{size}x{size}", "type": "image/png"}
+
+
+def static_address(name: str) -> str:
+    return url_for("static", filename=name, v=current_app.jinja_env.globals["static_version"])
 
 
 @site_pages.get("/favicon.ico")
 @needs("none")
 @rate_limit("none")
-def favicon() -> Response:
-    """Send the icon to what asks for it by its oldest name."""
-    response = current_app.send_static_file("favicon.ico")
-    response.direct_passthrough = False
-    response.make_sequence()  # 1 KB: read at once, so that the file is closed
-    return response
+def favicon() -> AnyResponse:
+    """Show the icon to what asks for it by its oldest name."""
+    return redirect(static_address("favicon.ico"))

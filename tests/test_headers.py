@@ -124,7 +124,7 @@ def test_what_an_answer_depends_on_is_named_in_vary(app: Flask, name: str, first
             differing += 1
             assert name in one.vary, rule
             assert name in other.vary, rule
-    assert bool(differing) == (name in ("Cookie", "Authorization"))
+    assert bool(differing) == (name in ("Cookie", "Authorization", "Accept-Language"))
 
 
 def steady(answer: TestResponse) -> str:

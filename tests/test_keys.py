@@ -217,7 +217,7 @@ def addresses(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Yield (endpoint, method, address) of every route."""
     adapter = app.url_map.bind("localhost")
     for rule in app.url_map.iter_rules():
-        values = {name: 7 if name in ("number", "link") else "style.css" for name in rule.arguments}
+        values = {name: 7 if name in ("number", "link", "part") else "style.css" for name in rule.arguments}
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             yield rule.endpoint, method, adapter.build(rule.endpoint, values, method)
 

@@ -167,7 +167,7 @@ def test_a_browser_can_add_the_search(client: FlaskClient) -> None:
 
 
 def test_the_icon_is_found_by_its_oldest_name(client: FlaskClient) -> None:
-    answer = client.get("/favicon.ico", buffered=True)
+    answer = client.get("/favicon.ico", buffered=True, follow_redirects=True)
     assert (answer.status_code, answer.data[:4]) == (200, b"\0\0\1\0")
 
 
