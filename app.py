@@ -27,6 +27,7 @@ import api.operations
 import api.saved_searches
 import api.screenings
 import api.search
+import pages.audit
 import pages.imports
 import pages.keys
 import pages.matching
@@ -54,6 +55,7 @@ PAGES = (
     pages.screenings.screening_pages,
     pages.saved_searches.saved_search_pages,
     pages.imports.import_pages,
+    pages.audit.audit_pages,
     pages.keys.key_pages,
 )
 API = (

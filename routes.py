@@ -22,7 +22,7 @@ from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
 from search.text import TextQuery
 from utils.cells import MARK, csv_line
-from web.access import needs
+from web.access import needs, sees_all_figures
 from web.addresses import mode_path, query_before, requested_id
 from web.current import runtime, search_results, semantic, settings, watch
 from web.exports import FORMS, exported_search
@@ -132,6 +132,8 @@ def status() -> str:
     figures = watch().figures()  # before the first statement, so that this page's own connection is not counted
     samples = watch().samples()
     totals = stats(db.session(), semantic()) if stored_counts(db.session(), semantic()) else None
+    if not sees_all_figures():
+        return render_template("status_public.html", figures=figures, stats=totals, query=Query())
     return render_template(
         "status.html", figures=figures, chart=chart(samples, figures.guard.events), stats=totals,
         settings=settings(), setting_rows=setting_rows(settings()), query=Query(),

@@ -17,17 +17,18 @@ from api.requests import (
     check_number,
     text_of,
 )
-from indexes.access import is_private_by_default, set_private
 from indexing.documents import delete_documents, write_documents
 from indexing.layout import Options, api_layout
 from indexing.parsing import parsed_document
 from indexing.tag_cells import LONGEST_TAG, MOST_TAGS
 from models import db
+from operations.audit import about_document
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
 from search.results import hit_json
 from web.access import needs
 from web.addresses import requested_id
+from web.audit import record_request
 from web.body_limits import DOCUMENT_BYTES, body_limit
 from web.current import runtime, semantic, semantic_json
 from web.errors import ApiError
@@ -71,9 +72,8 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
         raise ApiError(422, "bad_document", "extra must be an object")
     document = parsed_document(fields, api_layout(Options(name, drop=ADDED_FIELDS)))
     document = replace(document, extra=extra | document.extra)
-    if is_private_by_default(db.session(), name):
-        set_private(db.session(), name, is_private=True)
     written = write_documents(db.session(), name, [document])
+    record_request("document written", about_document(name, document.own_id))
     if written.new or written.changed:
         runtime().embed_soon(db.session())
     stored = document_page(db.session(), document.own_id, name)
@@ -108,6 +108,7 @@ def api_delete(own_id: str = "") -> tuple[str, int]:
     document = document_or_404(own_id)
     check_may_write(document.collection)
     delete_documents(db.session(), [document.number])
+    record_request("document deleted", about_document(document.collection, document.id))
     return "", 204
 
 

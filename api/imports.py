@@ -13,10 +13,11 @@ from jobs.imports import accept, cancel_import, start_import
 from models import Job, db
 from search.query import clean_text
 from web.access import bearer, needs
+from web.audit import record_request
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
-from web.imports import import_or_404, wants_private
+from web.imports import about_import, import_or_404, wants_private
 from web.screenings import NUMBER
 
 import_api = Blueprint("api_imports", __name__)
@@ -34,6 +35,7 @@ def api_import() -> tuple[Response, int]:
     check_may_write(options.collection)
     job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, options)
     start_import(db.session(), job)
+    record_request("import", about_import(job))
     runtime().imports.wake()
     address = url_for("api_imports.api_import_state", number=job.id)
     return jsonify({"id": job.id, "address": address}), 202
@@ -71,6 +73,7 @@ def api_import_cancel(number: int) -> Response:
     job = import_or_404(number, bearer())
     if not cancel_import(db.session(), job):
         raise ApiError(409, "ended", "The import is not running: there is nothing to cancel.")
+    record_request("import cancelled", about_import(job))
     return jsonify(import_json(job))
 
 

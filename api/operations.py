@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,12 +18,18 @@ from operations.history import EVERY_S, KEPT, History, MemorySample
 from operations.metrics import CONTENT_TYPE, exposition
 from utils.database_faults import Fault
 from utils.memory import MB, group_memory
-from web.access import needs
+from web.access import needs, sees_all_figures
 from web.current import runtime, semantic, watch
 from web.rate_limits import rate_limit
 
 operations_api = Blueprint("api_operations", __name__)
 
+# What everybody may see; process ids, collections, searches and caches are for METRICS_TOKEN, readers' keys and admins.
+PUBLIC_STATS = ("documents", "documents_with_embeddings", "documents_waiting", "tags", "tags_waiting", "version")
+PUBLIC_HEALTH = ("status", "up_s", "documents", "memory", "text_only_left_s")
+PUBLIC_MEMORY = (
+    "limit_mb", "used_mb", "share", "anonymous_mb", "source", "level", "advice", "group", "parts", "history",
+)  # fmt: skip
 OPENAPI = ROOT / "static" / "openapi.json"
 
 
@@ -51,7 +57,8 @@ def api_monitoring_health() -> tuple[Response, int]:
     figures = watch().figures()
     counts = stored_counts(db.session(), semantic())
     fault = runtime().database.fault() if counts else runtime().database.last or "unreachable"
-    return jsonify(health_json(figures, counts, fault)), 200 if counts and fault != "damaged" else 503
+    told = health_json(figures, counts, fault)
+    return jsonify(told if sees_all_figures() else public_health(told)), 200 if counts and fault != "damaged" else 503
 
 
 @operations_api.get("/api/monitoring/memory")
@@ -59,26 +66,42 @@ def api_monitoring_health() -> tuple[Response, int]:
 def api_monitoring_memory() -> Response:
     """Return memory figures without the database, which may be what is down."""
     samples = check_number("samples", KEPT) if "samples" in request.args else 0
-    return jsonify(memory_json(watch().figures(), watch().history, samples))
+    told = memory_json(watch().figures(), watch().history, samples)
+    return jsonify(told if sees_all_figures() else only(told, PUBLIC_MEMORY) | {"model": public_model(told)})
 
 
 @operations_api.get("/metrics")
 @rate_limit("none")
 @needs("metrics")
 def api_metrics() -> Response:
-    figures = watch().figures()
-    return Response(exposition(figures, stored_counts(db.session(), semantic())), content_type=CONTENT_TYPE)
+    figures, counts = watch().figures(), stored_counts(db.session(), semantic())
+    return Response(exposition(figures, counts, not sees_all_figures()), content_type=CONTENT_TYPE)
 
 
 @operations_api.get("/api/stats")
 @needs("metrics")
 def api_stats() -> Response:
-    return jsonify(stats(db.session(), semantic()))
+    told = stats(db.session(), semantic())
+    return jsonify(told if sees_all_figures() else only(told, PUBLIC_STATS))
 
 
 @operations_api.get("/api/openapi.json")
 def api_openapi() -> Response:
     return jsonify(json.loads(OPENAPI.read_text(encoding="utf-8")))
+
+
+def only(told: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name in names}
+
+
+def public_model(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what everybody may know of the model: whether there is semantic search just now."""
+    return only(told["model"], ("name", "state", "loaded"))
+
+
+def public_health(told: Mapping[str, Any]) -> dict[str, Any]:
+    database = only(told["database"], ("answers", "fault"))
+    return only(told, PUBLIC_HEALTH) | {"database": database, "model": public_model(told)}
 
 
 def memory_json(figures: Figures, history: History, most_samples: int = 0) -> dict[str, Any]:

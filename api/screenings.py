@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, jsonify, request, url_for
 from api.requests import LONGEST_COLLECTION, LONGEST_OWN_ID, body_fields, check_number, choice_arg, text_of
 from matching.limits import JOBS, PROFILES
 from models import Screening, db
+from operations.audit import about_profile
 from screening.export import result_json, screening_json
 from screening.listing import LAST_PAGE, MOST_LIMIT, PAGE_LIMIT, Listing
 from screening.results import ScreeningMatches, status_counts, written_since
@@ -17,6 +18,7 @@ from screening.vocabulary import screened_job, screened_text
 from search.query import LAST_VERSION, clean_text
 from web.access import is_admin
 from web.addresses import requested_id
+from web.audit import record_request
 from web.current import skill_aliases
 from web.errors import ApiError
 from web.owners import client_number, owner_or_new
@@ -43,6 +45,7 @@ def api_screening_begin() -> tuple[Response, int, dict[str, str]]:
         raise ApiError(422, "bad_parameter", "name the job by job_id or send it as text, not both")
     job = screened_job(session, jobs, job_id) if job_id else screened_text(session, jobs, profiles, job_text, aliases)
     screening = create_screening(session, owner_or_new(), job, profiles, client_number())
+    record_request("screening begun", f"screening {screening.id}")
     wake()
     address = api_address(screening)
     return jsonify({"id": screening.id, "address": address}), 202, {"Location": address}
@@ -78,6 +81,7 @@ def api_screening(number: int) -> Response:
 def api_screening_delete(number: int) -> tuple[str, int]:
     screening = screening_or_404(number, "own")
     delete_screening(db.session(), screening.id)
+    record_request("screening deleted", f"screening {number}")
     return "", 204
 
 
@@ -87,6 +91,7 @@ def api_screening_run(number: int) -> tuple[Response, int]:
     screening = screening_or_404(number, "own")
     if not run_again(db.session(), screening.id):
         raise ApiError(409, "runs", "The screening is already running: wait until it ends, or cancel it.")
+    record_request("screening run", f"screening {number}")
     wake()
     return jsonify({"id": screening.id, "address": api_address(screening)}), 202
 
@@ -109,6 +114,7 @@ def api_screening_decide(number: int, own_id: str = "") -> Response:
         raise ApiError(422, "bad_parameter", f"status={status[:50]!r}: it must be one of {', '.join(STATUSES)}")
     if not decide(db.session(), screening, own_id, status, note, author_of(screening)):
         abort(404, f"There is no profile {own_id[:100]!r} in this screening.")
+    record_request("screening decided", about_profile(number, own_id), author_of(screening))
     return jsonify({"id": own_id, "status": status, "note": note})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
-from commands.console import need_tables, progress_bar, refuse
+from commands.console import need_tables, progress_bar, record_command, refuse
 from indexing.archive import Archive, ArchiveUnusable
 from indexing.backup import backup, snapshot
 from indexing.export import TooManyColumns, exported_rows, extra_columns, write_csv, write_jsonl
@@ -54,6 +54,7 @@ def restore_command(file: Path, replace: bool) -> None:
         db.session.rollback()
         refuse(f"The database refused: {str(error.orig).strip()}. Nothing was written; what was there is unchanged.")
     freshen_statistics(db.session())
+    record_command("restored", file.name)
     click.echo(f"{documents} documents restored.")
 
 

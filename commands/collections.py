@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from sqlalchemy import select
 
-from commands.console import need_tables, refuse
+from commands.console import need_tables, record_command, refuse
 from indexes.access import set_private
 from models import Collection, db, number
 
@@ -42,4 +42,5 @@ def change(name: str, is_private: bool) -> None:
     if db.session.get(Collection, number("collection", name)) is None:
         refuse(f"There is no collection {name!r}: see flask --app app collection list")
     set_private(db.session(), name, is_private)
+    record_command("collection private" if is_private else "collection public", name)
     click.echo(f"{name} is {'private' if is_private else 'public'}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from encoders.base import Encoder
 from models import db
+from operations.audit import record
 from search.semantic import Semantic
 from web.current import runtime
 
@@ -30,6 +32,11 @@ def need_tables() -> None:
         refuse(f"The database does not answer: {str(error.orig).strip()}")
     if not has_tables:
         refuse("The database has no tables yet: create them with flask --app app db upgrade")
+
+
+def record_command(action: str, what: str = "") -> None:
+    """Store in the audit log what a command did, and as which user of the system."""
+    record(db.session(), action, what, f"command line, user {os.getuid()}")
 
 
 def progress_bar(**options: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from commands.console import need_tables, progress_bar, refuse
+from commands.console import need_tables, progress_bar, record_command, refuse
 from indexes.access import is_private_by_default
 from indexing.importing import ImportReport, import_file
 from indexing.layout import Options, mapping_of
@@ -64,6 +64,7 @@ def import_command(
     except FileUnusable as error:
         refuse(f"{file}: {error}")
     freshen_statistics(db.session())
+    record_command("import", collection)
     click.echo(report_text(report))
     sys.exit(report.exit_code)
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import click
 
-from commands.console import need_tables, refuse
+from commands.console import need_tables, record_command, refuse
 from models import ApiKey, db
-from operations.keys import SCOPES, KeyRefused, create_key, end_of_day, list_keys, revoke_key
+from operations.keys import SCOPES, KeyRefused, about_key, create_key, end_of_day, list_keys, revoke_key
 
 
 @click.group("keys")
@@ -25,9 +25,10 @@ def keys_command() -> None:
 def keys_create(name: str, scopes: tuple[str, ...], collections: tuple[str, ...], expires: str) -> None:
     """Make a key called NAME and print it: it is stored nowhere, and cannot be printed again."""
     try:
-        _, key_text = create_key(db.session(), name, scopes, collections, end_of_day(expires))
+        key, key_text = create_key(db.session(), name, scopes, collections, end_of_day(expires))
     except KeyRefused as error:
         refuse(str(error))
+    record_command("key made", about_key(key))
     click.echo(key_text)
 
 
@@ -57,4 +58,5 @@ def keys_revoke(number: int) -> None:
     key = revoke_key(db.session(), number)
     if key is None:
         refuse(f"There is no key {number} that could be revoked: see flask --app app keys list")
+    record_command("key revoked", about_key(key))
     click.echo(f"{key.name} is revoked.")

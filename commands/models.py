@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from commands.console import loaded_encoder, need_tables, progress_bar, refuse, semantic_side
+from commands.console import loaded_encoder, need_tables, progress_bar, record_command, refuse, semantic_side
 from config import TORCH_SUFFIX
 from encoders.manifest import ModelUnusable, read_manifest
 from encoders.queue import EncoderUnavailable
@@ -87,6 +87,7 @@ def switch_command(name: str) -> None:
             f" model stays in use, with: flask --app app embed --model {name}"
         )
     switch(db.session(), model.manifest or model.load().manifest)
+    record_command("model switched", name)
     click.echo(f"{name} is used from now on")
 
 
@@ -109,6 +110,7 @@ def drop_command(name: str) -> None:
     with progress_bar(total=count, unit=" embeddings", desc=name) as bar:
         for model in dropped:
             drop_model(db.session(), model.key, bar.update)
+    record_command("model dropped", name)
     click.echo(f"{count} embeddings of {name} deleted")
 
 

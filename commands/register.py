@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from commands.audit import audit_command
 from commands.backup import backup_command, export_command, restore_command
 from commands.check import check_command
 from commands.cluster import cluster_command
@@ -35,6 +36,7 @@ def register(app: Flask) -> None:
         worker_command,
         check_command,
         keys_command,
+        audit_command,
         collection_command,
         mcp_command,
     ):

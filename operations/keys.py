@@ -58,6 +58,12 @@ def create_key(
     return key, key_text
 
 
+def about_key(key: ApiKey) -> str:
+    """Return how the audit log names a key, with what it opens."""
+    where = ", ".join(key.collections) or "all collections"
+    return f"{key.name} ({', '.join(key.scopes)}; {where})"
+
+
 def end_of_day(day: str) -> int | None:
     """Return the last second of a day such as 2030-12-31, by UTC; None without one. Raises KeyRefused."""
     if not day:

@@ -23,21 +23,27 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STATES = ("off", "idle", "loading", "ready", "unavailable")
 
 
-def exposition(figures: Figures, counts: StoredCounts | None) -> bytes:
-    """Return the metrics as text; the library is loaded by the first scrape, since it takes 0.6 MB."""
+def exposition(figures: Figures, counts: StoredCounts | None, is_public: bool = False) -> bytes:
+    """Return the metrics as text, for everybody only those of the site as a whole.
+
+    The library is loaded by the first scrape, since it takes 0.6 MB.
+    """
     from prometheus_client import generate_latest
 
-    return generate_latest(_Collected(figures, counts))
+    return generate_latest(_Collected(figures, counts, is_public))
 
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
     figures: Figures
     counts: StoredCounts | None
+    is_public: bool
 
     def collect(self) -> Iterator[Metric]:
         yield from _site_metrics(self.figures, self.counts)
-        yield from _worker_metrics(self.figures)
+        if not self.is_public:
+            yield from _process_metrics(self.figures)
+            yield from _worker_metrics(self.figures)
 
 
 def _metric(name: str, help_text: str, rows: Rows, is_counter: bool = False) -> Iterator[Metric]:
@@ -63,17 +69,20 @@ def _site_metrics(figures: Figures, counts: StoredCounts | None) -> Iterator[Met
         ("database_up", "1 while the database answers", float(counts is not None)),
     ):
         yield from _metric(name, help_text, [({}, value)])
+    if counts:
+        yield from _metric("documents", "Documents", [({}, counts.documents)])
+        help_text = "Documents that have a current embedding"
+        yield from _metric("documents_with_embeddings", help_text, [({}, counts.with_embeddings)])
+        yield from _metric("documents_waiting", "Documents that wait for an embedding", [({}, counts.waiting)])
+
+
+def _process_metrics(figures: Figures) -> Iterator[Metric]:
     processes: Rows = [
         ({"pid": str(process.pid), "role": process.role, "kind": kind}, None if value is None else value * MB)
         for process in figures.processes
         for kind, value in process.kinds.items()
     ]
     yield from _metric("process_memory_bytes", "Memory of each process by the way it is counted", processes)
-    if counts:
-        yield from _metric("documents", "Documents", [({}, counts.documents)])
-        help_text = "Documents that have a current embedding"
-        yield from _metric("documents_with_embeddings", help_text, [({}, counts.with_embeddings)])
-        yield from _metric("documents_waiting", "Documents that wait for an embedding", [({}, counts.waiting)])
 
 
 def _worker_metrics(figures: Figures) -> Iterator[Metric]:

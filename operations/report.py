@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import urllib.error
@@ -10,17 +11,22 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from operations.memory import ADVICE, DEFAULT_LIMIT_MB, Level, level, memory_advice
-from operations.processes import ProcessFigures, Running, figures_of
+from operations.processes import ProcessFigures, Running, figures_of, instance_folder
 from utils.memory import MB, GroupMemory, group_memory
 
+ROOT = Path(__file__).resolve().parents[1]
 FIGURES_PATH = "/api/monitoring/memory"
 WAIT_S = 10.0
 MOST_BYTES = 1_048_576
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+TOKEN_SETTINGS = ("METRICS_TOKEN", "ADMIN_TOKEN")
+# What a site tells nobody without a token.
+UNTOLD: dict[str, Any] = {"processes": [], "index": {}, "caches": {}, "pool": {}, "guard": {}}
 GROUP = ("used_mb", "limit_mb", "anonymous_mb")
 VERDICTS: dict[Level, str] = {
     "fine": "well: there is room",
@@ -91,14 +97,18 @@ def of_running(site: Running, limit_mb: float | None = None) -> MemoryReport:
 
 
 def of_address(address: str, limit_mb: float | None = None) -> MemoryReport:
-    """Return the report on a remote site, from its own figures; raises NotAnswered."""
-    values = figures_at(address)
+    """Return the report on a remote site, from its own figures; raises NotAnswered.
+
+    Only METRICS_TOKEN is sent there, from the environment; without it, a site tells less.
+    """
+    values = figures_at(address, token=os.environ.get("METRICS_TOKEN", ""))
     try:
         own = checked_figures(values)
         processes = [process_from(process) for process in own["processes"]]
         group = {name: optional_number(own["group"].get(name)) for name in GROUP} if own["group"] else None
         limit_mb = limit_mb or own["limit_mb"]
-        return MemoryReport(address, own["used_mb"], limit_mb, str(own["source"]), processes, group, own, [])
+        unseen = [] if "worker" in own else ["processes, index and caches: set METRICS_TOKEN to that of the site"]
+        return MemoryReport(address, own["used_mb"], limit_mb, str(own["source"]), processes, group, own, unseen)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotAnswered(f"{address} answered JSON that is not this site's: {error!r}") from error
 
@@ -109,23 +119,37 @@ def own_figures(site: Running, unseen: list[str]) -> dict[str, Any] | None:
         unseen.append("the app's own figures: its address is unknown")
         return None
     try:
-        own = checked_figures(figures_at(site.address))
+        is_here = urlsplit(site.address).hostname in LOCAL_HOSTS
+        own = checked_figures(figures_at(site.address, token=own_token() if is_here else ""))
     except NotAnswered as error:
         unseen.append(f"the app itself: {error}")
         return None
     except (KeyError, TypeError, ValueError, AttributeError):
         unseen.append(f"the app itself: what {site.address} answers is not this site's")
         return None
-    if own["worker"] not in {process.pid for process in site.processes}:
+    if "worker" in own and own["worker"] not in {process.pid for process in site.processes}:
         unseen.append(f"the app itself: {site.address} is answered by another server")
         return None
     return own
 
 
+def own_token() -> str:
+    """Return what lets this site's operator see all of its figures: from the environment, or the instance folder."""
+    for name in TOKEN_SETTINGS:
+        if os.environ.get(name):
+            return os.environ[name]
+    try:
+        return (instance_folder(ROOT) / "admin_token").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def checked_figures(values: dict[str, Any]) -> dict[str, Any]:
     """Return the figures if they have the expected shape; raises KeyError, TypeError, ValueError or AttributeError."""
     parts = {str(name): finite_number(value) for name, value in values["parts"].items()}
-    numbers = {name: finite_number(values[name]) for name in ("used_mb", "limit_mb", "worker")}
+    values = UNTOLD | values
+    names = ("used_mb", "limit_mb", "worker") if "worker" in values else ("used_mb", "limit_mb")
+    numbers = {name: finite_number(values[name]) for name in names}
     if numbers["limit_mb"] <= 0:
         raise ValueError("the limit is zero")
     if not all(isinstance(values[name], dict) for name in ("model", "index", "caches", "pool", "guard")):
@@ -178,7 +202,7 @@ def of_group(group: GroupMemory | None) -> dict[str, float | None] | None:
     return {f"{name}_mb": None if value is None else round(value / MB, 1) for name, value in values.items()}
 
 
-def figures_at(base: str, wait_s: float = WAIT_S) -> dict[str, Any]:
+def figures_at(base: str, wait_s: float = WAIT_S, token: str = "") -> dict[str, Any]:
     """Fetch the figures of the site at an address; raises NotAnswered after at most `wait_s` seconds.
 
     Runs in a thread, since a server that sends a byte now and then never triggers the socket's timeout.
@@ -188,7 +212,7 @@ def figures_at(base: str, wait_s: float = WAIT_S) -> dict[str, Any]:
         address = figures_url(base)
     except ValueError as error:
         raise NotAnswered(f"{base} is not an address: {error}") from error
-    request = threading.Thread(target=lambda: answers.append(_fetch(address, wait_s)), daemon=True)
+    request = threading.Thread(target=lambda: answers.append(_fetch(address, wait_s, token)), daemon=True)
     request.start()
     request.join(wait_s)
     answer = answers[0] if answers else NotAnswered(f"{address} did not answer within {wait_s:g} s")
@@ -204,14 +228,17 @@ def figures_url(base: str) -> str:
     return base if urlsplit(base).path.endswith(FIGURES_PATH) else base.rstrip("/") + FIGURES_PATH
 
 
-def _fetch(address: str, wait_s: float) -> dict[str, Any] | NotAnswered:
+def _fetch(address: str, wait_s: float, token: str) -> dict[str, Any] | NotAnswered:
     if urlsplit(address).scheme not in ("http", "https"):
         return NotAnswered(f"{address} is not an http or https address")
     # Local addresses bypass any proxy.
     proxies = [urllib.request.ProxyHandler({})] if urlsplit(address).hostname in LOCAL_HOSTS else []
     try:
         # The thread's limit comes first.
-        with urllib.request.build_opener(*proxies).open(address, timeout=2 * wait_s) as response:
+        request = urllib.request.Request(address)  # noqa: S310 - http or https, as was checked
+        if token:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
+        with urllib.request.build_opener(*proxies).open(request, timeout=2 * wait_s) as response:
             kind, body = response.headers.get_content_type(), response.read(MOST_BYTES)
         figures = json.loads(body)
     except urllib.error.HTTPError as error:

@@ -18,13 +18,18 @@ ONE_S = timedelta(seconds=1)
 
 
 def register(app: Flask) -> None:
-    for template_filter in (day, ago, ago_s, ahead, lasting, duration, share, translated, stored_message):
+    for template_filter in (day, minute, ago, ago_s, ahead, lasting, duration, share, translated, stored_message):
         app.add_template_filter(template_filter)
 
 
 def day(seconds: int) -> str:
     """Return a date from seconds since 1970."""
     return str(format_date(datetime.fromtimestamp(seconds, UTC), "long"))
+
+
+def minute(seconds: int) -> str:
+    """Return a time by UTC, to the minute, from seconds since 1970: the same in every language."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def ago(at: float) -> str:

@@ -20,10 +20,11 @@ from models import Job, db
 from search.query import Query, clean_text
 from utils.messages import Refusal
 from web.access import caller, sign_in
+from web.audit import record_request
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import translated
-from web.imports import import_or_404, wants_private
+from web.imports import about_import, import_or_404, wants_private
 from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
@@ -157,6 +158,7 @@ def import_start(number: int) -> AnyResponse | tuple[str, int]:
     if seen and "chosen" in request.form and options_of(job).guesses:
         return redirect(address, 303)  # other columns than those that were looked at
     if upload_path(runtime().upload_folder, job).exists() and start_import(db.session(), job):
+        record_request("import", about_import(job))
         runtime().imports.wake()
     return redirect(address)
 
@@ -164,5 +166,7 @@ def import_start(number: int) -> AnyResponse | tuple[str, int]:
 @import_pages.post(f"/import/{NUMBER}/cancel")
 def import_cancel(number: int) -> AnyResponse:
     """Cancel an import; what was stored stays."""
-    cancel_import(db.session(), import_or_404(number, caller()))
+    job = import_or_404(number, caller())
+    if cancel_import(db.session(), job):
+        record_request("import cancelled", about_import(job))
     return redirect(url_for("imports.import_page", number=number), 303)

@@ -9,10 +9,20 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from models import db
-from operations.keys import LONGEST_KEY_NAME, SCOPES, KeyRefused, create_key, end_of_day, list_keys, revoke_key
+from operations.keys import (
+    LONGEST_KEY_NAME,
+    SCOPES,
+    KeyRefused,
+    about_key,
+    create_key,
+    end_of_day,
+    list_keys,
+    revoke_key,
+)
 from search.documents import collections
 from search.query import Query, clean_text
 from web.access import needs, sign_in, sign_out
+from web.audit import record_request
 from web.errors import translated
 from web.screenings import NUMBER
 
@@ -72,16 +82,18 @@ def key_make() -> str | tuple[str, int]:
     try:
         expires_at = end_of_day(form.get("expires", "").strip())
         names = [clean_text(name)[:64] for name in form.getlist("collection") if name.strip()]
-        _, key_text = create_key(
+        key, key_text = create_key(
             db.session(), clean_text(form.get("name", "")), form.getlist("scope"), names, expires_at
         )
     except KeyRefused as error:
         return keys_page(error=translated(error)), 422
+    record_request("key made", about_key(key))
     return keys_page(key_text)
 
 
 @key_pages.post(f"/keys/{NUMBER}/revoke")
 @needs("admin")
 def key_revoke(number: int) -> AnyResponse:
-    revoke_key(db.session(), number)
+    if key := revoke_key(db.session(), number):
+        record_request("key revoked", about_key(key))
     return redirect(url_for("keys.keys"), 303)

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from matching.documents import NoSuchJob, job_by_id, job_by_title
 from matching.limits import JOBS, MOST_TEXT, PROFILES
 from models import Screening, db
+from operations.audit import about_profile
 from screening.columns import OFFERED_COLUMNS
 from screening.links import LONGEST_LINK_NAME, CannotShare, create_link, list_links, revoke_link
 from screening.listing import Listing
@@ -33,6 +34,7 @@ from search.documents import collections
 from search.query import Query, clean_text
 from utils.messages import Refusal
 from web.access import caller, is_admin
+from web.audit import record_request
 from web.current import skill_aliases
 from web.errors import http_status, translated
 from web.owners import client_number, owner_or_new
@@ -83,6 +85,7 @@ def screenings_begin() -> AnyResponse | tuple[str, int]:
         screening = create_screening(db.session(), owner_or_new(), job, chosen_collections(form)[1], client_number())
     except Refusal as error:
         return screenings_page(form, translated(error), getattr(error, "choices", ())), http_status(error)
+    record_request("screening begun", f"screening {screening.id}")
     wake()
     return redirect(url_for("screenings.screening", number=screening.id), 303)
 
@@ -142,6 +145,7 @@ def screening_decide(number: int) -> AnyResponse | tuple[str, int]:
             abort(404)
     except NoteTooLong as error:
         return screening_page(row, listing, translated(error), (form.get("profile", ""), note)), 413
+    record_request("screening decided", about_profile(row.id, form.get("profile", "")), author_of(row))
     return redirect(f"{screening_address(row, listing)}#p{form.get('place', '')[:20]}", 303)
 
 
@@ -149,6 +153,7 @@ def screening_decide(number: int) -> AnyResponse | tuple[str, int]:
 @rate_limit("search")
 def screening_run(number: int) -> AnyResponse:
     run_again(db.session(), screening_or_404(number, "own").id)
+    record_request("screening run", f"screening {number}")
     wake()
     return redirect(url_for("screenings.screening", number=number), 303)
 
@@ -162,6 +167,7 @@ def screening_cancel(number: int) -> AnyResponse:
 @screening_pages.post(f"/screenings/{NUMBER}/delete")
 def screening_delete(number: int) -> AnyResponse:
     delete_screening(db.session(), screening_or_404(number, "own").id)
+    record_request("screening deleted", f"screening {number}")
     return redirect(url_for("screenings.screenings"), 303)
 
 
@@ -176,6 +182,7 @@ def screening_share(number: int) -> str | tuple[str, int]:
         _, secret = create_link(db.session(), row, name, may_decide=may_decide, made_by=caller().key)
     except CannotShare as error:
         return screening_page(row, listing, translated(error)), 422
+    record_request("screening shared", f"screening {number}, {name}, {'may decide' if may_decide else 'may read'}")
     address = url_for("screenings.screening", number=number, share=secret, _external=True)
     return screening_page(row, listing, shared=address)
 
@@ -184,6 +191,7 @@ def screening_share(number: int) -> str | tuple[str, int]:
 @rate_limit("search")
 def screening_unshare(number: int, link: int) -> AnyResponse:
     revoke_link(db.session(), screening_or_404(number, "own").id, link)
+    record_request("screening unshared", f"screening {number}")
     return redirect(url_for("screenings.screening", number=number), 303)
 
 

@@ -23,6 +23,8 @@ BASE_WEIGHT = 0.6  # of a word that the typed one may consist of, behind prefix 
 LIKELY_BASE = 0.15  # probability of a base from which on it is looked for behind other prefixes too
 RELATED_WEIGHT = 0.5  # of other spellings and inflections, times the certainty of each
 COMMON_PREFIXES = ("ה", "ב", "ל", "ו", "מ", "ש")
+LIKELY_INFLECTION = 0.25  # weight from which on an inflection is looked for behind prefixes too
+INFLECTED_PREFIXES = (*COMMON_PREFIXES, "וה", "שה", "מה", "כ")
 LEAST_WEIGHT = 0.02
 LONGEST_PREFIX = 4  # letters before a word that may be prefixes
 # Forms that are only spelled alike count in the order of documents, never as a match.
@@ -124,7 +126,7 @@ def interpret(
     similar = similar_forms(session, vocabulary, typed, most)
     shown = readable(other.form for others in similar.values() for other in others)
     similar = {word: [other for other in others if other.form in shown] for word, others in similar.items()}
-    words = tuple(_word(word, candidates[word], similar[word], readings) for word in typed)
+    words = tuple(_word(word, candidates[word], similar[word], known, readings) for word in typed)
     return Interpretation(words, tuple(phrases), frozenset(not_forms), tuple(not_phrases))
 
 
@@ -167,7 +169,18 @@ def _candidates(word: str, readings: Readings) -> frozenset[str]:
         candidates.update((base, *readings.with_prefixes(base)))
     for form in readings.spellings(word):
         candidates.update((form, *(prefix + form for prefix in COMMON_PREFIXES)))
+    candidates.update(_inflected(word, readings))
     return frozenset(candidates)
+
+
+def _inflected(word: str, readings: Readings) -> Iterator[str]:
+    """Yield the inflections of a word, and the likely ones behind the prefixes that they most often have."""
+    for form, weight in readings.inflections(word).items():
+        yield form
+        if weight >= LIKELY_INFLECTION and is_hebrew(form):
+            yield from (prefix + form for prefix in INFLECTED_PREFIXES)
+            if form[0] == "ו":  # which is doubled behind a prefix
+                yield from (f"{prefix}ו{form}" for prefix in INFLECTED_PREFIXES)
 
 
 def same_word(form: str, readings: Readings) -> list[str]:
@@ -190,13 +203,16 @@ def _word(
     word: str,
     weights: dict[str, float],
     similar: Sequence[SimilarForm],
+    known: Container[str],
     readings: Readings,
 ) -> QueryWord:
+    """Return a word with its inflections: those that are looked for, and those among the forms spelled alike."""
     inflections = readings.inflections(word)
-    for other in similar:
-        weight = inflections.get(other.form) or _behind_prefix(other.form, inflections, readings)
-        if other.form not in weights and weight:
-            weights[other.form] = RELATED_WEIGHT * weight
+    near = (other.form for other in similar)
+    for form in dict.fromkeys((*filter(known.__contains__, _inflected(word, readings)), *near)):
+        weight = inflections.get(form) or _behind_prefix(form, inflections, readings)
+        if form not in weights and weight:
+            weights[form] = RELATED_WEIGHT * weight
     return QueryWord(word, weights, {other.form: other.similarity for other in similar})
 
 

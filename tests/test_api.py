@@ -243,9 +243,9 @@ def test_without_a_model_meaning_finds_nothing_and_says_so(client: FlaskClient) 
 
 
 def test_figures_follow_the_documents(api: FlaskClient) -> None:
-    assert check(api.get("/api/stats"), "stats", 200)["documents_with_embeddings"] == 5
+    assert check(api.get("/api/stats", headers=TOKEN), "stats", 200)["documents_with_embeddings"] == 5
     api.put(at("new"), json={"title": "חדש", "tags": ["טרי"]}, headers=TOKEN)
-    stats, health = check(api.get("/api/stats"), "stats", 200), check(api.get("/health"), "health", 200)
+    stats, health = check(api.get("/api/stats", headers=TOKEN), "stats", 200), check(api.get("/health"), "health", 200)
     assert (stats["documents"], stats["documents_waiting"], stats["tags_waiting"]) == (6, 1, 1)
     assert {one["name"]: one["documents"] for one in stats["collections"]} == {"documents": 1, "house": 5}
     assert (health["documents"], health["documents_with_embeddings"]) == (6, 5)

@@ -79,6 +79,15 @@ def test_it_ends_as_near_to_the_limit_as_the_site_is(instance: Path, share: floa
 def test_a_site_elsewhere_is_asked_by_its_address(server: Server, tmp_path: Path) -> None:
     ended = check(tmp_path, "--url", f"127.0.0.1:{server.port}", "--json")
     assert ended.returncode == 0
+    told = json.loads(ended.stdout)
+    assert told["processes"] == []
+    assert told["used_mb"] > 20
+    assert set(told["parts"]) == {"application", "model", "index", "caches"}
+    assert "set METRICS_TOKEN" in told["unseen"][0]
+    assert check(tmp_path, "--url", f"127.0.0.1:{server.port}").returncode == 0
+    known = environ(tmp_path, METRICS_TOKEN=server.token())
+    asked = command("--url", f"127.0.0.1:{server.port}", "--json")
+    ended = subprocess.run(asked, env=known, capture_output=True, text=True, check=True)
     assert [one["role"] for one in json.loads(ended.stdout)["processes"]] == ["master", "worker"]
     assert check(tmp_path, "--url", f"http://127.0.0.1:{server.port}/", "--limit", "10").returncode == 2
 

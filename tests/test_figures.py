@@ -34,6 +34,7 @@ from tests.conftest import closed, settings_for, sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
 from tests.semantic_side import use_semantic
+from tests.visits import operator
 from utils.memory import MB
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -69,7 +70,7 @@ def filled(app: Flask) -> Flask:
     """The app over a small collection, its model loaded and asked."""
     with app.app_context():
         use_semantic(app, fill(db.session()))
-    assert app.test_client().get("/api/search?q=good+bread&mode=semantic").status_code == 200
+    assert operator(app).get("/api/search?q=good+bread&mode=semantic").status_code == 200
     return app
 
 
@@ -107,7 +108,7 @@ def value(found: Samples, name: str, **labels: str) -> float:
 
 
 def test_the_same_figures_everywhere(filled: Flask) -> None:
-    client = filled.test_client()
+    client = operator(filled)
     health, memory = told(client, "/api/monitoring/health"), told(client, "/api/monitoring/memory")
     short, found = told(client, "/health"), metrics(client)
     limit = short["memory"]["limit_mb"]
@@ -134,7 +135,7 @@ def test_the_same_figures_everywhere(filled: Flask) -> None:
 
 
 def test_parts_add_up_to_what_is_used(filled: Flask) -> None:
-    found = told(filled.test_client(), "/api/monitoring/memory")
+    found = told(operator(filled), "/api/monitoring/memory")
     assert sum(found["parts"].values()) == pytest.approx(found["used_mb"], abs=0.1)
     assert found["parts"]["index"] * MB == pytest.approx(
         sum(one["bytes"] for one in found["index"].values()), abs=MB / 100
@@ -143,7 +144,7 @@ def test_parts_add_up_to_what_is_used(filled: Flask) -> None:
 
 
 def test_memory_is_told_without_the_database_and_metrics_say_that_it_is_gone(filled: Flask) -> None:
-    client = filled.test_client()
+    client = operator(filled)
     with filled.app_context():
         db.session.remove()
         Base.metadata.drop_all(db.engine)
@@ -160,12 +161,12 @@ def test_memory_asks_no_statement(filled: Flask) -> None:
     with filled.app_context():
         engine = db.engine
     db.event.listen(engine, "before_cursor_execute", lambda *row: asked.append(row[2]))
-    filled.test_client().get("/api/monitoring/memory?samples=9")
+    operator(filled).get("/api/monitoring/memory?samples=9")
     assert asked == []
 
 
 def test_a_page_of_status_does_not_count_its_own_connection(app: Flask) -> None:
-    client = app.test_client()
+    client = operator(app)
     for _ in range(2):
         text = Page(client.get("/status?lang=en").get_data(as_text=True)).text
         assert "Connections at work 0 of 5" in text
@@ -179,7 +180,7 @@ def test_a_connection_at_work_is_counted(app: Flask) -> None:
 
 def test_without_a_guard_it_is_said_that_there_is_none(app: Flask) -> None:
     runtime_of(app).watch.guard = None
-    client = app.test_client()
+    client = operator(app)
     assert told(client, "/api/monitoring/memory")["guard"] == {
         "on": False, "events": [], "text_only_left_s": 0.0,
         "counts": {"caches_dropped": 0, "model_given_back": 0, "text_only_over": 0},
@@ -194,7 +195,7 @@ def test_what_the_guard_did_is_told_newest_first(app: Flask) -> None:
         Event(now - ago, kind, 440.5, 512.0) for ago, kind in ((900, "caches_dropped"), (600, "model_given_back"))
     )
     runtime_of(app).watch.guard = Guard(events, {"caches_dropped": 4, "model_given_back": 1}, left_s=61.0)  # type: ignore[assignment]
-    client = app.test_client()
+    client = operator(app)
     guard = told(client, "/api/monitoring/memory")["guard"]
     assert [one["kind"] for one in guard["events"]] == ["model_given_back", "caches_dropped"]
     assert guard["counts"] == {"caches_dropped": 4, "model_given_back": 1, "text_only_over": 0}
@@ -215,7 +216,7 @@ def test_caches_are_told_by_name_and_their_bytes_are_a_part(app: Flask) -> None:
             return {"queries": {"entries": 3, "bytes": 3 * MB, "on": True}, "hits": 7}
 
     use_semantic(app, Caching(LazyEncoder(None, "none")))
-    found = told(app.test_client(), "/api/monitoring/memory")
+    found = told(operator(app), "/api/monitoring/memory")
     assert found["caches"] == {"queries_entries": 3, "queries_bytes": 3 * MB, "hits": 7, "rate_limit_clients": 1}
     assert found["parts"]["caches"] == 3.0
     assert dict(flat_numbers({"a": {"b": {"c": 1}}, "d": "text", "e": None})) == {"a_b_c": 1}
@@ -226,7 +227,7 @@ def test_a_model_says_when_it_was_used_and_when_it_is_given_back(database: str, 
     app = create_app(settings_for(database, tmp_path, model_idle_s=600))
     lazy = LazyEncoder(HashedWords, made.name)
     side = use_semantic(app, Semantic(lazy, model_number(made.name, made.checksum)))
-    client = app.test_client()
+    client = operator(app)
     before = told(client, "/api/monitoring/memory")["model"]
     assert (before["state"], before["unused_s"], before["given_back_in_s"]) == ("idle", None, None)
     assert side.lazy.load(20)
@@ -242,7 +243,7 @@ def test_a_model_that_is_never_given_back_says_so(database: str, tmp_path: Path)
     app = create_app(settings_for(database, tmp_path, model_idle_s=0))
     side = use_semantic(app, Semantic(LazyEncoder(HashedWords, "words")))
     assert side.lazy.load(20)
-    client = app.test_client()
+    client = operator(app)
     assert told(client, "/api/monitoring/memory")["model"]["given_back_in_s"] is None
     assert "when unused never" in Page(client.get("/status?lang=en").get_data(as_text=True)).text
     closed(app)
@@ -254,7 +255,7 @@ def test_the_verdict_follows_the_share_and_comes_with_advice(
 ) -> None:
     used = watch(create_app(settings_for(database, tmp_path))).memory().used_mb
     app = create_app(settings_for(database, tmp_path, memory_limit_mb=round(used / share)))
-    client = app.test_client()
+    client = operator(app)
     found = told(client, "/api/monitoring/memory")
     assert found["level"] == expected
     assert bool(found["advice"]) == (expected != "fine")
@@ -284,7 +285,7 @@ def test_the_page_says_every_advice_in_hebrew_too(app: Flask) -> None:
 
 
 def test_one_sample_for_the_page_is_made_where_there_is_no_history(app: Flask) -> None:
-    page = Page(app.test_client().get("/status?lang=en").get_data(as_text=True))
+    page = Page(operator(app).get("/status?lang=en").get_data(as_text=True))
     assert re.search(r"1 hour ago 30 minutes ago now", page.text)
     assert page.all("path", class_="hour-top")
     assert watch(app).history.samples() == []
@@ -295,7 +296,7 @@ def test_a_page_with_a_full_hour_stays_light(app: Flask) -> None:
     for number in range(240):
         past = {name: getattr(now, name) + number % 7 for name in ("used_mb", "model_mb", "index_mb")}
         watch(app).history.add(type(now)(**(vars_of(now) | past | {"at": now.at - 15 * (239 - number)})))
-    assert len(app.test_client().get("/status").get_data()) < 45_000
+    assert len(operator(app).get("/status").get_data()) < 45_000
 
 
 def vars_of(sample: Any) -> dict[str, float]:
@@ -303,7 +304,7 @@ def vars_of(sample: Any) -> dict[str, float]:
 
 
 def test_metrics_leave_nothing_behind_in_the_library(filled: Flask) -> None:
-    metrics(filled.test_client())
+    metrics(operator(filled))
     assert not [one.name for one in REGISTRY.collect() if one.name.startswith("matmon")]
 
 

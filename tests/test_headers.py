@@ -18,7 +18,7 @@ from tests.visits import BEARER
 from web.headers import PRIVATE
 
 PUBLIC = {"search", "api_search", "api_documents", "api_operations"}
-VALUES = {"own_id": "1", "number": 1, "filename": "style.css"}
+VALUES = {"own_id": "1", "number": 1, "link": 1, "filename": "style.css"}
 QUERY = {"q": "אבן", "skills": "אבן", "address": "/text?q=אבן"}
 # Their figures and times differ from one moment to the next.
 CHANGING = {"static", "search.status"} | {

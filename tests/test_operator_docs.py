@@ -11,6 +11,7 @@ from app import create_app
 from config import ROOT, declared
 from scripts.settings_page import page as settings_page
 from tests.conftest import closed, settings_for
+from tests.visits import operator
 
 PAGES = ("docs/MEMORY_OPTIMIZATION.md", "DEPLOYMENT_CHECKLIST.md")
 MORE = (*PAGES, "docs/how-to/deploy.md")  # it names settings and files, and few addresses
@@ -54,7 +55,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_address_and_figure_is_answered(page: str, tmp_path: Path) -> None:
     app = create_app(settings_for(f"sqlite:///{tmp_path}/a.db", tmp_path))
-    client = app.test_client()
+    client = operator(app)
     named = set(re.findall(r"(?:`|SITE)(/(?:api|health|livez|metrics|status)[a-z/]*)", text(page)))
     assert len(named) > 4
     missing = [path for path in named if client.options(path).status_code != 200]

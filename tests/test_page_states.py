@@ -23,7 +23,7 @@ from tests.conftest import closed, settings_for, sqlite_alone
 from tests.fakes import HashedWords
 from tests.markup import Page
 from tests.semantic_side import use_semantic
-from tests.visits import page
+from tests.visits import operator, page
 
 DOCUMENTS = [
     NewDocument(own_id="1", title="Saving water at home", body="A bucket in the shower.", tags=("water", "home water")),
@@ -79,7 +79,7 @@ def test_loading_shows_the_words_at_once_and_how_to_ask_again(filled: Flask) -> 
 
 
 def test_unavailable_is_said_and_the_words_are_searched(filled: Flask) -> None:
-    client = filled.test_client()
+    client = operator(filled)
 
     def load() -> Encoder:
         raise RuntimeError("a file is damaged")
@@ -138,7 +138,7 @@ def test_ready_says_how_close_and_shows_tags_and_documents_near_in_meaning(fille
 
 
 def test_status_stands_without_the_database(app: Flask) -> None:
-    client = app.test_client()
+    client = operator(app)
     with app.app_context():
         db.session.execute(db.text("DROP TABLE state"))
         db.session.commit()
@@ -182,7 +182,7 @@ def test_a_fault_of_ours_is_owned_up_to_and_tells_nothing(app: Flask) -> None:
         raise RuntimeError("secret detail")
 
     app.view_functions["search.status"] = broken
-    answer = app.test_client().get("/status?lang=en")
+    answer = operator(app).get("/status?lang=en")
     text = answer.get_data(as_text=True)
     assert answer.status_code == 500
     assert "The error is ours" in Page(text).text

@@ -20,6 +20,7 @@ from tests.described import check
 from tests.redis_server import RedisServer, answering, redis_server
 from tests.semantic_side import use_semantic
 from tests.test_redis_cache import another_answer, flood, http
+from tests.visits import BEARER, operator
 from tests.waiting import until
 
 PATHS = (
@@ -85,7 +86,7 @@ def answers(client: FlaskClient) -> list[object]:
 
 
 def test_answers_are_shared_and_the_status_counts_them(site: Callable[..., Flask], server: RedisServer) -> None:
-    client = site(server.url).test_client()
+    client = operator(site(server.url))
     until(told(client, "connected"), "a connection")
     first = answers(client)
     assert answers(client) == first == FOUND
@@ -104,7 +105,7 @@ def test_answers_are_shared_and_the_status_counts_them(site: Callable[..., Flask
 def test_a_fault_costs_no_answer_and_goes_by_itself(
     site: Callable[..., Flask], server: RedisServer, fault: str
 ) -> None:
-    client = site(server.url).test_client()
+    client = operator(site(server.url))
     until(told(client, "connected"), "a connection")
     right = answers(client)
     admin = server.client
@@ -141,7 +142,7 @@ def test_a_fault_costs_no_answer_and_goes_by_itself(
 @pytest.mark.parametrize("answer", [http, flood, another_answer], ids=lambda one: one.__name__)
 def test_what_is_no_redis_costs_no_answer(site: Callable[..., Flask], answer: Callable[..., None]) -> None:
     with answering(answer) as url:
-        client = site(url).test_client()
+        client = operator(site(url))
         assert answers(client) == answers(client) == FOUND
         until(lambda: redis_told(client)["state"] == "away", "the fault")
         page = client.get("/status").get_data(as_text=True)
@@ -151,7 +152,7 @@ def test_what_is_no_redis_costs_no_answer(site: Callable[..., Flask], answer: Ca
 def test_a_redis_that_is_down_at_the_start_is_found_later(site: Callable[..., Flask], tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     app = site(server.url.replace("//", "//:hunter2@"))
-    client = app.test_client()
+    client = operator(app)
     assert answers(client) == FOUND
     until(told(client, "away", "unreachable"), "the fault")
     assert check(client.get("/api/monitoring/health"), "monitoringHealth", 200)["status"] == "degraded"
@@ -165,6 +166,9 @@ def test_a_redis_that_is_down_at_the_start_is_found_later(site: Callable[..., Fl
 
 def test_a_site_without_a_redis_says_nothing_of_one(client: FlaskClient, session: Session) -> None:
     fill(session)
-    assert check(client.get("/api/monitoring/health"), "monitoringHealth", 200)["redis"] is None
-    assert "Redis" not in client.get("/status?lang=en").get_data(as_text=True).split('id="settings-title"')[0]
-    assert "matmon_redis" not in client.get("/metrics").get_data(as_text=True)
+    assert check(client.get("/api/monitoring/health", headers=BEARER), "monitoringHealth", 200)["redis"] is None
+    assert (
+        "Redis"
+        not in client.get("/status?lang=en", headers=BEARER).get_data(as_text=True).split('id="settings-title"')[0]
+    )
+    assert "matmon_redis" not in client.get("/metrics", headers=BEARER).get_data(as_text=True)

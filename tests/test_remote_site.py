@@ -31,6 +31,7 @@ from tests.endpoints import Endpoints, Reply, Told, as_json, endpoint, good, ope
 from tests.markup import Page
 from tests.model_hosts import ModelHost, model_host
 from tests.servers import environment, serving
+from tests.visits import operator
 from tests.waiting import until
 
 # --- with a real model host ---
@@ -187,7 +188,7 @@ def test_while_the_endpoint_is_away_words_are_found_and_all_say_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app, served = site
-    client = app.test_client()
+    client = operator(app)
     served.answer = answer
     with caplog.at_level(logging.WARNING, "matmon.search"):
         for mode in ("hybrid", "semantic"):
@@ -211,7 +212,7 @@ def test_once_the_endpoint_is_back_meaning_is_searched_again(site: tuple[Flask, 
     served.answer = good
     assert found(app)["semantic"]["state"] == "ready"
     assert app.test_client().get("/health").get_json()["model"]["state"] == "ready"
-    assert "answers 500" not in app.test_client().get("/status?lang=en").get_data(as_text=True)
+    assert "answers 500" not in operator(app).get("/status?lang=en").get_data(as_text=True)
 
 
 def test_a_slow_endpoint_does_not_hold_a_search_and_soon_is_not_asked_any_more(site: tuple[Flask, Endpoints]) -> None:
@@ -272,7 +273,7 @@ def test_nothing_kept_and_nobody_there_is_unavailable_with_the_reason(started: S
         side: Semantic = runtime_of(app).semantic
         assert not side.lazy.load(30)
         assert found(app)["semantic"]["state"] == "unavailable"
-        page = Page(app.test_client().get("/status?lang=en").get_data(as_text=True))
+        page = Page(operator(app).get("/status?lang=en").get_data(as_text=True))
         assert "no connection; look at EMBEDDINGS_URL" in page.text
         closed(app)
 

@@ -14,6 +14,7 @@ from config import BadSetting, read_settings
 from operations.figures import KEPT_S, MOST_SLOWEST, MOST_TEXT, Searches
 from tests.conftest import closed, settings_for, sqlite_alone
 from tests.markup import Page
+from tests.visits import BEARER
 
 SECRET = "הסוד שלי"
 
@@ -86,23 +87,23 @@ def asked(client: FlaskClient) -> str:
     for address in ("/text?", "/?format=csv&", "/api/search?"):
         assert client.get(f"{address}q={quote(SECRET)}&lang=en").status_code == 200
     told = ("/status?lang=en", "/api/monitoring/memory?samples=9", "/api/monitoring/health", "/metrics")
-    return "".join(client.get(address).get_data(as_text=True) for address in told)
+    return "".join(client.get(address, headers=BEARER).get_data(as_text=True) for address in told)
 
 
 def test_nothing_tells_what_was_asked(client: FlaskClient) -> None:
     told = asked(client)
     assert SECRET not in told
     assert "What was asked is not shown" in told
-    page = Page(client.get("/status?lang=en").get_data(as_text=True)).text
+    page = Page(client.get("/status?lang=en", headers=BEARER).get_data(as_text=True)).text
     assert "Text" in page
-    assert client.get("/api/monitoring/health").get_json()["searches"]["hybrid"]["count"] == 2
+    assert client.get("/api/monitoring/health", headers=BEARER).get_json()["searches"]["hybrid"]["count"] == 2
 
 
 def test_log_queries_shows_it_on_the_status_page_alone(database: str, tmp_path: Path) -> None:
     app = create_app(settings_for(database, tmp_path, log_queries=True))
     client = app.test_client()
     told = asked(client)
-    page = client.get("/status").get_data(as_text=True)
+    page = client.get("/status", headers=BEARER).get_data(as_text=True)
     closed(app)
     assert SECRET in page
     assert told.count(SECRET) == 3  # the three searches, and on no other address

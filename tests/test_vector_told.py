@@ -23,6 +23,7 @@ from tests.collections import HOUSE, fill
 from tests.conftest import Started, closed, settings_for
 from tests.test_semantic import found as searched
 from tests.test_vector_life import HASHED, looked_at_each_change, served, side  # noqa: F401 - a fixture of every test
+from tests.visits import operator
 
 
 def test_without_the_extension_searches_are_served_and_the_reason_is_told(
@@ -105,7 +106,7 @@ def test_the_commands_build_tell_and_drop_or_say_why_not(site: Flask, started: S
 def test_the_status_and_the_monitoring_say_which_serves(site: Flask) -> None:
     with site.app_context():
         embed(db.session(), HASHED)
-    client = site.test_client()
+    client = operator(site)
     assert client.get("/api/monitoring/memory").json["vector_index"]["serves"] is None  # type: ignore[index]
     side_of_site = runtime_of(site).semantic
     with site.app_context():

@@ -76,7 +76,7 @@ def post(site: Server, path: str, **fields: object) -> dict[str, object]:
 def filled(site: Server) -> None:
     post(site, "/api/documents", **JOB, collection="jobs")
     for profile in PROFILES:
-        post(site, "/api/documents", **profile, collection="staff")
+        post(site, "/api/documents", **profile, collection="profiles")
 
 
 def found(site: Server, text: str, mode: str) -> set[str]:
@@ -109,7 +109,7 @@ def test_a_worker_embeds_for_all(with_model: Settings) -> None:
 def test_a_worker_ranks_what_the_sites_leave_to_it(with_model: Settings) -> None:
     with two_sites(with_model) as (one, two):
         filled(one)
-        path = str(post(one, "/api/screenings", job_id="cook", profiles="staff")["address"])
+        path = str(post(one, "/api/screenings", job_id="cook")["address"])
 
         def ranked() -> Answer:
             return two.send("GET", path, Authorization=TOKEN)

@@ -112,6 +112,7 @@ READS: dict[str, tuple[Visit, ...]] = {
     "imports.import_form": get("/import"),
     "keys.sign_in_form": get("/signin"),
     "keys.keys": get("/keys"),
+    "audit.audit_page": get("/audit", "/audit?action=sign-in&who=admin"),
     "imports.import_page": get(f"/import/{IMPORT}"),
     "api_search.api_search": tuple(
         visit for mode in ("hybrid", "text", "tags", "semantic") for visit in searched("/api/search", f"mode={mode}&")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -30,6 +31,13 @@ def signed_in(client: FlaskClient, key: str = TOKEN) -> FlaskClient:
     """Sign a client in with a key, as a browser does."""
     token = page(client, "/signin?lang=en").one("input", name="csrf_token")["value"]
     assert client.post("/signin", data={"csrf_token": token, "key": key}).status_code == 303
+    return client
+
+
+def operator(app: Flask) -> FlaskClient:
+    """Return a client that may see all figures: it sends the admin token with every request."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = BEARER["Authorization"]
     return client
 
 

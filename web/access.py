@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from indexes.access import Reader, use_reader
 from models import ApiKey, db
+from operations.audit import record
 from operations.keys import ADMIN_TOKEN_ID, find_key, is_key_text, note_use, usable_key
 from web.clients import client
 from web.current import settings
@@ -27,6 +28,7 @@ ADMIN_S = 3_600
 SIGNED_IN_S = 30 * 86_400
 WRONG_TOKENS = RateLimitItemPerMinute(10)  # of one client; beyond it not even the right one is accepted
 SCOPE = "wrong-tokens"
+AUDITED = RateLimitItemPerMinute(60)  # of all clients together: the audit log needs no more of an attack
 REFUSED, REFUSED_SCOPE = RateLimitItemPerMinute(60), "refused"  # a view that is not reached counts nothing itself
 # What a route may ask for: a scope of keys; "metrics", which METRICS_TOKEN has too; or "none", which everybody has.
 EVERYBODYS = frozenset({"read", "match", "metrics"})  # on a public site
@@ -170,6 +172,8 @@ def of_secret(secret: str) -> Caller | None:
         return of_key(key)
     rates().hit(WRONG_TOKENS, SCOPE, client())
     log.warning("a wrong key from %s", client())
+    if rates().hit(AUDITED, SCOPE):
+        record(db.session(), "key refused", client=client())
     return None
 
 
@@ -213,13 +217,21 @@ def sign_in(secret: str) -> bool:
     if not who.has("admin"):
         session.permanent = True
     request.environ["matmon.caller"] = who
+    record(db.session(), "sign-in", who=who.name, client=client())
     return True
 
 
 def sign_out() -> None:
+    if caller().key:
+        record(db.session(), "sign-out", who=caller().name, client=client())
     for name in ("key", "mark", "until"):
         session.pop(name, None)
     request.environ["matmon.caller"] = NOBODY
+
+
+def sees_all_figures() -> bool:
+    """Whether the caller may see more of the site's figures than the numbers that everybody may."""
+    return caller().has("metrics")
 
 
 def is_admin() -> bool:

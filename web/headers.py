@@ -23,7 +23,7 @@ HEADERS = {
 }
 # Blueprints whose answers may tell something of a person: who applies, what somebody searches for, what was uploaded.
 PRIVATE = frozenset(
-    {"matching", "screenings", "saved_searches", "imports", "keys"}
+    {"matching", "screenings", "saved_searches", "imports", "keys", "audit"}
     | {"api_matching", "api_screenings", "api_saved_searches", "api_imports", "api_mcp"}
 )
 

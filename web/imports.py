@@ -10,6 +10,12 @@ from models import Job, db
 from web.access import Caller
 
 
+def about_import(job: Job) -> str:
+    """Return how the audit log names an import: not by its file, whose name may be a person's."""
+    options = options_of(job)
+    return f"{options.collection}, import {job.id}{', made private' if options.private else ''}"
+
+
 def wants_private(collection: str, chosen: str) -> bool:
     """Whether an import makes its collection private: as chosen, or as the collection's name tells if nothing is."""
     return chosen in ("1", "true") if chosen else is_private_by_default(db.session(), collection)
