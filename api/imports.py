@@ -54,6 +54,8 @@ def form_options() -> Options:
         more_body=more_body,
         encoding=form.get("encoding", ""),
         records=form.get("records", ""),
+        sheet=form.get("sheet", ""),
+        folder_tags=form.get("tags_from_folders") in ("1", "true"),
         private=wants_private(collection, form.get("private", "")),
     )
 

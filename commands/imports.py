@@ -30,23 +30,29 @@ from utils.sql import freshen_statistics
 )  # fmt: skip
 @click.option("--encoding", default="", help="The encoding of the file, if it is guessed wrongly: cp1255, utf-16 …")
 @click.option("--records", default="", metavar="PATH", help="The list in a JSON object, such as results.items.")
+@click.option("--sheet", default="", metavar="NAME", help="The sheet of a spreadsheet; else the first.")
+@click.option("--tags-from-folders", "folder_tags", is_flag=True, help="Each folder that a file is in becomes a tag.")
 @click.option("--preview", "only_preview", is_flag=True, help="Show how the columns are read; write nothing.")
 def import_command(
     file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
-    private: bool | None, encoding: str, records: str, only_preview: bool,
+    private: bool | None, encoding: str, records: str, sheet: str, folder_tags: bool, only_preview: bool,
 ) -> None:  # fmt: skip
-    """Import documents from a FILE: CSV or another table of text, JSON lines or JSON.
+    """Import documents from a FILE: a table (.csv, .xlsx, .ods), JSON, exported bookmarks, or a text.
+
+    FILE may also be a folder or a .zip of such files: a text, such as .md, .html, .pdf or .docx, is a document.
 
     Importing the same file again changes nothing.
     """
     if not only_preview:
         need_tables()
+    file = file.absolute()
     size = file.stat().st_size if file.is_file() else 0
     try:
         columns, more_body = mapping_of(mapping)
         options = Options(
-            collection, columns, tag_separator, frozenset(drop), bool(private), more_body, encoding, records
-        )
+            collection, columns, tag_separator, frozenset(drop), bool(private), more_body, encoding, records, sheet,
+            folder_tags,
+        )  # fmt: skip
         if only_preview:
             click.echo(preview_text(preview(file, options)))
             return

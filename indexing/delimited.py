@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import TextIO
 
 from indexing.column_names import INVISIBLE, is_known_name, plain_name
@@ -16,6 +16,7 @@ SEPARATORS = ",;\t|^~¦"
 SAMPLE_LINES, SAMPLE_CHARACTERS = 200, 262_144
 EDGES = " \t\r\n" + INVISIBLE  # spreadsheets and chats put signs of direction around a cell
 NO_SEPARATOR = "\x1f"  # for a table of one column, whose text may have any usual one
+Record = tuple[int, list[str] | None]  # the line and the cells, None if they cannot be read
 _SEP_LINE = re.compile(r'\ufeff?"?sep=(?P<mark>[^"\r\n])"?\s*$', re.IGNORECASE)
 
 
@@ -31,8 +32,19 @@ def table_rows(text: TextIO) -> Iterator[Row]:
     text.seek(0)
     for _ in range(skipped):
         text.readline()
+    yield from _rows_below_header(_records(_bounded_lines(text), separator, skipped), before)
+
+
+def rows_of_cells(records: Iterator[Record]) -> Iterator[Row]:
+    """Yield the rows of a sheet of cells, whose header is told from the first records. Raises FileUnusable."""
+    first = list(islice(records, SAMPLE_LINES))
+    before = header_place([cells for _, cells in first if cells is not None])
+    yield from _rows_below_header(chain(first, records), before)
+
+
+def _rows_below_header(records: Iterable[Record], before: int) -> Iterator[Row]:
     header: list[str] | None = None
-    for line, cells in _records(_bounded_lines(text), separator, skipped):
+    for line, cells in records:
         if cells is None:
             yield Row(line, None, RowRefused("bad_document.csv"))
         elif header is None:
@@ -121,14 +133,11 @@ def header_place(records: list[list[str]]) -> int:
     return next(named, first)
 
 
-def _records(lines: Iterator[str], separator: str, skipped: int = 0) -> Iterator[tuple[int, list[str] | None]]:
-    """Yield (line, cells) of each record, None for one that cannot be read."""
+def _records(lines: Iterator[str], separator: str, skipped: int = 0) -> Iterator[Record]:
     as_written = stray_quotes(separator)
     start = list(islice(lines, 50))
     padded = any(f'{separator} "' in line for line in start)
-    reader = csv.reader(
-        map(as_written, _chained(start, lines)), csv.excel, delimiter=separator, skipinitialspace=padded
-    )
+    reader = csv.reader(map(as_written, chain(start, lines)), csv.excel, delimiter=separator, skipinitialspace=padded)
     while True:
         line = reader.line_num + 1 + skipped
         try:
@@ -139,11 +148,6 @@ def _records(lines: Iterator[str], separator: str, skipped: int = 0) -> Iterator
             yield line, None
             continue
         yield line, [cell.replace("\0", '"') if "\0" in cell else cell for cell in cells]
-
-
-def _chained(start: list[str], rest: Iterator[str]) -> Iterator[str]:
-    yield from start
-    yield from rest
 
 
 def stray_quotes(separator: str) -> Callable[[str], str]:

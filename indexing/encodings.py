@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from pathlib import Path
 
 from indexing.rows import FileUnusable
 
@@ -33,12 +32,8 @@ def _lone_surrogates(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(UNDECODABLE, _lone_surrogates)
 
 
-def file_encoding(path: Path, given: str = "") -> str:
-    """Return the name of a file's encoding: the one given, or what its bytes say; raises FileUnusable."""
-    if given:
-        return checked_encoding(given)
-    with path.open("rb") as file:
-        sample = file.read(SAMPLE_BYTES)
+def encoding_of(sample: bytes) -> str:
+    """Return the name of the encoding of a text, by what its first SAMPLE_BYTES say."""
     for mark, name in _BOMS:
         if sample.startswith(mark):
             return name
@@ -48,6 +43,11 @@ def file_encoding(path: Path, given: str = "") -> str:
     foreign = [line for line in lines if not line.isascii()]
     bad = [line for line in foreign if not _is_utf8(line)]
     return _legacy_encoding(b"\n".join(bad)) if len(bad) * 2 > len(foreign) else "utf-8-sig"
+
+
+def decoded(content: bytes, given: str = "") -> str:
+    """Return a text in whatever encoding it is; bytes that are none become replacement characters."""
+    return content.decode(given or encoding_of(content[:SAMPLE_BYTES]), "replace")
 
 
 def checked_encoding(name: str) -> str:

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from indexes.access import set_private
 from indexing.documents import NewDocument, Written
+from indexing.extraction import extracted
 from indexing.layout import Layout, Options
 from indexing.parsing import accepted_row, own_id_of, raw_row
 from indexing.pipeline import write_documents_ahead
-from indexing.reading import file_layout, rows
+from indexing.reading import check_file, file_kind, file_layout, rows
 from indexing.rows import Row, RowRefused
 from models import document_number
 
@@ -61,14 +62,26 @@ def import_file(
 
     `own_process` is for the command line: see indexing/pipeline.py.
     """
-    layout, repeated = unique_layout(path, options)
     report = ImportReport()
-    if options.private:
-        set_private(session, options.collection, is_private=True)
-    with Rejects(path.with_name(path.name + ".rejects.csv"), report) as rejects:
-        documents = _documents(path, layout, repeated, rejects, on_bytes)
+    with ExitStack() as stack:
+        source, on_source_bytes = path, on_bytes
+        if file_kind(path) == "extracted":
+            check_file(path)
+            source = stack.enter_context(extracted(path, options, on_wait=lambda: on_bytes(0)))
+            on_source_bytes = scaled(on_bytes, path, source)
+        layout, repeated = unique_layout(source, options)
+        if options.private:
+            set_private(session, options.collection, is_private=True)
+        rejects = stack.enter_context(Rejects(path.with_name(path.name + ".rejects.csv"), report))
+        documents = _documents(source, layout, repeated, rejects, on_source_bytes)
         write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process)
     return report
+
+
+def scaled(on_bytes: Callable[[int], None], path: Path, source: Path) -> Callable[[int], None]:
+    """Return a function that reports bytes of the extracted rows as bytes of the file."""
+    share = path.stat().st_size / max(source.stat().st_size, 1) if path.is_file() else 1.0
+    return lambda done: on_bytes(int(done * share))
 
 
 def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:

@@ -26,6 +26,8 @@ _WORDS = re.compile(r"[^\W\d_]{2,}")
 class Options:
     """How a file is read; `more_body` are further columns of the text, `records` the path of a list in JSON.
 
+    `sheet` is the name of a sheet of a spreadsheet; with `folder_tags` the folders of a file are tags of its document.
+
     Without `guesses` the mapping names every field's column, and no other column is one. An ID that is not `sure_id`
     is no ID if several rows have it.
     """
@@ -38,6 +40,8 @@ class Options:
     more_body: tuple[str, ...] = ()
     encoding: str = ""
     records: str = ""
+    sheet: str = ""
+    folder_tags: bool = False
     guesses: bool = True
     sure_id: bool = True
 

@@ -1,4 +1,4 @@
-"""Reads files of documents as a stream of rows: tables of text, JSON Lines or JSON, in any encoding."""
+"""Reads files of documents as a stream of rows: tables of text and JSON here, all others in a process of their own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from indexing.delimited import table_rows
-from indexing.encodings import UNDECODABLE, file_encoding
+from indexing.encodings import SAMPLE_BYTES, UNDECODABLE, checked_encoding, encoding_of
+from indexing.extraction import EXTRACTED, SHEETS, STORED, extracted, stored_rows
 from indexing.json_rows import json_rows
 from indexing.layout import SAMPLE_CHARACTERS, SAMPLE_ROWS, Layout, Options, layout_of_rows
 from indexing.rows import FileUnusable, Row, RowRefused, readable
@@ -21,35 +23,61 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def file_kind(path: Path) -> str:
-    """Return `table` or `json`, by the file's name."""
-    suffix = path.suffix.lower().lstrip(".")
-    if suffix not in (*TABLES, *JSON):
+    """Return `table`, `json`, `stored` or `extracted`, by the file's name; raises FileUnusable."""
+    suffix = path.suffix.lower()
+    if suffix == STORED:
+        return "stored"
+    name = suffix.lstrip(".")
+    if path.is_dir() or name in EXTRACTED:
+        return "extracted"
+    if name == "xls":
+        raise FileUnusable("xls")
+    if name not in (*TABLES, *JSON):
         raise FileUnusable("kind")
-    return "json" if suffix in JSON else "table"
+    return "json" if name in JSON else "table"
 
 
 def rows(path: Path, on_bytes: Callable[[int], None] = lambda _: None, options: Options | None = None) -> Iterator[Row]:
     """Yield the rows of a file; `on_bytes` gets the number of bytes read so far. Raises FileUnusable."""
-    options = options or Options()
-    check_file(path)
-    kind, encoding = file_kind(path), file_encoding(path, options.encoding)
+    options, kind = options or Options(), file_kind(path)
+    if kind != "stored":
+        check_file(path)
+    if kind == "extracted":
+        with extracted(path, options) as stored:
+            yield from rows(stored, on_bytes, options)
+        return
     with path.open("rb") as file:
-        # An undecodable byte becomes a lone surrogate, and its row is rejected.
-        text = io.TextIOWrapper(file, encoding=encoding, errors=UNDECODABLE, newline="")
-        for row in table_rows(text) if kind == "table" else json_rows(text, options.records):
+        reader = stored_rows(file) if kind == "stored" else text_rows(file, kind, options)
+        for row in reader:
             on_bytes(file.tell())
-            yield _decoded(row, encoding)
+            yield row
+
+
+def text_rows(file: IO[bytes], kind: str, options: Options) -> Iterator[Row]:
+    """Yield the rows of a table of text or of JSON; raises FileUnusable."""
+    encoding = checked_encoding(options.encoding) if options.encoding else encoding_of(file.read(SAMPLE_BYTES))
+    file.seek(0)
+    # An undecodable byte becomes a lone surrogate, and its row is rejected.
+    text = io.TextIOWrapper(file, encoding=encoding, errors=UNDECODABLE, newline="")
+    for row in table_rows(text) if kind == "table" else json_rows(text, options.records):
+        yield _decoded(row, encoding)
+    text.detach()
 
 
 def check_file(path: Path) -> None:
+    if path.is_dir():
+        return
     if not path.is_file():
         raise FileUnusable("missing")
     with path.open("rb") as file:
         start = file.read(4096)
     if not start.strip(b"\xef\xbb\xbf\xff\xfe \r\n\t\0"):
         raise FileUnusable("empty")
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix in SHEETS and start.startswith(b"\xd0\xcf\x11\xe0"):
+        raise FileUnusable("xls")
     for signature, kind in _SIGNATURES:
-        if start.startswith(signature) and path.suffix.lower().lstrip(".") in (*TABLES, *JSON):
+        if start.startswith(signature) and suffix in (*TABLES, *JSON):
             raise FileUnusable("renamed", kind=kind, suffix=path.suffix)
 
 
@@ -60,6 +88,10 @@ def file_layout(path: Path, options: Options) -> Layout:
 
 def file_sample(path: Path, options: Options) -> list[Row]:
     """Return the first rows of a file, as many as tell how it is to be read."""
+    if file_kind(path) == "extracted":
+        check_file(path)
+        with extracted(path, options, most_rows=SAMPLE_ROWS) as stored:
+            return file_sample(stored, options)
     sample: list[Row] = []
     left = SAMPLE_CHARACTERS
     for row in islice(rows(path, options=options), SAMPLE_ROWS):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from models import Job
 from utils.database_faults import is_passing
 
 MOST_JOBS = 50
-MOST_FILES = 5  # older files are deleted, imported or not
+MOST_FILES = 12  # older files are deleted, imported or not
 # Between attempts while the model is unavailable: a minute in all, as long as the guard pauses it; each below SILENT_S.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
 AT_WORK = ("queued", *RUNNING)
@@ -56,7 +57,7 @@ def stored_options(options: Options) -> dict[str, Any]:
         "collection": options.collection, "mapping": dict(options.mapping), "tag_separator": options.tag_separator,
         "drop": sorted(options.drop), "more_body": list(options.more_body), "encoding": options.encoding,
         "records": options.records, "private": options.private, "guesses": options.guesses,
-        "sure_id": options.sure_id,
+        "sure_id": options.sure_id, "sheet": options.sheet, "folder_tags": options.folder_tags,
     }  # fmt: skip
 
 
@@ -245,9 +246,11 @@ def accept(
 
 
 def prune(folder: Path) -> None:
-    """Delete the oldest files, to make room for one more."""
-    newest = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in newest[MOST_FILES - 1 :]:
+    """Delete the oldest uploads, and what was made of them, to leave room for one more."""
+    uploads: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
+        uploads.setdefault(path.name.partition("-")[0], []).append(path)
+    for path in chain.from_iterable(list(uploads.values())[MOST_FILES - 1 :]):
         with suppress(FileNotFoundError):  # another request has deleted it
             path.unlink()
 

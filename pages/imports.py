@@ -29,6 +29,7 @@ from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
 SHOWN_IMPORTS = 20
+READING = "encoding", "records", "sheet", "folder_tags"  # options that decide which columns there are
 LEFT_OUT = "-"  # what a column is on the form if it is left out; empty if it is searched and shown
 
 
@@ -111,7 +112,7 @@ def import_columns(number: int) -> AnyResponse | tuple[str, int]:
 
 def column_choice(job: Job) -> tuple[str, int] | None:
     """Store what the form says of the columns of a file that waits; return the page if that is refused."""
-    seen = waiting_preview(job) if "encoding" in request.form else None
+    seen = waiting_preview(job) if "chosen" in request.form else None
     if seen is None:
         return None
     uses = [request.form.get(f"use-{place}", column.field) for place, column in enumerate(seen.columns)]
@@ -128,9 +129,13 @@ def chosen_options(before: Options, columns: Sequence[PreviewColumn]) -> Options
 
     Raises FileUnusable for a field chosen twice.
     """
-    encoding, records = (request.form.get(name, "").strip() for name in ("encoding", "records"))
-    if not columns or (encoding, records) != (before.encoding, before.records):
-        return Options(before.collection, private=before.private, encoding=encoding, records=records)
+    encoding, records, sheet = (request.form.get(name, "").strip() for name in ("encoding", "records", "sheet"))
+    reading = replace(
+        Options(before.collection, private=before.private), encoding=encoding, records=records, sheet=sheet,
+        folder_tags=bool(request.form.get("folder_tags")),
+    )  # fmt: skip
+    if not columns or any(getattr(reading, name) != getattr(before, name) for name in READING):
+        return reading
     mapping, more_body = mapping_of(f"{use}={name}" for name, use, *_ in columns if use not in ("", LEFT_OUT))
     guessed_id = known_columns(name for name, *_ in columns).get("id")
     return replace(
@@ -150,7 +155,7 @@ def import_start(number: int) -> AnyResponse | tuple[str, int]:
     seen = waiting_preview(job)
     if seen and not seen.documents:
         return job_page(job, seen), 422
-    if seen and "encoding" in request.form and options_of(job).guesses:
+    if seen and "chosen" in request.form and options_of(job).guesses:
         return redirect(address, 303)  # other columns than those that were looked at
     if upload_path(runtime().upload_folder, job).exists() and start_import(db.session(), job):
         record_request("import", about_import(job))

@@ -34,7 +34,10 @@ KINDS: tuple[tuple[str | bytes, str], ...] = (
 )
 UNUSABLE = (
     ("", "a.csv", "", "empty"),
-    ("x", "a.pdf", "", "kind"),
+    ("x", "a.exe", "", "kind"),
+    ("x", "a.pdf", "", "nothing"),
+    ("x", "a.xlsx", "", "damaged"),
+    ("x", "a.xls", "", "xls"),
     ("x", "csv", "", "kind"),
     ("a,b\n1,2\n", "a.csv", "", "header"),
     ("{\n", "a.jsonl", "", "nothing"),

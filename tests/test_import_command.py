@@ -14,10 +14,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config import Settings
-from models import Document
+from models import Document, Tag
 from tests import commands
 from tests.conftest import Started, settings_for
 from tests.documents import stands_right
+from tests.office_files import xlsx
 
 KILL_WITHIN_S = 60.0
 WORDS = ["".join(random.Random(number).choices("אבגדהוזחטיכלמנסעפצקרשת", k=6)) for number in range(2_000)]
@@ -57,6 +58,20 @@ def test_the_exit_code_tells_how_it_went(
     ended = commands.run(settings, "import", path)
     assert (ended.returncode, said in ended.stdout + ended.stderr) == (code, True), ended
     assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_and_a_sheet_of_a_spreadsheet_are_imported(
+    settings: Settings, session: Session, tmp_path: Path
+) -> None:
+    folder = tmp_path / "notes"
+    (folder / "sea").mkdir(parents=True)
+    (folder / "sea" / "a.md").write_text("# הים\n\nכחול", encoding="utf-8")
+    (folder / "b.xlsx").write_bytes(xlsx({"one": [["title"], ["x"]], "שני": [["title"], ["y"]]}))
+    ended = commands.run(settings, "import", folder, "--sheet", "שני", "--tags-from-folders")
+    assert ended.returncode == 0, ended
+    assert set(session.execute(select(Document.title)).scalars()) == {"y", "הים"}
+    assert session.execute(select(Tag.name)).scalars().all() == ["sea"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("notes")) == ["notes"]
 
 
 def test_options_reach_the_import(settings: Settings, session: Session, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from models import Job, db
 from tests.conftest import sqlite_alone
 from tests.markup import Page
+from tests.office_files import xlsx
 from tests.waiting import imports_ended
 
 TOKEN = "a token of the tests"
@@ -45,7 +46,7 @@ def fields(shown: Page) -> list[str]:
 def choose(client: FlaskClient, address: str, *uses: str, button: str = "/columns", **more: str) -> TestResponse:
     token = read(client.get(address)).one("input", name="csrf_token")["value"]
     form = {f"use-{place}": use for place, use in enumerate(uses)}
-    return client.post(address + button, data={"csrf_token": token, "encoding": "", "records": "", **form, **more})
+    return client.post(address + button, data={"csrf_token": token, "chosen": "1", **form, **more})
 
 
 def test_a_wrong_token_is_refused_and_what_was_filled_in_is_kept(client: FlaskClient) -> None:
@@ -69,7 +70,7 @@ def test_a_post_without_the_forms_token_is_refused(client: FlaskClient) -> None:
     ("text", "name", "said"),
     [
         ("", "a.csv", "The file is empty"),
-        ("x", "a.pdf", "not a file of documents"),
+        ("x", "a.exe", "not a file of documents"),
         ("PK\x03\x04", "a.csv", "is a zip file"),
     ],
 )
@@ -231,3 +232,20 @@ def test_an_upload_that_was_not_started_is_listed_and_can_be_gone_on_with(client
 def test_past_imports_are_nobodys_business_without_a_key(app: Flask, client: FlaskClient) -> None:
     send(client)
     assert "found.csv" not in read(app.test_client().get("/import")).text
+
+
+def test_a_sheet_of_a_spreadsheet_is_chosen_on_the_page(client: FlaskClient) -> None:
+    form = Page(client.get("/import?lang=en").get_data(as_text=True))
+    file = (io.BytesIO(xlsx({"one": [["title"], ["x"]], "שני": [["name", "תיאור"], ["y", "z"]]})), "a.xlsx")
+    data = {"csrf_token": form.one("input", name="csrf_token")["value"], "token": TOKEN, "file": file}
+    sent = client.post("/import", data=data, content_type="multipart/form-data")
+    assert fields(read(client.get(sent.location))) == ["title"]
+    assert choose(client, sent.location, "title", button="", sheet="שני").status_code == 303
+    assert fields(read(client.get(sent.location))) == ["title", "body"]
+    choose(client, sent.location, "title", "body", sheet="three")
+    assert "no sheet 'three'; the sheets are one, שני" in read(client.get(sent.location)).text
+    choose(client, sent.location, sheet="שני")
+    assert choose(client, sent.location, "title", "body", button="", sheet="שני").status_code == 302
+    joined()
+    assert "Done." in read(client.get(sent.location)).text
+    assert client.get("/api/search?q=z").get_json()["hits"][0]["title"] == "y"

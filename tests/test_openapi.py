@@ -251,7 +251,7 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("importFile", 202): [upload(**TOKEN)],
     ("importFile", 401): [upload()],
     ("importFile", 413): [too_large("/api/import")],
-    ("importFile", 422): [upload("", **TOKEN), post("/api/import", headers=TOKEN), upload("x", "a.pdf", **TOKEN)],
+    ("importFile", 422): [upload("", **TOKEN), post("/api/import", headers=TOKEN), upload("x", "a.exe", **TOKEN)],
     ("importState", 200): [get("/api/import/7", headers=TOKEN)],
     ("cancelImport", 200): [post("/api/import/9/cancel", headers=TOKEN)],
     ("cancelImport", 401): [post("/api/import/9/cancel")],

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from indexing.encodings import file_encoding
-from indexing.reading import file_kind, rows
+from indexing.encodings import encoding_of
+from indexing.layout import Options
+from indexing.reading import file_kind, file_layout, rows
 from indexing.rows import MOST_ROW_BYTES, FileUnusable, Row
 
 HEBREW = "כותרת"
@@ -46,7 +47,7 @@ def test_the_encoding_is_told_from_the_bytes(tmp_path: Path, encoding: str, name
 def test_one_bad_byte_in_utf8_refuses_its_row_and_no_other(tmp_path: Path) -> None:
     content = f"id,title\n1,{HEBREW}\n2,".encode() + b"\xff" + f"\n3,{HEBREW}\n4,{HEBREW}\n".encode()
     path = file(tmp_path, "x.csv", content)
-    assert file_encoding(path) == "utf-8-sig"
+    assert encoding_of(path.read_bytes()) == "utf-8-sig"
     refused = [row for row in read(path) if row.fields is None]
     assert [(row.line, row.reason) for row in refused] == [
         (3, "a character that is not UTF-8, the encoding of the file: save it as UTF-8, or say which encoding it has")
@@ -131,12 +132,15 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str, content: str) -> No
         read(file(tmp_path, name, content))
 
 
-def test_a_missing_file_a_folder_and_another_kind_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.csv", tmp_path):
+def test_a_missing_file_an_empty_folder_and_another_kind_are_refused(tmp_path: Path) -> None:
+    for name in ("none.csv", "none.xlsx", "none.zip"):
         with pytest.raises(FileUnusable, match="There is no such file"):
-            read(path)
+            read(tmp_path / name)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileUnusable, match="No row of the file can be read"):
+        file_layout(tmp_path / "folder", Options())
     with pytest.raises(FileUnusable, match="not a file of documents"):
-        read(file(tmp_path, "x.pdf", "%PDF"))
+        read(file(tmp_path, "x.exe", "MZ"))
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
