@@ -162,15 +162,6 @@ def privacy() -> str:
     return render_template("privacy.html", query=Query(), settings=settings())
 
 
-@search_pages.get("/robots.txt")
-@needs("none")
-def robots() -> Response:
-    """Keep crawlers out of searches: they would try every tag and keep the model loaded."""
-    paths = ("/text", "/semantic", "/tags", "/match", "/screenings", "/searches", "/*?")
-    lines = ("User-agent: *", *(f"Disallow: {path}" for path in paths), "")
-    return Response("\n".join(lines), mimetype="text/plain")
-
-
 @search_pages.get("/go")
 def go() -> AnyResponse:
     """Redirect a search form to the page of its mode, so that the form works without JavaScript."""
