@@ -56,6 +56,7 @@ def form_options() -> Options:
         records=form.get("records", ""),
         sheet=form.get("sheet", ""),
         folder_tags=form.get("tags_from_folders") in ("1", "true"),
+        sync=form.get("sync") in ("1", "true"),
         private=wants_private(collection, form.get("private", "")),
     )
 

@@ -140,6 +140,7 @@ def chosen_options(before: Options, columns: Sequence[PreviewColumn]) -> Options
     guessed_id = known_columns(name for name, *_ in columns).get("id")
     return replace(
         before, mapping=mapping, more_body=more_body, guesses=False, sure_id=mapping.get("id") != guessed_id,
+        sync=bool(request.form.get("sync")),
         drop=frozenset(name for name, use, *_ in columns if use == LEFT_OUT),
         tag_separator=request.form.get("tag_separator", "").strip()[:4] or None,
     )  # fmt: skip
