@@ -33,6 +33,7 @@ import pages.keys
 import pages.matching
 import pages.saved_searches
 import pages.screenings
+import pages.site
 import routes
 from api.requests import check_arguments
 from config import Settings, exit_on_bad_setting, read_settings, renamed_in_use
@@ -43,7 +44,18 @@ from runtime import MatmonApp, Runtime
 from utils.memory import keep_heap_small
 from utils.private_files import database_files, tighten
 from utils.sql import prepare_sqlite
-from web import access, addresses, body_limits, cpu_limits, database_timeouts, errors, headers, rate_limits, request_log
+from web import (
+    access,
+    addresses,
+    body_limits,
+    compression,
+    cpu_limits,
+    database_timeouts,
+    errors,
+    headers,
+    rate_limits,
+    request_log,
+)
 from web.hosts import HostCheck
 from web.sessions import LIFETIME, Cookie, check_sessions
 
@@ -57,6 +69,7 @@ PAGES = (
     pages.imports.import_pages,
     pages.audit.audit_pages,
     pages.keys.key_pages,
+    pages.site.site_pages,
 )
 API = (
     api.search.search_api,
@@ -131,6 +144,7 @@ def add_views(app: MatmonApp) -> None:
     app.wsgi_app = HostCheck(app.wsgi_app, settings.trusted_hosts)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    compression.register(app)  # the last that is done to a response
     addresses.register(app)
     Babel(app, locale_selector=addresses.locale)
     access.restrict_reading(app)
@@ -165,6 +179,7 @@ def add_to_templates(app: Flask) -> None:
         safe_link=addresses.safe_link,
         search_title=addresses.search_title,
         locale=lambda: str(get_locale()),
+        own_addresses=addresses.own_addresses,
         static_version=static_version(Path(app.static_folder or "static")),
     )
 

@@ -155,15 +155,6 @@ def setting_rows(settings: Settings) -> dict[str, object]:
     return {name: value for name, value in rows.items() if not isinstance(value, Path)}
 
 
-@search_pages.get("/robots.txt")
-@needs("none")
-def robots() -> Response:
-    """Keep crawlers out of searches: they would try every tag and keep the model loaded."""
-    paths = ("/text", "/semantic", "/tags", "/match", "/screenings", "/searches", "/*?")
-    lines = ("User-agent: *", *(f"Disallow: {path}" for path in paths), "")
-    return Response("\n".join(lines), mimetype="text/plain")
-
-
 @search_pages.get("/go")
 def go() -> AnyResponse:
     """Redirect a search form to the page of its mode, so that the form works without JavaScript."""

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from tests.browser import SHOTS, HeldModel, chromium, served
 from tests.model_fixtures import e5_folder  # noqa: F401 - a fixture
+from tests.visits import BEARER, TOKEN
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -27,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("site")) as address:
+    with served(tmp_path_factory.mktemp("site"), ADMIN_TOKEN=TOKEN) as address:
         yield address
 
 
@@ -189,6 +190,7 @@ def test_a_phone_shows_no_page_wider_than_itself(page: Page, address: str) -> No
 
 def test_the_status_page_looks_again_by_itself_and_what_is_open_stays_open(page: Page) -> None:
     page.clock.install()
+    page.set_extra_http_headers(BEARER)
     page.goto("/status?lang=en")
     expect(page.locator(".hour-picture .hour-top")).to_be_visible()
     page.locator("#numbers summary").click()

@@ -17,8 +17,8 @@ from tests.conftest import Started, closed, settings_for
 from tests.visits import BEARER
 from web.headers import PRIVATE
 
-PUBLIC = {"search", "api_search", "api_documents", "api_operations"}
-VALUES = {"own_id": "1", "number": 1, "link": 1, "filename": "style.css"}
+PUBLIC = {"search", "site", "api_search", "api_documents", "api_operations"}
+VALUES = {"own_id": "1", "number": 1, "link": 1, "part": 1, "filename": "style.css"}
 QUERY = {"q": "אבן", "skills": "אבן", "address": "/text?q=אבן"}
 # Their figures and times differ from one moment to the next.
 CHANGING = {"static", "search.status"} | {
@@ -124,7 +124,7 @@ def test_what_an_answer_depends_on_is_named_in_vary(app: Flask, name: str, first
             differing += 1
             assert name in one.vary, rule
             assert name in other.vary, rule
-    assert bool(differing) == (name in ("Cookie", "Authorization"))
+    assert bool(differing) == (name in ("Cookie", "Authorization", "Accept-Language"))
 
 
 def steady(answer: TestResponse) -> str:

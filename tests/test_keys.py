@@ -209,7 +209,7 @@ def test_a_page_asks_for_a_key_and_comes_back(private: Flask) -> None:
 
 OPEN = frozenset(
     "api_operations.api_health api_operations.api_livez static keys.sign_in_form keys.sign_in_asked"
-    " keys.sign_out_asked search.robots".split()
+    " keys.sign_out_asked site.robots site.opensearch site.manifest site.favicon".split()
 )
 
 
@@ -217,7 +217,7 @@ def addresses(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Yield (endpoint, method, address) of every route."""
     adapter = app.url_map.bind("localhost")
     for rule in app.url_map.iter_rules():
-        values = {name: 7 if name in ("number", "link") else "style.css" for name in rule.arguments}
+        values = {name: 7 if name in ("number", "link", "part") else "style.css" for name in rule.arguments}
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             yield rule.endpoint, method, adapter.build(rule.endpoint, values, method)
 

@@ -56,7 +56,8 @@ PAGES = (
     "/match", "/match?skills=gardening,{Z}", "/match?skills=gardening&job=j1", "/match?skills=shared&collection={C}",
     "/match?job={ID}&collection={C}&skills=shared", "/match/compare?skills=plumbing&job=j1&job=j2",
     "/match/compare?against=j1&profiles={C}&profile={ID}", "/screenings", "/searches", "/searches?save=/text?q=common",
-    "/robots.txt", "/go?q={Q}&mode=text", "/signin", "/import",
+    "/robots.txt", "/go?q={Q}&mode=text", "/signin", "/import", "/sitemap.xml", "/sitemap-1.xml", "/opensearch.xml",
+    "/manifest.webmanifest",
     "/api/suggest?q=quetz", "/api/suggest?q=zan", "/api/suggest?q=common", "/api/suggest?q=salary:9000",
     "/api/tags", "/api/tags?prefix=z", "/api/tags?collection={C}", "/api/documents/{ID}",
     "/api/documents/{ID}?collection={C}", "/api/documents/{ID}/similar?collection={C}", "/api/documents/o1/similar",
@@ -127,8 +128,8 @@ def requests() -> Iterator[tuple[str, Callable[[FlaskClient], Any]]]:
 
 # Pages that tell of no document, and those with tests of their own below.
 APART = frozenset(
-    "static search.status keys.keys imports.import_page api_imports.api_import_state api_operations.api_health"
-    " audit.audit_page"
+    "static site.favicon search.status keys.keys imports.import_page api_imports.api_import_state audit.audit_page"
+    " api_operations.api_health"
     " api_operations.api_livez api_operations.api_monitoring_health api_operations.api_monitoring_memory"
     " api_operations.api_metrics api_operations.api_openapi screenings.screening screenings.screening_export"
     " api_screenings.api_screening api_screenings.api_screening_export".split()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -37,12 +37,14 @@ def register(app: Flask) -> None:
 
 
 def locale() -> str:
-    """Return the interface's language: the address's, the session's, or the site's own."""
+    """Return the interface's language: the address's, the session's, the browser's, or the site's own."""
     requested = request.args.get("lang", "")
     if requested in LOCALES:
         session["lang"] = requested
     language = session.get("lang")
-    return language if language in LOCALES else settings().default_locale
+    if language in LOCALES:
+        return str(language)
+    return request.accept_languages.best_match(LOCALES) or settings().default_locale
 
 
 def mode_path(mode: str) -> str:
@@ -101,6 +103,29 @@ def page_path() -> str:
 def address_in(lang: str) -> str:
     """Return this page's address in another language."""
     return f"{quote(page_path())}?{urlencode(request.args.to_dict(flat=False) | {'lang': [lang]}, doseq=True)}"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddresses:
+    """The absolute addresses under which search engines should list a page: its own, and one for each language."""
+
+    canonical: str
+    languages: Mapping[str, str]
+
+
+def own_addresses() -> OwnAddresses | None:
+    """Return the addresses of the first page or a document's; None for what crawlers should not read."""
+    if request.endpoint == "search.document" and request.routing_exception is None:
+        values = {"collection": name} if (name := request.args.get("collection", "")) else {}
+        own_id = requested_id(str((request.view_args or {}).get("own_id", "")))
+        places = {lang: document_url(own_id, **values, lang=lang, _external=True) for lang in LOCALES}
+        default = document_url(own_id, **values, _external=True)
+    elif request.endpoint == "search.everything" and not set(request.args) - {"lang"}:
+        places = {lang: url_for("search.everything", lang=lang, _external=True) for lang in LOCALES}
+        default = url_for("search.everything", _external=True)
+    else:
+        return None
+    return OwnAddresses(places.get(request.args.get("lang", ""), default), {**places, "x-default": default})
 
 
 def safe_link(url: str) -> str:

@@ -47,6 +47,6 @@ def caching_headers(response: Response) -> None:
     if is_private:
         response.headers["X-Robots-Tag"] = "noindex"
     if request.endpoint != "static":
-        response.vary.update(("Cookie", "Authorization"))  # who asks decides what may be read
+        response.vary.update(("Cookie", "Authorization", "Accept-Language"))  # who asks decides what may be read
     may_not_store = is_private or response.status_code >= HTTPStatus.BAD_REQUEST
     response.headers.setdefault("Cache-Control", "private, no-store" if may_not_store else "private, no-cache")
