@@ -48,8 +48,7 @@ def test_only_what_the_file_does_not_have_is_deleted_and_only_in_its_collection(
     assert ids(session) == {"1", "2", "20", "99"}
     assert found(session, "changed") == ["2"]
     rows = session.execute(select(Collection.name, Collection.documents)).all()
-    counts = {name: documents for name, documents in rows}
-    assert counts == {"books": 3, "others": 1}
+    assert {row.name: row.documents for row in rows} == {"books": 3, "others": 1}
     stands_right(session)
 
 
