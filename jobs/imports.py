@@ -58,6 +58,7 @@ def stored_options(options: Options) -> dict[str, Any]:
         "drop": sorted(options.drop), "more_body": list(options.more_body), "encoding": options.encoding,
         "records": options.records, "private": options.private, "guesses": options.guesses,
         "sure_id": options.sure_id, "sheet": options.sheet, "folder_tags": options.folder_tags,
+        "sync": options.sync,
     }  # fmt: skip
 
 
@@ -205,6 +206,8 @@ def figures(report: ImportReport) -> dict[str, Any]:
         "unchanged": written.unchanged,
         "refused": report.refused,
         "duplicates": report.duplicates,
+        "deleted": report.deleted,
+        "not_synced": report.not_synced,
         "rejects": report.first_rejects,
     }
 
