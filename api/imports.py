@@ -17,7 +17,7 @@ from web.audit import record_request
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime
 from web.errors import ApiError
-from web.imports import about_import, import_or_404, wants_private
+from web.imports import about_import, import_or_404, uploaded, wants_private
 from web.screenings import NUMBER
 
 import_api = Blueprint("api_imports", __name__)
@@ -28,12 +28,12 @@ import_api = Blueprint("api_imports", __name__)
 @needs("write")
 def api_import() -> tuple[Response, int]:
     """Accept a file of documents, which is imported in the background."""
-    upload = request.files.get("file")
-    if upload is None or not upload.filename:
+    sent = uploaded(request.files.getlist("file"))
+    if not sent:
         raise ApiError(422, "no_file", "Send the file as the field 'file' of multipart/form-data.")
     options = form_options()
     check_may_write(options.collection)
-    job = accept(db.session(), runtime().upload_folder, upload.filename, upload.save, options)
+    job = accept(db.session(), runtime().upload_folder, *sent, options)
     start_import(db.session(), job)
     record_request("import", about_import(job))
     runtime().imports.wake()
@@ -56,6 +56,7 @@ def form_options() -> Options:
         records=form.get("records", ""),
         sheet=form.get("sheet", ""),
         folder_tags=form.get("tags_from_folders") in ("1", "true"),
+        sync=form.get("sync") in ("1", "true"),
         private=wants_private(collection, form.get("private", "")),
     )
 

@@ -32,10 +32,12 @@ from utils.sql import freshen_statistics
 @click.option("--records", default="", metavar="PATH", help="The list in a JSON object, such as results.items.")
 @click.option("--sheet", default="", metavar="NAME", help="The sheet of a spreadsheet; else the first.")
 @click.option("--tags-from-folders", "folder_tags", is_flag=True, help="Each folder that a file is in becomes a tag.")
+@click.option("--sync", is_flag=True, help="Delete the documents of the collection that the file does not have.")
 @click.option("--preview", "only_preview", is_flag=True, help="Show how the columns are read; write nothing.")
 def import_command(
     file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
-    private: bool | None, encoding: str, records: str, sheet: str, folder_tags: bool, only_preview: bool,
+    private: bool | None, encoding: str, records: str, sheet: str, folder_tags: bool, sync: bool,
+    only_preview: bool,
 ) -> None:  # fmt: skip
     """Import documents from a FILE: a table (.csv, .xlsx, .ods), JSON, exported bookmarks, or a text.
 
@@ -51,7 +53,7 @@ def import_command(
         columns, more_body = mapping_of(mapping)
         options = Options(
             collection, columns, tag_separator, frozenset(drop), bool(private), more_body, encoding, records, sheet,
-            folder_tags,
+            folder_tags, sync,
         )  # fmt: skip
         if only_preview:
             click.echo(preview_text(preview(file, options)))
@@ -89,6 +91,10 @@ def report_text(report: ImportReport) -> str:
     lines = [f"{written.new} new, {written.changed} changed, {written.unchanged} unchanged"]
     if report.duplicates:
         lines.append(f"{report.duplicates} rows have the same id as a later row, or repeat one, and count once")
+    if report.deleted:
+        lines.append(f"{report.deleted} deleted, which the file does not have")
+    if report.not_synced:
+        lines.append(f"nothing deleted: {report.not_synced} refused rows do not tell which document they are")
     if report.rejects:
         lines.append(f"{report.refused} rows refused: see {report.rejects}")
     return "\n".join(lines)

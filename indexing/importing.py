@@ -21,6 +21,7 @@ from indexing.parsing import accepted_row, own_id_of, raw_row
 from indexing.pipeline import write_documents_ahead
 from indexing.reading import check_file, file_kind, file_layout, rows
 from indexing.rows import Row, RowRefused
+from indexing.syncing import FileDocuments
 from models import document_number
 
 BATCH = 500
@@ -36,6 +37,8 @@ class ImportReport:
     written: Written = field(default_factory=Written)
     refused: int = 0
     duplicates: int = 0
+    deleted: int = 0
+    not_synced: int = 0  # refused rows that do not tell their document: nothing was deleted because of them
     rejects: Path | None = None
     first_rejects: list[dict[str, Any]] = field(default_factory=list)
 
@@ -73,8 +76,12 @@ def import_file(
         if options.private:
             set_private(session, options.collection, is_private=True)
         rejects = stack.enter_context(Rejects(path.with_name(path.name + ".rejects.csv"), report))
-        documents = _documents(source, layout, repeated, rejects, on_source_bytes)
+        seen = FileDocuments(session, options.collection) if options.sync else None
+        documents = _documents(source, layout, repeated, rejects, on_source_bytes, seen)
         write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process)
+        if seen:
+            report.deleted = seen.delete_others(session, lambda _: on_bytes(path.stat().st_size))
+            report.not_synced = seen.unknown
     return report
 
 
@@ -124,14 +131,24 @@ def _several(keys: Iterator[int]) -> Counter[int]:
 def _keys(path: Path, layout: Layout, valid_only: bool) -> Iterator[int]:
     """Yield the keys of the valid rows, or, faster, of all rows that have an id and the valid ones without."""
     for row in rows(path, options=layout.options):
-        fields = row.fields or {}
-        own_id = "" if valid_only else own_id_of(fields.get(layout.columns_of(fields).get("id", "")))
+        own_id = "" if valid_only else id_of_row(row, layout)
         with suppress(RowRefused):  # reported when the row is imported
             yield document_number(layout.options.collection, own_id or accepted_row(row, layout).own_id)
 
 
+def id_of_row(row: Row, layout: Layout) -> str:
+    """Return the ID in the column of a row that has one, or an empty string."""
+    fields = row.fields or {}
+    return own_id_of(fields.get(layout.columns_of(fields).get("id", "")))
+
+
 def _documents(
-    path: Path, layout: Layout, repeated: Counter[int], rejects: Rejects, on_bytes: Callable[[int], None]
+    path: Path,
+    layout: Layout,
+    repeated: Counter[int],
+    rejects: Rejects,
+    on_bytes: Callable[[int], None],
+    seen: FileDocuments | None = None,
 ) -> Iterator[NewDocument]:
     """Yield the documents of valid rows; of rows with the same id only the last one."""
     for row in rows(path, on_bytes, layout.options):
@@ -139,7 +156,11 @@ def _documents(
             document = accepted_row(row, layout)
         except RowRefused as error:
             rejects.add(row, error)
+            if seen:
+                seen.add(id_of_row(row, layout))
             continue
+        if seen:
+            seen.add(document.own_id)
         key = document_number(layout.options.collection, document.own_id) if repeated else 0
         if repeated.get(key, 0) > 1:
             repeated[key] -= 1

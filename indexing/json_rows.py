@@ -71,7 +71,9 @@ def row_of_json(number: int, text: str) -> Row:
     try:
         fields = parse_json(text)
     except TooComplex as error:
-        return Row(number, None, RowRefused(f"bad_document.{error.key}", most=error.most), readable(text))
+        if error.key == "nested":
+            return Row(number, None, RowRefused("bad_document.nested", most=error.most), readable(text))
+        return Row(number, None, RowRefused("bad_document.values", most=error.most), readable(text))
     except ValueError as error:
         return Row(number, None, RowRefused("bad_document.json", reason=str(error)[:200]), readable(text))
     if not isinstance(fields, dict):

@@ -42,6 +42,7 @@ class Options:
     records: str = ""
     sheet: str = ""
     folder_tags: bool = False
+    sync: bool = False  # deletes what the file no longer has
     guesses: bool = True
     sure_id: bool = True
 

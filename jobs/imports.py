@@ -26,7 +26,7 @@ from indexing.importing import ImportReport, import_file
 from indexing.layout import Options
 from indexing.previews import check_file_columns
 from indexing.rows import FileUnusable
-from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
+from jobs.claims import RUNNING, Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
 from models import Job
 from utils.database_faults import is_passing
@@ -35,6 +35,7 @@ MOST_JOBS = 50
 MOST_FILES = 12  # older files are deleted, imported or not
 # Between attempts while the model is unavailable: a minute in all, as long as the guard pauses it; each below SILENT_S.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
+AT_WORK = ("queued", *RUNNING)
 log = logging.getLogger("matmon.jobs")
 
 
@@ -57,6 +58,7 @@ def stored_options(options: Options) -> dict[str, Any]:
         "drop": sorted(options.drop), "more_body": list(options.more_body), "encoding": options.encoding,
         "records": options.records, "private": options.private, "guesses": options.guesses,
         "sure_id": options.sure_id, "sheet": options.sheet, "folder_tags": options.folder_tags,
+        "sync": options.sync,
     }  # fmt: skip
 
 
@@ -204,6 +206,8 @@ def figures(report: ImportReport) -> dict[str, Any]:
         "unchanged": written.unchanged,
         "refused": report.refused,
         "duplicates": report.duplicates,
+        "deleted": report.deleted,
+        "not_synced": report.not_synced,
         "rejects": report.first_rejects,
     }
 
@@ -252,3 +256,28 @@ def prune(folder: Path) -> None:
     for path in chain.from_iterable(list(uploads.values())[MOST_FILES - 1 :]):
         with suppress(FileNotFoundError):  # another request has deleted it
             path.unlink()
+
+
+def delete_old_uploads(session: Session, folder: Path, before: int) -> int:
+    """Delete files stored before a second since 1970, and the refused rows in reports; commits, and returns how many.
+
+    What an import is at work on stays.
+    """
+    jobs = session.execute(select(Job).where(Job.kind == "import")).scalars().all()
+    at_work = [upload_path(folder, job).name for job in jobs if job.state in AT_WORK and not is_cut_off(job)]
+    deleted = 0
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before and not path.name.startswith(tuple(at_work)):
+                path.unlink()
+                deleted += 1
+    for job in jobs:
+        if job.updated_at < before and job.state not in AT_WORK:
+            job.report = without_rejects(job)
+    session.commit()
+    return deleted
+
+
+def without_rejects(job: Job) -> dict[str, Any]:
+    """Return an import's report without the rows that were refused."""
+    return {name: [] if name == "rejects" else value for name, value in job.report.items()}

@@ -24,7 +24,7 @@ from web.audit import record_request
 from web.body_limits import UPLOAD_BYTES, body_limit
 from web.current import runtime, semantic
 from web.errors import translated
-from web.imports import about_import, import_or_404, wants_private
+from web.imports import about_import, import_or_404, uploaded, wants_private
 from web.screenings import NUMBER
 
 import_pages = Blueprint("imports", __name__)
@@ -57,14 +57,13 @@ def import_upload() -> AnyResponse | tuple[str, int]:
         return import_page_with(options, gettext("The key is wrong, or may not import.")), 401
     if not caller().may_write(options.collection):
         return import_page_with(options, gettext("Your key is for other collections.")), 403
-    upload = request.files.get("file")
-    if request.form.get("token") and (upload is None or not upload.filename):
+    sent = uploaded(request.files.getlist("file"))
+    if request.form.get("token") and not sent:
         return redirect(url_for("imports.import_form"), 303)
-    if upload is None or not upload.filename:
+    if not sent:
         return import_page_with(options, gettext("Choose a file first.")), 422
-    folder = runtime().upload_folder
     try:
-        job = accept(db.session(), folder, upload.filename, upload.save, options, check_can_be_shown)
+        job = accept(db.session(), runtime().upload_folder, *sent, options, check_can_be_shown)
     except Refusal as error:
         return import_page_with(options, translated(error)), 422
     return redirect(url_for("imports.import_page", number=job.id))
@@ -140,6 +139,7 @@ def chosen_options(before: Options, columns: Sequence[PreviewColumn]) -> Options
     guessed_id = known_columns(name for name, *_ in columns).get("id")
     return replace(
         before, mapping=mapping, more_body=more_body, guesses=False, sure_id=mapping.get("id") != guessed_id,
+        sync=bool(request.form.get("sync")),
         drop=frozenset(name for name, use, *_ in columns if use == LEFT_OUT),
         tag_separator=request.form.get("tag_separator", "").strip()[:4] or None,
     )  # fmt: skip

@@ -2,14 +2,56 @@
 // Without this file both are plain forms.
 (() => {
   const field = document.querySelector(".drop"), input = field?.querySelector("input");
+  const upload = input?.form;
+  let dropped = []; // [path, file] of a folder, which no field can hold
+
+  const filesOf = async (entry) => {
+    if (entry.isFile) return [[entry.fullPath.slice(1), await new Promise((found, failed) => entry.file(found, failed))]];
+    const reader = entry.createReader(), inside = [];
+    for (;;) { // a hundred at a time
+      const some = await new Promise((found, failed) => reader.readEntries(found, failed));
+      if (!some.length) break;
+      inside.push(...some);
+    }
+    return (await Promise.all(inside.map(filesOf))).flat();
+  };
+
+  const drop = async (event) => {
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    dropped = [];
+    if (!entries.some((entry) => entry.isDirectory)) input.files = event.dataTransfer.files;
+    else dropped = (await Promise.all(entries.map(filesOf))).flat();
+    const told = field.querySelector(".dropped");
+    told.textContent = dropped.length ? `${told.dataset.dropped} ${dropped.length}` : "";
+  };
+
   if (field) {
     const over = (event) => {
       if (![...event.dataTransfer.types].includes("Files")) return;
       event.preventDefault();
       field.classList.toggle("over", event.type === "dragover");
-      if (event.type === "drop") input.files = event.dataTransfer.files;
+      if (event.type === "drop") drop(event);
     };
     for (const name of ["dragover", "dragleave", "drop"]) field.addEventListener(name, over);
+    const folder = upload.querySelector(".folder"); // one field takes either files or a folder
+    folder.hidden = !("webkitdirectory" in input);
+    folder.addEventListener("click", () => {
+      input.webkitdirectory = true;
+      input.click();
+    });
+    for (const name of ["change", "cancel"]) input.addEventListener(name, () => { input.webkitdirectory = false; });
+    input.addEventListener("change", () => { dropped = []; });
+    upload.addEventListener("submit", async (event) => {
+      if (!dropped.length) return;
+      event.preventDefault();
+      const body = new FormData(upload);
+      body.delete("file");
+      for (const [path, file] of dropped) body.append("file", file, path);
+      const answer = await fetch(upload.action, { method: "POST", body });
+      if (answer.redirected) return location.assign(answer.url);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+    });
   }
 
   const form = document.querySelector(".columns-form");

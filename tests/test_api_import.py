@@ -105,6 +105,12 @@ def test_a_file_that_cannot_be_used_is_refused_with_a_code_and_not_kept(client: 
         assert db.session.query(Job).count() == 0
 
 
+def test_several_files_are_one_import(client: FlaskClient) -> None:
+    files = [(io.BytesIO(text.encode()), name) for name, text in (("a.md", "# a\n\nb"), ("c/b.csv", "title\nx\ny\n"))]
+    form = {"file": files, "tags_from_folders": "1", "collection": "two"}
+    assert ended(client, client.post("/api/import", data=form, headers=TOKEN))["report"]["new"] == 3
+
+
 def test_two_imports_at_once_both_come_to_their_end(client: FlaskClient) -> None:
     files = ["".join(json.dumps({"id": f"{n}", "title": f"{name} {n}"}) + "\n" for n in range(60)) for name in "ab"]
     started = [send(client, text, f"{place}.jsonl", collection=str(place)) for place, text in enumerate(files)]

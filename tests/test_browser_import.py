@@ -113,3 +113,25 @@ def test_the_first_documents_follow_what_the_columns_are_said_to_be(
     expect(page.get_by_role("link", name="See the collection")).to_be_visible(timeout=30_000)
     page.context.close()
     assert not wrong
+
+
+def test_a_folder_is_chosen_and_its_texts_become_documents(
+    browser: Browser, site: str, tmp_path: Path, wrong: list[str]
+) -> None:
+    folder = tmp_path / "notes"
+    (folder / "sea").mkdir(parents=True)
+    (folder / "sea" / "a.md").write_text("# Blue\n\nwater", encoding="utf-8")
+    (folder / "b.txt").write_text("green grass", encoding="utf-8")
+    page = signed_in_page(browser, site, "en", wrong)
+    page.goto("/import")
+    page.locator("[name=collection]").fill("notes")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(folder)
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.locator(".first-documents strong")).to_have_text(["b", "Blue"])
+    page.get_by_role("button", name="Import these").click()
+    page.get_by_role("link", name="See the collection").click(timeout=30_000)
+    expect(page.locator(".hit h3")).to_have_count(2)
+    page.context.close()
+    assert not wrong

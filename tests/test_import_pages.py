@@ -234,6 +234,34 @@ def test_past_imports_are_nobodys_business_without_a_key(app: Flask, client: Fla
     assert "found.csv" not in read(app.test_client().get("/import")).text
 
 
+def send_files(client: FlaskClient, *files: tuple[str, str]) -> TestResponse:
+    token = Page(client.get("/import?lang=en").get_data(as_text=True)).one("input", name="csrf_token")["value"]
+    sent = [(io.BytesIO(text.encode()), name) for name, text in files]
+    data = {"csrf_token": token, "token": TOKEN, "collection": "lost", "file": sent}
+    return client.post("/import", data=data, content_type="multipart/form-data")
+
+
+def test_several_files_or_a_folder_are_one_import(client: FlaskClient) -> None:
+    sent = send_files(
+        client, ("notes/sea/a.md", "# הים\n\nכחול"), ("notes/b.csv", "title,body\nx,y\n"), ("notes/c.jpg", "")
+    )
+    shown = read(client.get(sent.location))
+    assert "notes.zip" in shown.text
+    assert "not a kind of file that is read: left out notes/c.jpg" in shown.text
+    assert choose(client, sent.location, folder_tags="1").status_code == 303
+    assert choose(client, sent.location, button="", folder_tags="1").status_code == 302
+    joined()
+    found = client.get("/api/search?q=כחול&collection=lost").get_json()["hits"]
+    assert [(hit["title"], hit["id"], hit["tags"]) for hit in found] == [("הים", "notes/sea/a.md", ["notes", "sea"])]
+
+
+def test_too_many_files_at_once_are_refused_in_words(client: FlaskClient) -> None:
+    assert send(client).status_code == 302
+    answer = send_files(client, *((f"{number}.txt", "x") for number in range(700)))
+    assert answer.status_code == 413
+    assert "500 files may be sent at once" in read(answer).text
+
+
 def test_a_sheet_of_a_spreadsheet_is_chosen_on_the_page(client: FlaskClient) -> None:
     form = Page(client.get("/import?lang=en").get_data(as_text=True))
     file = (io.BytesIO(xlsx({"one": [["title"], ["x"]], "שני": [["name", "תיאור"], ["y", "z"]]})), "a.xlsx")

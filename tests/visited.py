@@ -97,6 +97,7 @@ READS: dict[str, tuple[Visit, ...]] = {
     ),
     "search.document": get("/documents/job1?collection=jobs", "/documents/job1", "/documents/job1?q=common"),
     "search.status": get("/status"),
+    "search.privacy": get("/privacy"),
     "site.robots": get("/robots.txt"),
     "site.sitemap": get("/sitemap.xml"),
     "site.sitemap_part": get("/sitemap-1.xml"),
@@ -117,6 +118,7 @@ READS: dict[str, tuple[Visit, ...]] = {
     "imports.import_form": get("/import"),
     "keys.sign_in_form": get("/signin"),
     "keys.keys": get("/keys"),
+    "forgetting.forget_form": get("/forget?document=job1&collection=jobs"),
     "audit.audit_page": get("/audit", "/audit?action=sign-in&who=admin"),
     "imports.import_page": get(f"/import/{IMPORT}"),
     "api_search.api_search": tuple(

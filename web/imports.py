@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
 from flask import abort
+from werkzeug.datastructures import FileStorage
 
 from indexes.access import is_private_by_default
 from jobs.imports import import_job, options_of
 from models import Job, db
 from web.access import Caller
+
+
+def uploaded(files: Sequence[FileStorage]) -> tuple[str, Callable[[Path], object]] | None:
+    """Return the name of what was sent, and how to save it: several files are one archive. None if no file was sent."""
+    sent = [file for file in files if file.filename]
+    if not sent:
+        return None
+    if len(sent) == 1:
+        return str(sent[0].filename), sent[0].save
+    folder = str(sent[0].filename).replace("\\", "/").rpartition("/")[0].partition("/")[0]
+    return f"{folder or 'files'}.zip", lambda path: save_archive(sent, path)
+
+
+def save_archive(files: Sequence[FileStorage], path: Path) -> None:
+    """Store files in one archive under their names, which have their folders if a folder was sent."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in files:
+            with archive.open(str(file.filename), "w", force_zip64=True) as target:
+                shutil.copyfileobj(file.stream, target)
 
 
 def about_import(job: Job) -> str:
