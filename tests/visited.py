@@ -119,6 +119,7 @@ READS: dict[str, tuple[Visit, ...]] = {
     "keys.keys": get("/keys"),
     "audit.audit_page": get("/audit", "/audit?action=sign-in&who=admin"),
     "imports.import_page": get(f"/import/{IMPORT}"),
+    "imports.import_rejects": get(f"/import/{IMPORT}/rejects"),
     "api_search.api_search": tuple(
         visit for mode in ("hybrid", "text", "tags", "semantic") for visit in searched("/api/search", f"mode={mode}&")
     ),
