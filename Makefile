@@ -7,7 +7,7 @@ INSTANCE ?= $(or $(INSTANCE_DIR),instance)
 export PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help install model run test check bench lock settings clean chromium
+.PHONY: help install model run test check sbom audit bench lock settings clean chromium
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,19 @@ check: $(VENV)/installed-test ## Lint and check types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 
+build/tools/installed: requirements-tools.txt
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-tools.txt
+	@touch $@
+
+sbom: build/tools/installed ## List what the site is made of in build/sbom.json (CycloneDX)
+	@cat requirements.txt requirements-e5.txt > build/site-packages.txt
+	build/tools/bin/cyclonedx-py requirements build/site-packages.txt --pyproject pyproject.toml --output-format JSON --output-file build/sbom.json
+	@echo "build/sbom.json lists the site's packages"
+
+audit: build/tools/installed ## Look for known vulnerabilities in the packages; skipped where none can be looked up
+	build/tools/bin/python -m scripts.audit_packages requirements.txt requirements-e5.txt
+
 build/models/alephbert/manifest.json: | $(PREPARE)/installed
 	$(PREPARE)/bin/python -m benchmarks.alephbert_shape
 
@@ -98,6 +111,7 @@ lock: build/uv/bin/uv ## Write requirements*.txt from requirements/*.in; UPGRADE
 	$(COMPILE) --generate-hashes requirements/test.in -o requirements-test.txt
 	$(COMPILE) --excludes requirements/gpu.txt requirements/prepare.in -o requirements-prepare.txt
 	$(COMPILE) --excludes requirements/gpu.txt requirements/original.in -o requirements-original.txt
+	$(COMPILE) --generate-hashes requirements/tools.in -o requirements-tools.txt
 
 settings: | $(BIN)/python ## Write docs/reference/settings.md from config.py
 	$(BIN)/python -m scripts.settings_page > docs/reference/settings.md

@@ -28,6 +28,7 @@ import api.saved_searches
 import api.screenings
 import api.search
 import pages.audit
+import pages.forgetting
 import pages.imports
 import pages.keys
 import pages.matching
@@ -68,6 +69,7 @@ PAGES = (
     pages.saved_searches.saved_search_pages,
     pages.imports.import_pages,
     pages.audit.audit_pages,
+    pages.forgetting.forget_pages,
     pages.keys.key_pages,
     pages.site.site_pages,
 )

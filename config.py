@@ -254,6 +254,16 @@ class Settings:
     rate_limit_cpu_s: int = setting("RATE_LIMIT_CPU", "20", whole(0, 60),
         "a client's seconds of processor time in a minute; 0 means no limit")
     export_limit: int = setting("EXPORT_LIMIT", "10000", whole(1, 1_000_000), "documents in a download of all results")
+    screening_days: int = setting("SCREENING_DAYS", "180", whole(0, 3_650),
+        "days after which a screening that nobody opened is deleted, with all decisions; 0 keeps it")
+    saved_search_days: int = setting("SAVED_SEARCH_DAYS", "365", whole(0, 3_650),
+        "days after which a saved search that nobody used is deleted; 0 keeps it")
+    upload_days: int = setting("UPLOAD_DAYS", "30", whole(0, 3_650),
+        "days after which an uploaded file, and what was refused of it, is deleted; 0 keeps it")
+    audit_days: int = setting("AUDIT_DAYS", "365", whole(0, 3_650),
+        "days after which entries of the audit log are deleted; 0 keeps them")
+    privacy_contact: str = setting("PRIVACY_CONTACT", "", TEXT,
+        "whom visitors may write to about their data, as shown on `/privacy`: a name, an address or a phone number")
     redis_url: str = setting("REDIS_URL", "", REDIS_URL, "shares caches and limits among processes", secret=True)
     redis_tls_verify: bool = setting("REDIS_TLS_VERIFY", "1", FLAG, "`0` accepts a certificate that nobody signed")
     cache_results_s: int = setting("CACHE_RESULTS_SECONDS", "3600", whole(1, YEAR_S), "lifetime of results in Redis")

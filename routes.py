@@ -155,6 +155,13 @@ def setting_rows(settings: Settings) -> dict[str, object]:
     return {name: value for name, value in rows.items() if not isinstance(value, Path)}
 
 
+@search_pages.get("/privacy")
+@needs("none")
+def privacy() -> str:
+    """Tell visitors what is kept of them, by the settings of this site."""
+    return render_template("privacy.html", query=Query(), settings=settings())
+
+
 @search_pages.get("/go")
 def go() -> AnyResponse:
     """Redirect a search form to the page of its mode, so that the form works without JavaScript."""

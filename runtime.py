@@ -39,6 +39,7 @@ from operations.database import DatabaseState
 from operations.figures import Watch
 from operations.guard import Guard, Recycling
 from operations.memory import memory
+from operations.retention import DailyRetention, KeptDays
 from screening.runner import ScreeningJobs
 from search.current_model import AvailableModel
 from search.documents import collections
@@ -92,6 +93,8 @@ class Runtime:
         )
         self._collections: tuple[tuple[int, tuple[int, ...]], list[str]] = ((-1, ()), [])
         self.imports, self.screenings = self.make_runners()
+        kept = KeptDays(settings.screening_days, settings.saved_search_days, settings.upload_days, settings.audit_days)
+        self.retention = DailyRetention(self.sessions, kept, self.upload_folder)
 
     def make_runners(self) -> tuple[Runner, Runner]:
         """Return the runners of imports and screenings; with BACKGROUND=worker this process only imports."""
@@ -125,6 +128,7 @@ class Runtime:
             log.warning("%s", self.words_problem)
         self.watch.history.start()
         self.guard.start()
+        self.retention.start()
         for runner in (self.imports, self.screenings):
             runner.wake()
         if self.shared_cache:
@@ -167,6 +171,16 @@ class Runtime:
         if self.guard.text_only_left_s():
             raise EncoderUnavailable(self.semantic.lazy.error or "memory is short")
         return None
+
+    @property
+    def index_folder(self) -> Path:
+        """The folder of the files that are made of packed embeddings."""
+        return self.settings.vector_index_dir or self.settings.instance_dir / "index"
+
+    def empty_caches(self) -> int | None:
+        """Drop all that this process and Redis keep of documents; return the values in Redis, None if it fails."""
+        self._drop_caches()
+        return self.shared_cache.clear("results", "embeddings", "skills") if self.shared_cache else 0
 
     def _drop_caches(self) -> None:
         """Drop every cache of this process that can be rebuilt."""

@@ -9,6 +9,7 @@ from commands.backup import backup_command, export_command, restore_command
 from commands.check import check_command
 from commands.cluster import cluster_command
 from commands.collections import collection_command
+from commands.forget import forget_command
 from commands.imports import import_command
 from commands.keys import keys_command
 from commands.mcp import mcp_command
@@ -37,6 +38,7 @@ def register(app: Flask) -> None:
         check_command,
         keys_command,
         audit_command,
+        forget_command,
         collection_command,
         mcp_command,
     ):

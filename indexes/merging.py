@@ -43,7 +43,7 @@ def _merge_once(session: Session, kind: int, most_documents: int, fan_out: int |
         session.rollback()
         return False
     session.rollback()
-    _lock_writers(session)
+    lock_writers(session)
     due = due_segments(listed_segments(session, kind), most_documents, fan_out)
     if due:
         _merge(session, kind, due)
@@ -55,7 +55,7 @@ def compact_segments(session: Session, written: int) -> None:
     """Merge all segments that are not full, after an import of so many documents, unless most of them are older."""
     merge_segments(session)
     for kind in (DOCUMENTS, VOCABULARY):
-        _lock_writers(session)
+        lock_writers(session)
         small = [segment for segment in listed_segments(session, kind) if segment.count < FULL]
         fitting = _fitting(sorted(small, key=lambda segment: (segment.count, segment.id)), MOST_DOCUMENTS)
         if fitting and sum(segment.count for segment in fitting) <= COMPACT_SHARE * written:
@@ -63,7 +63,15 @@ def compact_segments(session: Session, written: int) -> None:
         session.commit()
 
 
-def _lock_writers(session: Session) -> None:
+def purge_deleted(session: Session, kind: int) -> int:
+    """Write every segment anew that has deleted documents, and return how many; the caller commits."""
+    marked = [segment for segment in listed_segments(session, kind) if segment.count < segment.size]
+    for segment in marked:
+        _merge(session, kind, [segment])
+    return len(marked)
+
+
+def lock_writers(session: Session) -> None:
     """Make writers wait, so that none deletes from a segment that is being merged."""
     session.execute(update(State).where(State.id == 1).values(version=State.version))
 

@@ -162,6 +162,15 @@ def _write_segment(
     session.execute(table.insert(), [row])
 
 
+def rewrite_without(session: Session, model: int, segment: PackedSegment, document: int, dim: int) -> None:
+    """Replace a segment by one without a document; the caller commits. Raises PackedGone."""
+    kept = segment.keys != document
+    rows = read_kept_rows(session, segment, kept, dim)
+    session.execute(delete(EmbeddingSegment).where(EmbeddingSegment.id == segment.id))
+    if kept.any():
+        _write_segment(session, model, segment.number, segment.keys[kept], segment.counts[kept], rows)
+
+
 def _merge_once(session: Session, space: EmbeddingSpace) -> bool:
     """Merge neighbouring segments, or write one anew, if that is due."""
     segments = packed_segments(session, space.model)

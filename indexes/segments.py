@@ -16,7 +16,15 @@ from sqlalchemy.orm import Session
 
 from models import IndexSegment, SegmentBlock
 from utils.lru import LRUCache
-from utils.postings import PackedBlock, Postings, packed_blocks, positions_of, postings_of_terms, unpacked_block
+from utils.postings import (
+    PackedBlock,
+    Postings,
+    packed_blocks,
+    positions_of,
+    postings_of_terms,
+    terms_of_block,
+    unpacked_block,
+)
 from utils.sql import among, upsert
 
 DOCUMENTS, VOCABULARY = 0, 1  # kinds of segments
@@ -231,6 +239,16 @@ def read_terms(
             if len(postings.documents):
                 found.setdefault(term, []).append(postings)
     return found
+
+
+def stored_terms(session: Session, kind: int) -> NDArray[np.int64]:
+    """Return the distinct terms of all segments of a kind, ascending, deleted documents included; reads all blocks."""
+    terms = np.zeros(0, np.int64)
+    for segment in listed_segments(session, kind):
+        blocks = range(segment.id + 1, segment.id + 1 + len(segment.documents.firsts))
+        of_blocks = [terms_of_block(data) for _, data, _ in _read_blocks(session, blocks, False, False)]
+        terms = np.unique(np.concatenate([terms, *of_blocks]))
+    return terms
 
 
 def _read_blocks(

@@ -8,22 +8,19 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from werkzeug.utils import secure_filename
 
 from encoders.base import Encoder
 from encoders.footprint import release_memory
 from encoders.queue import EncoderUnavailable
 from indexing.embedding import embed
-from indexing.importing import REJECTS, ImportReport, import_file
+from indexing.importing import ImportReport, import_file
 from indexing.journal import Journal, can_undo, forget_old_changes
 from indexing.layout import Options
 from indexing.previews import check_file_columns
@@ -31,11 +28,11 @@ from indexing.rows import FileUnusable
 from indexing.undo import undo_import
 from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
+from jobs.uploads import file_name, prune, upload_path
 from models import Job
 from utils.database_faults import is_passing
 
 MOST_JOBS = 50
-MOST_FILES = 12  # older files are deleted, imported or not
 # Between attempts while the model is unavailable: a minute in all, as long as the guard pauses it; each below SILENT_S.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
 UNDO = "undo"  # the option of a queued job that is to be undone
@@ -231,12 +228,6 @@ def is_undo(job: Job) -> bool:
     return bool(job.options.get(UNDO))
 
 
-def rejects_path(folder: Path, job: Job) -> Path:
-    """Return the file of all rows that an import refused; it is kept as long as an upload."""
-    path = upload_path(folder, job)
-    return path.with_name(path.name + REJECTS)
-
-
 def figures(report: ImportReport) -> dict[str, Any]:
     """Return the report of an import, as the page and the API show it."""
     written = report.written
@@ -250,16 +241,6 @@ def figures(report: ImportReport) -> dict[str, Any]:
         "not_synced": report.not_synced,
         "rejects": report.first_rejects,
     }
-
-
-def file_name(name: str) -> str:
-    """Return a file name that is safe on disk; the suffix is kept, whatever alphabet the rest is in."""
-    path = Path(name)
-    return secure_filename(f"{secure_filename(path.stem)[:80] or 'documents'}{path.suffix[:10]}")
-
-
-def upload_path(folder: Path, job: Job) -> Path:
-    return folder / f"{job.id}-{job.name}"
 
 
 def accept(
@@ -286,13 +267,3 @@ def accept(
             raise FileUnusable("disk_full") from error
         raise
     return job
-
-
-def prune(folder: Path) -> None:
-    """Delete the oldest uploads, and what was made of them, to leave room for one more."""
-    uploads: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
-        uploads.setdefault(path.name.partition("-")[0], []).append(path)
-    for path in chain.from_iterable(list(uploads.values())[MOST_FILES - 1 :]):
-        with suppress(FileNotFoundError):  # another request has deleted it
-            path.unlink()

@@ -24,11 +24,10 @@ from jobs.imports import (
     is_undo,
     options_of,
     recent_imports,
-    rejects_path,
     start_import,
     start_undo,
-    upload_path,
 )
+from jobs.uploads import rejects_path, upload_path
 from models import Job, db
 from search.query import Query, clean_text
 from utils.cells import MARK, csv_line

@@ -11,13 +11,13 @@ from search.query import Query, clean_text
 from search.saved_searches import (
     LONGEST_NAME,
     MOST_OF_BROWSER,
-    TTL_S,
     CannotSave,
     delete_search,
     mark_viewed,
     save_search,
     saved_searches,
 )
+from web.current import settings
 from web.errors import translated
 from web.owners import client_number, owner_or_new, owners
 from web.rate_limits import rate_limit
@@ -27,7 +27,6 @@ from web.screenings import NUMBER
 saved_search_pages = Blueprint("saved_searches", __name__)
 
 PAGE_SIZE = 10  # saved searches whose new matches are counted for one page
-DAY_S = 86_400
 
 
 @saved_search_pages.get("/searches")
@@ -43,7 +42,8 @@ def searches_page(to_save: Target | None, name: str, error: str = "") -> str:
     page = min(max(request.args.get("page", 1, int), 1), max(pages, 1))
     return render_template(
         "searches.html", query=Query(), asked=to_save, name=name, error=error, count=len(own), page=page, pages=pages,
-        news=all_news(own[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]), most=MOST_OF_BROWSER, days=TTL_S // DAY_S,
+        news=all_news(own[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]), most=MOST_OF_BROWSER,
+        days=settings().saved_search_days,
         longest_name=LONGEST_NAME, here=lambda page: url_for("saved_searches.searches", page=page),
     )  # fmt: skip
 

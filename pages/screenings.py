@@ -35,7 +35,7 @@ from search.query import Query, clean_text
 from utils.messages import Refusal
 from web.access import caller, is_admin
 from web.audit import record_request
-from web.current import skill_aliases
+from web.current import settings, skill_aliases
 from web.errors import http_status, translated
 from web.owners import client_number, owner_or_new
 from web.rate_limits import rate_limit
@@ -66,7 +66,7 @@ def screenings_page(form: Mapping[str, str], error: str = "", choices: tuple[tup
         "screenings.html", query=Query(), screenings=visible_screenings(is_admin()), error=error, choices=choices,
         collections=collections(db.session()), jobs=jobs, profiles=profiles, job=form.get("job", "")[:500],
         said=form.get("text", "")[:MOST_TEXT], most_text=MOST_TEXT, kept=KEPT_SCREENINGS, most_profiles=MOST_PROFILES,
-        admin=is_admin(),
+        admin=is_admin(), days=settings().screening_days,
     )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ ICON_SIZES = (192, 512)
 PART_DOCUMENTS, MOST_PARTS, MOST_IN_PART = 5_000, 1_000, 45_000
 KEYS = 2**63
 NOT_FOR_CRAWLERS = (
-    "/text", "/semantic", "/tags", "/go", "/match", "/screenings", "/searches", "/import", "/keys", "/signin", "/api/",
-    "/mcp",
+    "/text", "/semantic", "/tags", "/go", "/match", "/screenings", "/searches", "/import", "/keys", "/audit", "/forget",
+    "/signin", "/api/", "/mcp",
 )  # fmt: skip
 PITCH = "Find what is hidden in your documents: by keyword, tag and meaning, in Hebrew and English."
 SEARCH_PARAMETERS = ("q", "tag", "not_tag", "page", "sort", "since", "limit", "mode", "within", "format", "part")

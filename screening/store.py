@@ -20,7 +20,6 @@ from utils.messages import Refusal
 
 KEPT_SCREENINGS = 50  # of one owner, or of one client without a key
 MOST_ANONYMOUS = 500  # of all who have no key together
-KEPT_S = 180 * 86_400  # a screening not opened for this long may be deleted, with or without decisions
 MOST_PROFILES = 100_000
 MOST_RESULTS = 1_000_000  # of a key's screenings, or of all without a key: about 100 MB
 MOST_RESULTS_OF_CLIENT = 300_000  # of one client without a key
@@ -68,7 +67,7 @@ def _profiles(session: Session, name: str) -> int:
 
 
 def _make_room(session: Session, owner: int, client: int, total: int) -> None:
-    """Delete screenings not opened for KEPT_S, then the owner's oldest without decisions; raises Unscreenable.
+    """Delete the owner's oldest screenings without decisions, as far as room is needed; raises Unscreenable.
 
     Whoever has no key shares room with all others who have none, and takes it from nobody who used it lately.
     """
@@ -76,19 +75,26 @@ def _make_room(session: Session, owner: int, client: int, total: int) -> None:
         Screening.id, Screening.browser, Screening.client, Screening.used_at, Screening.state, Screening.total
     )
     stored, now = session.execute(rows.order_by(Screening.used_at)).all(), time.time()
-    expired = [row for row in stored if now - row.used_at > KEPT_S]
-    left = [row for row in stored if row not in expired]
     decided = _decided(session)
-    free = [row for row in left if row.id not in decided and row.state not in OPEN]
-    own = [row for row in left if row.browser == owner or (client and row.client == client)]
+    free = [row for row in stored if row.id not in decided and row.state not in OPEN]
+    own = [row for row in stored if row.browser == owner or (client and row.client == client)]
     quota = _Quota(KEPT_SCREENINGS, MOST_RESULTS if owner < 0 else MOST_RESULTS_OF_CLIENT, "no_room")
     gone = quota.too_many(own, free, total)
     if owner >= 0:
-        anonymous = [row for row in left if row.browser >= 0 and row not in gone]
+        anonymous = [row for row in stored if row.browser >= 0 and row not in gone]
         forgotten = [row for row in free if now - row.used_at > NOT_OPENED_S]
         gone += _Quota(MOST_ANONYMOUS, MOST_RESULTS, "no_room.everybody").too_many(anonymous, forgotten, total)
-    for row in (*expired, *gone):
+    for row in gone:
         delete_screening(session, row.id)
+
+
+def delete_unopened_screenings(session: Session, before: int) -> int:
+    """Delete screenings last opened before a second since 1970, with all decisions; commits, and returns how many."""
+    unopened = select(Screening.id).where(Screening.used_at < before, Screening.state.not_in(OPEN))
+    screenings = session.execute(unopened).scalars().all()
+    for screening in screenings:
+        delete_screening(session, screening)
+    return len(screenings)
 
 
 @dataclass(frozen=True, slots=True)

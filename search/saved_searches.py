@@ -15,7 +15,6 @@ from utils.messages import Refusal
 MOST_OF_BROWSER = 50  # of one owner
 MOST_OF_CLIENT = 200  # of one client without a key: several people may share an address
 MAX_SAVED = 20_000  # of all who have no key together: about 5 MB
-TTL_S = 365 * 86_400  # since the search was last viewed
 DELETED_AT_ONCE = 500
 LONGEST_NAME, LONGEST_ADDRESS = 100, 3_000
 
@@ -47,7 +46,6 @@ def save_search(session: Session, owner: int, name: str, address: str, client: i
             return search
     if len(own) >= MOST_OF_BROWSER or (client and _count(session, SavedSearch.client == client) >= MOST_OF_CLIENT):
         raise CannotSave("full")
-    delete_old_searches(session)
     if owner >= 0 and _count(session, SavedSearch.browser >= 0) >= MAX_SAVED:
         raise CannotSave("full")
     search = SavedSearch(
@@ -63,13 +61,15 @@ def _count(session: Session, condition: ColumnElement[bool]) -> int:
     return session.execute(select(func.count()).select_from(SavedSearch).where(condition)).scalar_one()
 
 
-def delete_old_searches(session: Session) -> None:
-    """Delete searches not viewed for TTL_S, at most DELETED_AT_ONCE per call."""
-    old = select(SavedSearch.id).where(SavedSearch.used_at < int(time.time()) - TTL_S).limit(DELETED_AT_ONCE)
-    numbers = session.execute(old).scalars().all()
-    if numbers:
+def delete_old_searches(session: Session, before: int) -> int:
+    """Delete searches last viewed before a second since 1970, some at a time; commits, and returns how many."""
+    old, deleted = select(SavedSearch.id).where(SavedSearch.used_at < before).limit(DELETED_AT_ONCE), 0
+    while numbers := session.execute(old).scalars().all():
         session.execute(delete(SavedSearch).where(SavedSearch.id.in_(numbers)))
         session.commit()
+        deleted += len(numbers)
+    session.rollback()
+    return deleted
 
 
 def saved_searches(session: Session, owners: Sequence[int]) -> Sequence[SavedSearch]:

@@ -209,7 +209,7 @@ def test_a_page_asks_for_a_key_and_comes_back(private: Flask) -> None:
 
 OPEN = frozenset(
     "api_operations.api_health api_operations.api_livez static keys.sign_in_form keys.sign_in_asked"
-    " keys.sign_out_asked site.robots site.opensearch site.manifest site.favicon".split()
+    " keys.sign_out_asked search.privacy site.robots site.opensearch site.manifest site.favicon".split()
 )
 
 

@@ -14,7 +14,12 @@ from packaging.utils import canonicalize_name
 
 from config import ROOT
 
-HASHED = {"site": "requirements.txt", "e5": "requirements-e5.txt", "test": "requirements-test.txt"}
+HASHED = {
+    "site": "requirements.txt",
+    "e5": "requirements-e5.txt",
+    "test": "requirements-test.txt",
+    "tools": "requirements-tools.txt",
+}
 PINNED = {"prepare": "requirements-prepare.txt", "original": "requirements-original.txt"}
 LOCKS = HASHED | PINNED
 INSTALLERS = {"pip", "setuptools", "wheel"}

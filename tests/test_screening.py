@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from sqlalchemy import event, update
 from sqlalchemy.orm import Session
@@ -16,13 +18,13 @@ from screening import store as screenings
 from screening.columns import MOST_COLUMNS, MOST_VALUES, of_values
 from screening.results import status_counts, written_since
 from screening.store import (
-    KEPT_S,
     KEPT_SCREENINGS,
     LONGEST_NOTE,
     NoteTooLong,
     create_screening,
     decide,
     delete_screening,
+    delete_unopened_screenings,
     run_again,
     saved_screenings,
 )
@@ -240,8 +242,11 @@ def test_where_each_has_decisions_there_is_no_room_until_one_is_old_or_forgotten
     assert refused.value.code == "no_room"
     delete_screening(session, numbers[0])
     create_screening(session, 1, wanted, "people")
-    session.execute(update(Screening).where(Screening.id == one).values(used_at=Screening.used_at - KEPT_S - 10))
+    session.execute(
+        update(Screening).where(Screening.id == one).values(used_at=Screening.used_at - 1_000, state="done")
+    )
     session.commit()
+    assert delete_unopened_screenings(session, int(time.time()) - 500) == 1
     create_screening(session, 1, wanted, "people")
     assert one not in {kept.id for kept in saved_screenings(session, None)}
 

@@ -21,8 +21,10 @@ from indexing.journal import UNDOABLE, Journal, can_undo
 from indexing.layout import Options
 from indexing.undo import Undone, undo_import
 from jobs import imports as import_jobs
-from jobs.imports import ImportJobs, new_import, start_import, start_undo, upload_path
+from jobs.imports import ImportJobs, new_import, start_import, start_undo
+from jobs.uploads import upload_path
 from models import AuditEntry, Document, ImportChange, Job, db, document_number
+from operations.forgetting import Places, forget_document
 from tests.documents import found, stands_right
 from tests.markup import Page
 from tests.visits import BEARER, become_admin, form_token, signed_in
@@ -128,6 +130,14 @@ def test_what_old_imports_changed_is_forgotten(session: Session) -> None:
     new_import(session, "last.csv", Options())
     left = session.execute(select(ImportChange.job_id)).scalars().all()
     assert len(left) == UNDOABLE - 1  # the last import is one of the newest
+
+
+def test_a_document_that_is_forgotten_is_restored_by_no_undoing(session: Session, tmp_path: Path) -> None:
+    imported(session, tmp_path, BEFORE, job=1)
+    imported(session, tmp_path, AFTER, job=2)
+    forget_document(session, "books", "1", Places(tmp_path / "uploads", tmp_path / "index", lambda: 0))
+    assert undo_import(session, 2, "books") == Undone(deleted=1)
+    assert stored(session).keys() == {"2", "3"}
 
 
 def ran(session: Session, folder: Path, rows: Rows) -> Job:

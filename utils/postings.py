@@ -135,6 +135,11 @@ def unpacked_block(data: bytes, positions: bytes = b"") -> Postings:
     return Postings(distinct, counts, documents, frequencies, np.frombuffer(positions, f"<u{position_width}"))
 
 
+def terms_of_block(data: bytes) -> Numbers:
+    """Return the terms of a block, ascending; a view of its bytes."""
+    return np.frombuffer(data, "<i8", _HEADER.unpack_from(data)[0], _HEADER.size)
+
+
 def postings_of_terms(data: bytes, wanted: Numbers) -> Iterator[tuple[int, Numbers, Numbers]]:
     """Yield (term, documents, frequencies) of those of the wanted terms, ascending, that a block has.
 

@@ -115,6 +115,7 @@ class RedisCache:
 
     def __init__(self, url: str, prefix: str = "", verify_tls: bool = True, retry_s: float = RETRY_S) -> None:
         self.prefix, self.counts = prefix, Counter[str]()
+        self._url, self._verify_tls = url, verify_tls
         self.breaker = CircuitBreaker(failures=1, rest_s=retry_s)
         self._client = redis_client(url, verify_tls)
         self._pool = self._client.connection_pool
@@ -167,6 +168,19 @@ class RedisCache:
             return count, min(left_ms / 1000, window_s) if left_ms >= 0 else float(window_s)
 
         return self._do(add, is_write=True)
+
+    def clear(self, *kinds: str) -> int | None:
+        """Delete all values of these kinds, in this thread and however long it takes; None if the server fails."""
+        deleted = 0
+        try:
+            with redis_client(self._url, self._verify_tls) as client:
+                for kind in kinds:
+                    for name in client.scan_iter(match=f"{self.prefix}:{kind}:*", count=1_000):
+                        deleted += int(client.delete(name))
+        except (errors.RedisError, OSError) as error:
+            log.warning("Redis: values could not be deleted: %s", error_text(error, self._client))
+            return None
+        return deleted
 
     def count_unreadable(self, kind: str) -> None:
         """Count a value that this version cannot read."""

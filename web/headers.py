@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Response, request
 
+from web.access import NOBODY, is_private_site
 from web.errors import RETRY_S
 
 # No script, style, font or image from anywhere else, and none inline.
@@ -13,6 +14,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
 )
+CALLERS = ("matmon.caller", "matmon.bearer")
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -23,7 +25,7 @@ HEADERS = {
 }
 # Blueprints whose answers may tell something of a person: who applies, what somebody searches for, what was uploaded.
 PRIVATE = frozenset(
-    {"matching", "screenings", "saved_searches", "imports", "keys", "audit"}
+    {"matching", "screenings", "saved_searches", "imports", "keys", "audit", "forgetting"}
     | {"api_matching", "api_screenings", "api_saved_searches", "api_imports", "api_mcp"}
 )
 
@@ -41,9 +43,14 @@ def with_headers(response: Response) -> Response:
     return response
 
 
+def is_for_somebody() -> bool:
+    """Whether the answer may hold what only its caller may read."""
+    return is_private_site() or any(request.environ.get(name, NOBODY) != NOBODY for name in CALLERS)
+
+
 def caching_headers(response: Response) -> None:
     """Let nobody store private answers and errors, and only the visitor's browser the others, asking each time."""
-    is_private = request.blueprint in PRIVATE
+    is_private = request.blueprint in PRIVATE or is_for_somebody()
     if is_private:
         response.headers["X-Robots-Tag"] = "noindex"
     if request.endpoint != "static":
