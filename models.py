@@ -297,6 +297,20 @@ class Job(Base):
     updated_at: Mapped[int] = mapped_column(BigInteger, nullable=False)
 
 
+class ImportChange(Base):
+    """A document that an import changed: its `row_hash` after, null if deleted, and all of it before, null if new.
+
+    `before` is compressed; see indexing/journal.py. The document may be gone.
+    """
+
+    __tablename__ = "import_change"
+    job_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    document_id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    after: Mapped[bytes | None] = mapped_column(LargeBinary(16), nullable=True)
+    before: Mapped[bytes | None] = mapped_column(LargeBinary, nullable=True)
+    __table_args__ = (Index("import_change_document", "document_id"), {"sqlite_with_rowid": False})
+
+
 class Screening(Base):
     """Profiles ranked against one job: what the job asked for when it began, how far it is, what was found of columns.
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from api.requests import LONGEST_COLLECTION, check_length, check_may_write
 from indexing.layout import Options, mapping_of
 from jobs.claims import is_cut_off
-from jobs.imports import accept, cancel_import, start_import
+from jobs.imports import accept, cancel_import, start_import, start_undo
 from models import Job, db
 from search.query import clean_text
 from web.access import bearer, needs
@@ -76,6 +76,18 @@ def api_import_cancel(number: int) -> Response:
         raise ApiError(409, "ended", "The import is not running: there is nothing to cancel.")
     record_request("import cancelled", about_import(job))
     return jsonify(import_json(job))
+
+
+@import_api.post(f"/api/import/{NUMBER}/undo")
+@needs("write")
+def api_import_undo(number: int) -> tuple[Response, int]:
+    """Undo an import in the background."""
+    job = import_or_404(number, bearer())
+    if not start_undo(db.session(), job):
+        raise ApiError(409, "nothing_to_undo", "The import is not over, or what it changed is no longer known.")
+    record_request("import undone", about_import(job))
+    runtime().imports.wake()
+    return jsonify(import_json(import_or_404(number, bearer()))), 202
 
 
 def import_json(job: Job) -> dict[str, Any]:

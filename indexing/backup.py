@@ -24,7 +24,7 @@ MADE_ANEW = frozenset(
     {"document", "document_tag", "tag_count", "segment", "segment_block", "form", "state", "change"}
     | {"packed_embeddings", "embedding_segment"}
 )
-LEFT_OUT = frozenset({"job"})  # uploads waiting on this host's disk
+LEFT_OUT = frozenset({"job", "import_change"})  # uploads waiting on this host's disk, and what imports changed
 
 
 def plain_tables() -> list[Table]:

@@ -17,6 +17,7 @@ from indexes.merging import SMALL_MERGE, merge_segments
 from indexes.version import bump
 from indexes.words import DocumentWords, index_words, unindex_words
 from indexing.counts import add_tags, add_total, take_from_collections
+from indexing.journal import Journal
 from models import (
     KEPT_CHANGES,
     Change,
@@ -97,7 +98,9 @@ def write_analysed(session: Session, collection: str, news: list[Analysed]) -> W
     return written
 
 
-def write_uncommitted(session: Session, collection: str, news: list[Analysed]) -> Written:
+def write_uncommitted(
+    session: Session, collection: str, news: list[Analysed], journal: Journal | None = None
+) -> Written:
     """Store what is new or changed, for the caller to commit; raises DocumentKeyCollision."""
     written = Written()
     if not news:
@@ -108,6 +111,8 @@ def write_uncommitted(session: Session, collection: str, news: list[Analysed]) -
     if not news:
         return written
     changed = [stored[new.number] for new in news if new.number in stored]
+    if journal:
+        journal.note(session, {new.number: new.row["row_hash"] for new in news}, [old.id for old in changed])
     for new in news:
         new.row["version"] = version
     _forget(session, changed)
@@ -184,14 +189,23 @@ def row_hash(document: NewDocument) -> bytes:
     return digest("\x1f".join([*texts, extra, *document.tags]))
 
 
-def delete_documents(session: Session, numbers: Sequence[int]) -> int:
+def delete_documents(session: Session, numbers: Sequence[int], journal: Journal | None = None) -> int:
     """Delete documents with everything that belongs to them, commit, and return their number."""
+    count = delete_uncommitted(session, numbers, journal)
+    session.commit()
+    return count
+
+
+def delete_uncommitted(session: Session, numbers: Sequence[int], journal: Journal | None = None) -> int:
+    """Delete documents with everything that belongs to them, for the caller to commit, and return their number."""
     version = bump(session)
     stored = list(_stored(session, numbers).values())
+    ids = [row.id for row in stored]
+    if journal:
+        journal.note(session, dict.fromkeys(ids), ids)
     _forget(session, stored)
-    _log_changes(session, version, [row.id for row in stored])
-    session.execute(delete(Document).where(among(Document.id, [row.id for row in stored])))
-    session.commit()
+    _log_changes(session, version, ids)
+    session.execute(delete(Document).where(among(Document.id, ids)))
     return len(stored)
 
 

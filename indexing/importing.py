@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from indexes.access import set_private
 from indexing.documents import NewDocument, Written
 from indexing.extraction import extracted
+from indexing.journal import Journal
 from indexing.layout import Layout, Options
 from indexing.parsing import accepted_row, own_id_of, raw_row
 from indexing.pipeline import write_documents_ahead
@@ -23,10 +24,13 @@ from indexing.reading import check_file, file_kind, file_layout, rows
 from indexing.rows import Row, RowRefused
 from indexing.syncing import FileDocuments
 from models import document_number
+from utils.cells import harmless
 
 BATCH = 500
 # Terms take about 80 bytes per character: a thousand long documents would not fit into a small host.
 BATCH_CHARACTERS = 350_000
+REJECTS = ".rejects.csv"
+REJECTS_HEADER = "line", "reason", "row"
 REPORTED_REJECTS = 100  # rows in a report; the file beside the import has all of them
 
 
@@ -60,6 +64,7 @@ def import_file(
     options: Options,
     on_bytes: Callable[[int], None] = lambda _: None,
     own_process: bool = False,
+    journal: Journal | None = None,
 ) -> ImportReport:
     """Import a file, committing batch by batch; raises FileUnusable before anything is written.
 
@@ -75,12 +80,12 @@ def import_file(
         layout, repeated = unique_layout(source, options)
         if options.private:
             set_private(session, options.collection, is_private=True)
-        rejects = stack.enter_context(Rejects(path.with_name(path.name + ".rejects.csv"), report))
+        rejects = stack.enter_context(Rejects(path.with_name(path.name + REJECTS), report))
         seen = FileDocuments(session, options.collection) if options.sync else None
         documents = _documents(source, layout, repeated, rejects, on_source_bytes, seen)
-        write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process)
+        write_documents_ahead(session, options.collection, batches(documents), report.written.add, own_process, journal)
         if seen:
-            report.deleted = seen.delete_others(session, lambda _: on_bytes(path.stat().st_size))
+            report.deleted = seen.delete_others(session, lambda _: on_bytes(path.stat().st_size), journal)
             report.not_synced = seen.unknown
     return report
 
@@ -187,11 +192,11 @@ class Rejects:
         if self._writer is None:
             file = self._open.enter_context(self._path.open("w", encoding="utf-8-sig", newline=""))
             self._writer = csv.writer(file)
-            self._writer.writerow(("line", "reason", "row"))
+            self._writer.writerow(REJECTS_HEADER)
             self.report.rejects = self._path
         raw = raw_row(row)
         self.report.refused += 1
-        self._writer.writerow((row.line, refusal, raw))
+        self._writer.writerow((row.line, refusal, harmless(raw)))
         if self.report.refused <= REPORTED_REJECTS:
             shown = {"line": str(row.line), "row": raw, "reason": str(refusal)}
             self.report.first_rejects.append(shown | refusal.as_json())

@@ -23,6 +23,7 @@ from indexing.documents import (
     unlike_stored,
     write_uncommitted,
 )
+from indexing.journal import Journal
 from utils.memory import keep_heap_small
 from utils.sql import many_writes
 
@@ -41,6 +42,7 @@ def write_documents_ahead(
     batches: Iterable[Sequence[NewDocument]],
     on_written: Callable[[Written], None],
     own_process: bool = False,
+    journal: Journal | None = None,
 ) -> None:
     """Write batches like `write_documents` while the next batch is prepared.
 
@@ -48,7 +50,7 @@ def write_documents_ahead(
     takes about 60 MB: for the command line, on Linux.
     """
     coming = iter(batches)
-    writer = _Writer(session, collection, on_written, TOGETHER if own_process else 1)
+    writer = _Writer(session, collection, on_written, TOGETHER if own_process else 1, journal)
     with (
         analyst(own_process) as analysis,
         ThreadPoolExecutor(1, "reading") as reader,
@@ -74,8 +76,16 @@ def write_documents_ahead(
 class _Writer:
     """Writes batches, several in a transaction, and counts them once they are committed."""
 
-    def __init__(self, session: Session, collection: str, on_written: Callable[[Written], None], together: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        collection: str,
+        on_written: Callable[[Written], None],
+        together: int,
+        journal: Journal | None,
+    ) -> None:
         self._session, self._collection, self._on_written, self._together = session, collection, on_written, together
+        self._journal = journal
         self._waiting, self._total = 0, Written()
         self._uncommitted = Written()
 
@@ -91,7 +101,7 @@ class _Writer:
             self._session.rollback()
 
     def write(self, news: list[Analysed]) -> None:
-        self._uncommitted.add(write_uncommitted(self._session, self._collection, news))
+        self._uncommitted.add(write_uncommitted(self._session, self._collection, news, self._journal))
         self._waiting += 1
         if self._waiting == self._together:
             self._commit()

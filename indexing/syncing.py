@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from indexing.documents import delete_documents
+from indexing.journal import Journal
 from models import Document, State, document_number, number
 
 LOOKED_AT, DELETED_AT_ONCE = 10_000, 500
@@ -32,7 +33,9 @@ class FileDocuments:
         else:
             self.unknown += 1
 
-    def delete_others(self, session: Session, on_deleted: Callable[[int], None] = lambda _: None) -> int:
+    def delete_others(
+        self, session: Session, on_deleted: Callable[[int], None] = lambda _: None, journal: Journal | None = None
+    ) -> int:
         """Delete the collection's other documents that were there before, and return how many; 0 while any is unknown.
 
         `on_deleted` gets the number so far; if it raises, the rest stays.
@@ -42,7 +45,7 @@ class FileDocuments:
         deleted = 0
         for keys in self._others(session):
             for start in range(0, len(keys), DELETED_AT_ONCE):
-                deleted += delete_documents(session, keys[start : start + DELETED_AT_ONCE])
+                deleted += delete_documents(session, keys[start : start + DELETED_AT_ONCE], journal)
                 on_deleted(deleted)
         return deleted
 

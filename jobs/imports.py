@@ -8,34 +8,34 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from itertools import chain
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from werkzeug.utils import secure_filename
 
 from encoders.base import Encoder
 from encoders.footprint import release_memory
 from encoders.queue import EncoderUnavailable
 from indexing.embedding import embed
 from indexing.importing import ImportReport, import_file
+from indexing.journal import Journal, can_undo, forget_old_changes
 from indexing.layout import Options
 from indexing.previews import check_file_columns
 from indexing.rows import FileUnusable
-from jobs.claims import RUNNING, Claim, Queue, Sessions, Stopped, is_cut_off, set_state
+from indexing.undo import undo_import
+from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
+from jobs.uploads import file_name, prune, upload_path
 from models import Job
 from utils.database_faults import is_passing
 
 MOST_JOBS = 50
-MOST_FILES = 12  # older files are deleted, imported or not
 # Between attempts while the model is unavailable: a minute in all, as long as the guard pauses it; each below SILENT_S.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
-AT_WORK = ("queued", *RUNNING)
+UNDO = "undo"  # the option of a queued job that is to be undone
 log = logging.getLogger("matmon.jobs")
 
 
@@ -48,6 +48,7 @@ def new_import(session: Session, name: str, options: Options) -> Job:
     session.add(job)
     old = select(Job.id).where(Job.kind == "import").order_by(Job.updated_at.desc()).offset(MOST_JOBS)
     session.execute(delete(Job).where(Job.id.in_(session.execute(old).scalars().all())))
+    forget_old_changes(session)
     session.commit()
     return job
 
@@ -93,6 +94,15 @@ def start_import(session: Session, job: Job) -> bool:
     return set_state(session, Job, job.id, "queued", *state)
 
 
+def start_undo(session: Session, job: Job) -> bool:
+    """Queue the undoing of an import that is over; False if it is not, or changed nothing. Commits."""
+    state = Job.state == job.state, Job.claim == job.claim
+    is_over = job.state in ("done", "failed", "cancelled") or is_cut_off(job)
+    if not is_over or not can_undo(session, job.id):
+        return False
+    return set_state(session, Job, job.id, "queued", *state, options=job.options | {UNDO: True})
+
+
 def cancel_import(session: Session, job: Job) -> bool:
     """Cancel an import, keeping what was stored; False if it is neither queued nor running. Commits."""
     return set_state(session, Job, job.id, "cancelled", Job.state.in_(("queued", "running", "embedding")))
@@ -123,8 +133,8 @@ class ImportJobs:
         return True
 
     def _has_file(self, job: Job) -> bool:
-        """Tell whether the upload is on this host, and not on another or deleted."""
-        return upload_path(self._folder, job).exists()
+        """Tell whether the upload is on this host, and not on another or deleted; undoing needs none."""
+        return is_undo(job) or upload_path(self._folder, job).exists()
 
     def _run(self, claim: Claim) -> None:
         try:
@@ -151,9 +161,14 @@ class ImportJobs:
         with self._sessions() as session:
             job = session.get_one(Job, claim.id)
             options, path = options_of(job), upload_path(self._folder, job)
+            if is_undo(job):
+                self._undo(claim, session, job)
+                return
             session.rollback()
             claim.report(total=path.stat().st_size, done=0)
-            report = import_file(session, path, options, lambda done: claim.report_sometimes(done=done))
+            report = import_file(
+                session, path, options, lambda done: claim.report_sometimes(done=done), journal=Journal(claim.id)
+            )
             values = figures(report)
             claim.report(report=values)
             unembedded = self._embed(claim, session, options.collection)
@@ -161,8 +176,19 @@ class ImportJobs:
             if unembedded:
                 queue_embedding(session)
         path.unlink(missing_ok=True)
-        if report.rejects:  # the job's report has the first of them
-            report.rejects.unlink(missing_ok=True)
+
+    def _undo(self, claim: Claim, session: Session, job: Job) -> None:
+        """Undo an import, embed what is as before again, and leave the job done, with both in its report."""
+        options = {name: value for name, value in job.options.items() if name != UNDO}
+        report, collection = dict(job.report), options_of(job).collection
+        session.rollback()
+        claim.report(total=0, done=0)
+        undone = undo_import(
+            session, claim.id, collection, lambda done, total: claim.report_sometimes(done=done, total=total)
+        )
+        claim.report(state="done", options=options, report=report | {"undone": asdict(undone)})
+        if undone.restored:
+            queue_embedding(session)
 
     def _embed(self, claim: Claim, session: Session, collection: str) -> int:
         """Embed what was imported, and return how many documents and tags are left if the model stays unavailable."""
@@ -197,6 +223,11 @@ class ImportJobs:
         return 0
 
 
+def is_undo(job: Job) -> bool:
+    """Tell whether a queued job is to undo its import."""
+    return bool(job.options.get(UNDO))
+
+
 def figures(report: ImportReport) -> dict[str, Any]:
     """Return the report of an import, as the page and the API show it."""
     written = report.written
@@ -210,16 +241,6 @@ def figures(report: ImportReport) -> dict[str, Any]:
         "not_synced": report.not_synced,
         "rejects": report.first_rejects,
     }
-
-
-def file_name(name: str) -> str:
-    """Return a file name that is safe on disk; the suffix is kept, whatever alphabet the rest is in."""
-    path = Path(name)
-    return secure_filename(f"{secure_filename(path.stem)[:80] or 'documents'}{path.suffix[:10]}")
-
-
-def upload_path(folder: Path, job: Job) -> Path:
-    return folder / f"{job.id}-{job.name}"
 
 
 def accept(
@@ -246,38 +267,3 @@ def accept(
             raise FileUnusable("disk_full") from error
         raise
     return job
-
-
-def prune(folder: Path) -> None:
-    """Delete the oldest uploads, and what was made of them, to leave room for one more."""
-    uploads: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
-        uploads.setdefault(path.name.partition("-")[0], []).append(path)
-    for path in chain.from_iterable(list(uploads.values())[MOST_FILES - 1 :]):
-        with suppress(FileNotFoundError):  # another request has deleted it
-            path.unlink()
-
-
-def delete_old_uploads(session: Session, folder: Path, before: int) -> int:
-    """Delete files stored before a second since 1970, and the refused rows in reports; commits, and returns how many.
-
-    What an import is at work on stays.
-    """
-    jobs = session.execute(select(Job).where(Job.kind == "import")).scalars().all()
-    at_work = [upload_path(folder, job).name for job in jobs if job.state in AT_WORK and not is_cut_off(job)]
-    deleted = 0
-    for path in folder.glob("*"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < before and not path.name.startswith(tuple(at_work)):
-                path.unlink()
-                deleted += 1
-    for job in jobs:
-        if job.updated_at < before and job.state not in AT_WORK:
-            job.report = without_rejects(job)
-    session.commit()
-    return deleted
-
-
-def without_rejects(job: Job) -> dict[str, Any]:
-    """Return an import's report without the rows that were refused."""
-    return {name: [] if name == "rejects" else value for name, value in job.report.items()}

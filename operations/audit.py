@@ -15,7 +15,7 @@ from models import AuditEntry
 
 ACTIONS = (
     "sign-in", "sign-out", "key refused", "key made", "key revoked",
-    "import", "import cancelled", "document written", "document deleted", "document forgotten",
+    "import", "import cancelled", "import undone", "document written", "document deleted", "document forgotten",
     "collection private", "collection public",
     "screening begun", "screening run", "screening decided", "screening shared", "screening unshared",
     "screening deleted",

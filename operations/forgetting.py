@@ -17,12 +17,14 @@ from indexes.merging import lock_writers
 from indexing.documents import delete_documents
 from indexing.reindexing import empty_former_index
 from jobs.claims import RUNNING, is_cut_off
-from jobs.imports import AT_WORK, options_of, upload_path, without_rejects
+from jobs.imports import options_of
+from jobs.uploads import AT_WORK, rejects_path, upload_path, without_rejects
 from models import (
     HALF_TABLES,
     Base,
     DocumentTag,
     Embedding,
+    ImportChange,
     Job,
     Screening,
     ScreeningResult,
@@ -35,7 +37,6 @@ from screening.columns import columns
 from screening.store import delete_screening
 from utils.free_space import erase_free_space
 
-REJECTS = ".rejects.csv"
 log = logging.getLogger("matmon.forgetting")
 
 
@@ -73,8 +74,10 @@ def forget_document(session: Session, collection: str, own_id: str, places: Plac
     counts = forgotten.counts
     counts["embeddings"] = _count(session, Embedding, number)
     counts["screening results"] = _count(session, ScreeningResult, number)
+    counts["import changes"] = _count(session, ImportChange, number)
     counts["documents"] = delete_documents(session, [number])
-    session.execute(delete(ScreeningResult).where(ScreeningResult.document_id == number))
+    for table in (ScreeningResult, ImportChange):
+        session.execute(delete(table).where(table.document_id == number))
     session.commit()
     counts["screenings of this job"] = _delete_screenings_of(session, collection, own_id)
     counts["screenings cleaned"] = _clean_screenings(session, collection)
@@ -137,8 +140,7 @@ def _delete_files(session: Session, collection: str, folder: Path) -> int:
         is_at_work = job.state in AT_WORK and not is_cut_off(job)
         if options_of(job).collection != collection or is_at_work:
             continue
-        path = upload_path(folder, job)
-        for file in (path, path.with_name(path.name + REJECTS)):
+        for file in (upload_path(folder, job), rejects_path(folder, job)):
             deleted += file.exists()
             file.unlink(missing_ok=True)
         job.report = without_rejects(job)

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from jobs.imports import delete_old_uploads
+from jobs.uploads import delete_old_uploads
 from operations.audit import delete_old_entries, record
 from screening.store import delete_unopened_screenings
 from search.saved_searches import delete_old_searches

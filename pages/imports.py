@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from indexing.column_names import known_columns
 from indexing.embedding import waiting_documents
+from indexing.importing import REJECTS_HEADER
+from indexing.journal import can_undo
 from indexing.layout import Options, mapping_of
 from indexing.previews import Preview, PreviewColumn, check_can_be_shown, preview_or_refusal
 from indexing.rows import FileUnusable
 from jobs.claims import is_cut_off
-from jobs.imports import accept, cancel_import, choose_options, options_of, recent_imports, start_import, upload_path
+from jobs.imports import (
+    accept,
+    cancel_import,
+    choose_options,
+    is_undo,
+    options_of,
+    recent_imports,
+    start_import,
+    start_undo,
+)
+from jobs.uploads import rejects_path, upload_path
 from models import Job, db
 from search.query import Query, clean_text
+from utils.cells import MARK, csv_line
 from utils.messages import Refusal
 from web.access import caller, sign_in
 from web.audit import record_request
@@ -84,7 +97,8 @@ def import_page(number: int) -> str:
 def job_page(job: Job, seen: Preview | None) -> str:
     return render_template(
         "import_job.html", query=Query(), job=job, preview=seen, options=options_of(job), cut_off=is_cut_off(job),
-        kept=upload_path(runtime().upload_folder, job).exists(), waiting=unembedded_documents(job),
+        kept=is_undo(job) or upload_path(runtime().upload_folder, job).exists(), waiting=unembedded_documents(job),
+        undoing=is_undo(job), undoable=can_undo(db.session(), job.id),
     )  # fmt: skip
 
 
@@ -157,7 +171,8 @@ def import_start(number: int) -> AnyResponse | tuple[str, int]:
         return job_page(job, seen), 422
     if seen and "chosen" in request.form and options_of(job).guesses:
         return redirect(address, 303)  # other columns than those that were looked at
-    if upload_path(runtime().upload_folder, job).exists() and start_import(db.session(), job):
+    can_run = is_undo(job) or upload_path(runtime().upload_folder, job).exists()
+    if can_run and start_import(db.session(), job):
         record_request("import", about_import(job))
         runtime().imports.wake()
     return redirect(address)
@@ -170,3 +185,26 @@ def import_cancel(number: int) -> AnyResponse:
     if cancel_import(db.session(), job):
         record_request("import cancelled", about_import(job))
     return redirect(url_for("imports.import_page", number=number), 303)
+
+
+@import_pages.post(f"/import/{NUMBER}/undo")
+def import_undo(number: int) -> AnyResponse:
+    """Undo an import: what it made or changed is as before, where nobody changed it since."""
+    job = import_or_404(number, caller())
+    if start_undo(db.session(), job):
+        record_request("import undone", about_import(job))
+        runtime().imports.wake()
+    return redirect(url_for("imports.import_page", number=number), 303)
+
+
+@import_pages.get(f"/import/{NUMBER}/rejects")
+def import_rejects(number: int) -> AnyResponse:
+    """Return the refused rows of an import as CSV: all while their file is kept, else those in its report."""
+    job = import_or_404(number, caller())
+    path = rejects_path(runtime().upload_folder, job)
+    if path.exists():
+        return send_file(path.absolute(), "text/csv; charset=utf-8", as_attachment=True, download_name="rejects.csv")
+    rows = [(row["line"], row["reason"], row["row"]) for row in job.report.get("rejects", ())]
+    lines = MARK + "".join(map(csv_line, [REJECTS_HEADER, *rows]))
+    headers = {"Content-Disposition": "attachment; filename=rejects.csv"}
+    return Response(lines, headers=headers, content_type="text/csv; charset=utf-8")

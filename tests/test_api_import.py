@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse
 
 from indexing.layout import Options
 from jobs.claims import SILENT_S
-from jobs.imports import ImportJobs, new_import, start_import, upload_path
+from jobs.imports import ImportJobs, new_import, start_import
+from jobs.uploads import upload_path
 from models import Job, db
 from runtime import runtime_of
 from tests.described import check

@@ -127,6 +127,7 @@ def test_every_route_that_writes_is_recorded_or_known(site: Flask) -> None:
         " api_imports.api_import_cancel api_screenings.api_screening_begin api_screenings.api_screening_decide"
         " api_screenings.api_screening_run api_screenings.api_screening_delete keys.sign_in_asked keys.sign_out_asked"
         " keys.key_make keys.key_revoke imports.import_start imports.import_cancel screenings.screenings_begin"
+        " imports.import_undo api_imports.api_import_undo"  # by tests/test_undo.py
         " screenings.screening_decide screenings.screening_share screenings.screening_unshare screenings.screening_run"
         " screenings.screening_delete forgetting.forget_asked".split()
     )

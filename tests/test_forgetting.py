@@ -18,9 +18,10 @@ from indexes.packing import pack_embeddings
 from indexing.documents import NewDocument, delete_documents, write_documents
 from indexing.embedding import embed
 from indexing.layout import Options
-from jobs.imports import accept, upload_path
+from jobs.imports import accept
+from jobs.uploads import upload_path
 from matching.aliases import Aliases
-from models import Collection, Document, Job, Screening, ScreeningResult, Tag, db, document_number
+from models import Collection, Document, ImportChange, Job, Screening, ScreeningResult, Tag, db, document_number
 from operations.audit import about_document, about_profile, record
 from operations.forgetting import Forgotten, Places, forget_document
 from runtime import runtime_of
@@ -76,6 +77,8 @@ def site(app: Flask) -> Flask:
         file = accept(session, folder, "people.csv", lambda path: path.write_bytes(CSV), Options("people"))
         file.report = {"new": 1, "rejects": [{"line": "3", "reason": "x", "row": "axolotl"}]}
         (folder / f"{file.id}-people.csv.rejects.csv").write_text("axolotl", encoding="utf-8")
+        changed = document_number("people", "huitzil-1")
+        session.add(ImportChange(job_id=file.id, document_id=changed, after=b"x", before=b"axolotl"))
         record(session, "document written", about_document("people", "huitzil-1"))
         record(session, "screening decided", about_profile(7, "huitzil-1"))
         session.commit()

@@ -20,7 +20,8 @@ from indexing.embedding import BATCH, waiting_documents
 from indexing.layout import Options
 from jobs.claims import SILENT_S
 from jobs.embedding import EMBED_JOB
-from jobs.imports import PAUSES_S, ImportJobs, new_import, set_state, upload_path
+from jobs.imports import PAUSES_S, ImportJobs, new_import, set_state
+from jobs.uploads import upload_path
 from models import Embedding, Job, db, model_number
 from search.semantic import Semantic
 from tests.conftest import sqlite_alone

@@ -26,8 +26,9 @@ from indexing.embedding import embed, waiting_documents
 from indexing.layout import Options
 from jobs import embedding as embed_jobs
 from jobs.claims import Claim, Queue
-from jobs.imports import ImportJobs, cancel_import, new_import, start_import, upload_path
+from jobs.imports import ImportJobs, cancel_import, new_import, start_import
 from jobs.runner import STOP_S
+from jobs.uploads import upload_path
 from models import Embedding, Job, db, document_number, model_number
 from runtime import runtime_of
 from screening.runner import Run

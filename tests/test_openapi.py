@@ -21,7 +21,7 @@ from config import ROOT
 from indexing.documents import NewDocument, write_documents
 from indexing.layout import Options
 from jobs.imports import new_import
-from models import Base, Document, db, document_number
+from models import Base, Document, ImportChange, db, document_number
 from operations.keys import create_key
 from runtime import runtime_of
 from tests.calls import TOKEN, Call, delete, get, post, put, too_often
@@ -54,6 +54,9 @@ def api(database: str, tmp_path: Path) -> Iterator[Flask]:
         new_import(db.session(), "waits.csv", Options()).id = 7
         queued = new_import(db.session(), "queued.csv", Options())
         queued.id, queued.state = 9, "queued"
+        over = new_import(db.session(), "over.csv", Options())
+        over.id, over.state = 11, "done"
+        db.session.add(ImportChange(job_id=11, document_id=1, after=b"x", before=None))
         db.session.commit()
         kept_screenings(db.session(), runtime_of(app).semantic)
     yield app
@@ -257,6 +260,10 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("cancelImport", 401): [post("/api/import/9/cancel")],
     ("cancelImport", 404): [post("/api/import/8/cancel", headers=TOKEN)],
     ("cancelImport", 409): [post("/api/import/7/cancel", headers=TOKEN)],
+    ("undoImport", 202): [post("/api/import/11/undo", headers=TOKEN)],
+    ("undoImport", 401): [post("/api/import/11/undo")],
+    ("undoImport", 404): [post("/api/import/8/undo", headers=TOKEN)],
+    ("undoImport", 409): [post("/api/import/7/undo", headers=TOKEN)],
     ("importState", 401): [get("/api/import/7")],
     ("importState", 404): [get("/api/import/8", headers=TOKEN), get(f"/api/import/{2**70}", headers=TOKEN)],
     ("stats", 200): [get("/api/stats")],
@@ -320,6 +327,7 @@ WITHOUT_TABLES: dict[str, Call] = {
     "importFile": upload(**TOKEN),
     "importState": get("/api/import/7", headers=TOKEN),
     "cancelImport": post("/api/import/9/cancel", headers=TOKEN),
+    "undoImport": post("/api/import/11/undo", headers=TOKEN),
     **WITHOUT_SCREENINGS,
     "stats": get("/api/stats"),
     "health": get("/health"),

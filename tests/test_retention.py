@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from config import BadSetting, read_settings
 from indexing.documents import NewDocument, write_documents
 from indexing.layout import Options
-from jobs.imports import accept, upload_path
+from jobs.imports import accept
+from jobs.uploads import upload_path
 from models import AuditEntry, Job, SavedSearch, Screening, db
 from operations.audit import audit_entries, record
 from operations.retention import DAY_S, DailyRetention, KeptDays, apply_retention

@@ -28,7 +28,7 @@ MORE = {"api_saved_searches.api_searches": MOST_OF_BROWSER * 10, "api_matching.a
 # Addresses that write, tried by their own tests: files, and starting what runs behind the page.
 APART = frozenset(
     "imports.import_upload imports.import_columns imports.import_start imports.import_cancel api_imports.api_import"
-    " api_imports.api_import_cancel"
+    " api_imports.api_import_cancel imports.import_undo api_imports.api_import_undo"
     " screenings.screenings_begin screenings.screening_decide screenings.screening_run screenings.screening_cancel"
     " screenings.screening_delete screenings.screening_share screenings.screening_unshare"
     " forgetting.forget_asked keys.sign_in_asked keys.sign_out_asked keys.key_make keys.key_revoke"

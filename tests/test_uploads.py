@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from indexing.layout import Options
 from indexing.rows import FileUnusable
-from jobs.imports import MOST_FILES, accept, file_name, upload_path
+from jobs.imports import accept
+from jobs.uploads import MOST_FILES, file_name, upload_path
 from models import Job
 
 

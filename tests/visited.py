@@ -121,6 +121,7 @@ READS: dict[str, tuple[Visit, ...]] = {
     "forgetting.forget_form": get("/forget?document=job1&collection=jobs"),
     "audit.audit_page": get("/audit", "/audit?action=sign-in&who=admin"),
     "imports.import_page": get(f"/import/{IMPORT}"),
+    "imports.import_rejects": get(f"/import/{IMPORT}/rejects"),
     "api_search.api_search": tuple(
         visit for mode in ("hybrid", "text", "tags", "semantic") for visit in searched("/api/search", f"mode={mode}&")
     ),
