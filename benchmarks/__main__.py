@@ -17,6 +17,7 @@ PARTS = {
     "embedding_index": "The index of embeddings, packed and mapped: 100,000 documents of four chunks each, SQLite",
     "pgvector": "The index of embeddings: pgvector compared with memory",
     "imports": "Import",
+    "files": "Import of large files of other kinds, SQLite",
     "matching": "Matching: 2,157 roles (ESCO), 200 synthetic profiles, and a server with 100,000 jobs",
     "screening": "A screening: 10,000 synthetic profiles against one role, SQLite",
     "alephbert": "AlephBERT's shape, random weights: one worker, four threads, 8 clients, limited to 512 MB",

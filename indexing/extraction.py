@@ -18,9 +18,9 @@ from typing import IO
 from indexing.layout import Options
 from indexing.rows import FileUnusable, Row, row_of_line
 
-SHEETS = ("xlsx", "xlsm", "ods")
+SHEETS, REFERENCES = ("xlsx", "xlsm", "ods"), ("bib", "ris")
 EXTRACTED = frozenset(
-    (*SHEETS, "zip", "html", "htm", "xhtml", "md", "markdown", "pdf", "docx", "odt", "epub")
+    (*SHEETS, *REFERENCES, "zip", "html", "htm", "xhtml", "md", "markdown", "pdf", "docx", "odt", "epub")
 )  # and folders
 STORED = ".rows"  # how the file of rows ends
 LOOK_EVERY_S = 0.5

@@ -17,9 +17,10 @@ from typing import IO, Any
 
 from indexing.archives import Entry, archive_entries, folder_entries, opened_archive
 from indexing.bookmarks import bookmark_rows, is_bookmarks
-from indexing.extraction import SHEETS
+from indexing.extraction import REFERENCES, SHEETS
 from indexing.layout import Options
 from indexing.reading import JSON, TABLES, text_rows
+from indexing.references import reference_rows
 from indexing.rows import FileUnusable, Row, RowRefused, row_line
 from indexing.text_files import READERS, document_fields
 from indexing.workbooks import workbook_rows
@@ -69,7 +70,7 @@ def entry_rows(entries: Iterable[Entry], options: Options) -> Iterator[Row]:
         try:
             if suffix in READERS and not _has_bookmarks(entry, suffix):
                 yield with_folders(Row(place, timed_fields(entry)), options)
-            elif suffix in (*READERS, *TABLES, *JSON, *SHEETS):
+            elif suffix in (*READERS, *TABLES, *JSON, *SHEETS, *REFERENCES):
                 for row in table_of_entry(entry, suffix, options):
                     yield with_folders(_named(row, entry), options)
             else:
@@ -91,6 +92,9 @@ def table_of_entry(entry: Entry, suffix: str, options: Options) -> Iterator[Row]
     if suffix in SHEETS:
         with opened_archive(io.BytesIO(entry.content())) as archive:
             yield from workbook_rows(archive, options.sheet)
+        return
+    if suffix in REFERENCES:
+        yield from reference_rows(entry.content(), suffix)
         return
     with entry.open() as stream:
         if suffix in READERS:

@@ -15,8 +15,9 @@ from xml.etree.ElementTree import Element
 from indexing.archives import Entry, opened_archive
 from indexing.encodings import decoded
 from indexing.html_text import html_page
+from indexing.open_document import paragraph_text
 from indexing.rows import FileUnusable, RowRefused
-from indexing.workbooks import elements, local_name, paragraph_text
+from indexing.xml_parts import elements, local_name
 
 MOST_PAGES = 5_000
 MOST_CHARACTERS = 1_048_576  # no document is longer: see MOST_TEXT_BYTES

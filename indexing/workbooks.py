@@ -1,6 +1,6 @@
 """Reads spreadsheets, .xlsx and .ods, as a stream of cells: the texts of a large one stay on disk.
 
-Formats: ECMA-376 part 1, section 18, and OpenDocument 1.3 part 3, section 9.
+The format of Excel is ECMA-376 part 1, section 18.
 """
 
 from __future__ import annotations
@@ -12,43 +12,19 @@ from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
-from typing import IO
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.ElementTree import iterparse
+from xml.etree.ElementTree import Element
 
 from indexing.delimited import Record, rows_of_cells
+from indexing.open_document import open_document_cells
 from indexing.rows import MOST_ROW_BYTES, FileUnusable, Row
+from indexing.xml_parts import MOST_COLUMNS, chosen_sheet, elements, local_name, number_text
 
-MOST_COLUMNS = 16_384  # of a sheet of Excel
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 # Formats of dates that have a number and no text: 14 to 22 everywhere, the others in languages of East Asia.
 _DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _NOT_CODES = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
-
-
-def local_name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def elements(stream: IO[bytes], *names: str) -> Iterator[Element]:
-    """Yield the elements of these names when they end, and forget what was read; raises FileUnusable."""
-    open_elements: list[Element] = []
-    try:
-        for event, element in iterparse(stream, ("start", "end")):
-            if event == "start":
-                open_elements.append(element)
-                continue
-            open_elements.pop()
-            if local_name(element) in names:
-                yield element
-                element.clear()
-                if open_elements:
-                    open_elements[-1].clear()
-    except (ParseError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise FileUnusable("damaged", reason=str(error)[:200]) from error
 
 
 def workbook_rows(archive: zipfile.ZipFile, sheet: str = "") -> Iterator[Row]:
@@ -60,16 +36,6 @@ def workbook_rows(archive: zipfile.ZipFile, sheet: str = "") -> Iterator[Row]:
         yield from rows_of_cells(_Workbook(archive).cells(sheet))
     else:
         raise FileUnusable("damaged", reason="it has no sheets")
-
-
-def chosen_sheet(sheets: dict[str, bool], sheet: str) -> str:
-    """Return the name of the sheet asked for, or of the first one that is not hidden; raises FileUnusable."""
-    if sheet and sheet not in sheets:
-        raise FileUnusable("sheet", sheet=sheet, sheets=", ".join(sheets))
-    found = sheet or next((name for name, is_hidden in sheets.items() if not is_hidden), next(iter(sheets), ""))
-    if not found:
-        raise FileUnusable("damaged", reason="it has no sheets")
-    return found
 
 
 class SharedTexts:
@@ -207,14 +173,6 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
 
 
-def number_text(value: str) -> str:
-    """Return a number as it is shown: programs store 0.1 + 0.2 with 17 digits, and show 15."""
-    try:
-        return value if value.lstrip("-").isdecimal() else format(float(value), ".15g")
-    except ValueError:
-        return value
-
-
 def date_text(value: str, epoch: datetime) -> str:
     """Return the date, the time, or both, that a number of days since the epoch is."""
     try:
@@ -225,91 +183,3 @@ def date_text(value: str, epoch: datetime) -> str:
     if 0 <= days < 1:
         return f"{moment:%H:%M}" if not moment.second else f"{moment:%H:%M:%S}"
     return f"{moment:%Y-%m-%d}" if days == int(days) else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def open_document_cells(archive: zipfile.ZipFile, sheet: str) -> Iterator[Record]:
-    """Yield the rows of a sheet of OpenDocument, repeated ones once; raises FileUnusable."""
-    names: list[str] = []
-    with archive.open("content.xml") as stream:
-        is_inside, line = False, 1
-        for event, element in _document_events(stream):
-            if local_name(element) == "table":
-                if event == "start":
-                    names.append(_attribute(element, "name"))
-                is_inside = event == "start" and names[-1] == (sheet or names[0])
-                line = 1
-                continue
-            if is_inside:
-                yield line, _open_document_row(element)
-                line += _count(element, "number-rows-repeated")
-            element.clear()
-    chosen_sheet(dict.fromkeys(names, False), sheet)
-
-
-def _document_events(stream: IO[bytes]) -> Iterator[tuple[str, Element]]:
-    """Yield the start and end of tables and the end of rows, which are forgotten when the next one comes."""
-    tables: list[Element] = []
-    try:
-        for event, element in iterparse(stream, ("start", "end")):
-            kind = local_name(element)
-            if kind == "table":
-                if event == "start":
-                    tables.append(element)
-                else:
-                    tables.pop()
-                yield event, element
-            elif kind == "table-row" and event == "end":
-                yield event, element
-                if tables:
-                    tables[-1].clear()
-    except (ParseError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise FileUnusable("damaged", reason=str(error)[:200]) from error
-
-
-def _attribute(element: Element, name: str) -> str:
-    return next((value for key, value in element.items() if key.rpartition("}")[2] == name), "")
-
-
-def _count(element: Element, name: str) -> int:
-    value = _attribute(element, name)
-    return max(int(value), 1) if value.isdecimal() else 1
-
-
-def _open_document_row(row: Element) -> list[str] | None:
-    cells: list[str] = []
-    empty, size = 0, 0
-    for cell in row:
-        if local_name(cell) not in ("table-cell", "covered-table-cell"):
-            continue
-        text, count = _open_document_text(cell), _count(cell, "number-columns-repeated")
-        if not text:
-            empty += count
-            continue
-        cells += [""] * min(empty, MOST_COLUMNS - len(cells)) + [text] * min(count, MOST_COLUMNS - len(cells))
-        size += len(text) * count
-        empty = 0
-    return cells[:MOST_COLUMNS] if size <= MOST_ROW_BYTES else None
-
-
-def _open_document_text(cell: Element) -> str:
-    kind = _attribute(cell, "value-type")
-    if kind in ("float", "percentage", "currency"):
-        return number_text(_attribute(cell, "value"))
-    if kind == "date":
-        return _attribute(cell, "date-value").removesuffix("T00:00:00").replace("T", " ")
-    return "\n".join(paragraph_text(part) for part in cell if local_name(part) == "p")
-
-
-def paragraph_text(paragraph: Element) -> str:
-    """Return the text of a paragraph of OpenDocument, in which spaces, tabs and line breaks are elements."""
-    parts = [paragraph.text or ""]
-    for part in paragraph:
-        kind = local_name(part)
-        if kind == "s":
-            parts.append(" " * min(_count(part, "c"), 100))
-        elif kind in ("tab", "line-break"):
-            parts.append("\n" if kind == "line-break" else "\t")
-        elif kind != "annotation":
-            parts.append(paragraph_text(part))
-        parts.append(part.tail or "")
-    return "".join(parts)

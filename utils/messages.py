@@ -18,6 +18,7 @@ MESSAGES = {
     "archive.ratio": N_("'%(name)s' in the archive is packed more than %(most)s to 1: leave it out, or unpack it."),
     "archive.size": N_("The archive has more than %(most)s GB when unpacked: import it in parts."),
     "bad_document.address": N_("not an address of the web: left out"),
+    "bad_document.braces": N_("a brace that is opened here is not closed: close it"),
     "bad_document.bytes": N_(
         "a character that is not %(encoding)s, the encoding of the file: save it as UTF-8, or say which encoding it has"
     ),
@@ -59,8 +60,8 @@ MESSAGES = {
     "key.scopes": N_("Choose what the key may do: one or more of %(scopes)s."),
     "keys_meet": N_("The ids '%(first)s' and '%(second)s' have the same key: rename one of them."),
     "kind": N_(
-        "This is not a file of documents: choose one that ends in .csv, .tsv, .xlsx, .ods, .json, .jsonl, .zip, .html,"
-        " .md, .txt, .pdf, .docx, .odt or .epub."
+        "This is not a file of documents: choose one that ends in .csv, .tsv, .xlsx, .ods, .json, .jsonl, .zip, .bib,"
+        " .ris, .html, .md, .txt, .pdf, .docx, .odt or .epub."
     ),
     "links": N_("There are already %(most)s links to this screening: revoke one first."),
     "map.column": N_("No column is called '%(column)s'; the columns are %(columns)s."),
