@@ -130,6 +130,7 @@ def requests() -> Iterator[tuple[str, Callable[[FlaskClient], Any]]]:
 # Pages that tell of no document, and those with tests of their own below.
 APART = frozenset(
     "static site.favicon search.status keys.keys imports.import_page api_imports.api_import_state audit.audit_page"
+    " imports.import_rejects"
     " api_operations.api_health search.privacy forgetting.forget_form"
     " api_operations.api_livez api_operations.api_monitoring_health api_operations.api_monitoring_memory"
     " api_operations.api_metrics api_operations.api_openapi screenings.screening screenings.screening_export"
