@@ -28,6 +28,8 @@ import api.saved_searches
 import api.screenings
 import api.search
 import pages.audit
+import pages.collections
+import pages.documents
 import pages.forgetting
 import pages.imports
 import pages.keys
@@ -72,6 +74,8 @@ PAGES = (
     pages.forgetting.forget_pages,
     pages.keys.key_pages,
     pages.site.site_pages,
+    pages.collections.collection_pages,
+    pages.documents.document_pages,
 )
 API = (
     api.search.search_api,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request
@@ -17,20 +17,16 @@ from api.requests import (
     check_number,
     text_of,
 )
-from indexing.documents import delete_documents, write_documents
-from indexing.layout import Options, api_layout
-from indexing.parsing import parsed_document
 from indexing.tag_cells import LONGEST_TAG, MOST_TAGS
 from models import db
-from operations.audit import about_document
 from search.documents import DocumentPage, document_page, similar
 from search.query import clean_text
 from search.results import hit_json
 from web.access import needs
 from web.addresses import requested_id
-from web.audit import record_request
 from web.body_limits import DOCUMENT_BYTES, body_limit
-from web.current import runtime, semantic, semantic_json
+from web.current import semantic, semantic_json
+from web.documents import remove_document, save_document
 from web.errors import ApiError
 from web.rate_limits import rate_limit
 
@@ -39,7 +35,6 @@ document_api = Blueprint("api_documents", __name__)
 TEXT_FIELDS = ("id", "title", "body", "description", "language", "source", "url", "licence", "license")
 TAG_FIELDS = ("tags", "skills")
 TAG_TYPES = (str, int, float, type(None))
-ADDED_FIELDS = frozenset({"added_at", "changed_at"})  # in a response, which can be sent back as it is
 
 
 @document_api.post("/api/documents")
@@ -70,15 +65,8 @@ def write(fields: dict[str, Any]) -> tuple[Response, int]:
     extra = {} if (given := fields.pop("extra", None)) is None else given
     if not isinstance(extra, dict):
         raise ApiError(422, "bad_document", "extra must be an object")
-    document = parsed_document(fields, api_layout(Options(name, drop=ADDED_FIELDS)))
-    document = replace(document, extra=extra | document.extra)
-    written = write_documents(db.session(), name, [document])
-    record_request("document written", about_document(name, document.own_id))
-    if written.new or written.changed:
-        runtime().embed_soon(db.session())
-    stored = document_page(db.session(), document.own_id, name)
-    assert stored is not None  # noqa: S101 - it has just been written
-    return jsonify(page_json(stored)), 201 if written.new else 200
+    stored, is_new = save_document(name, fields, extra)
+    return jsonify(page_json(stored)), 201 if is_new else 200
 
 
 def check_fields(fields: dict[str, Any]) -> None:
@@ -107,8 +95,7 @@ def check_fields(fields: dict[str, Any]) -> None:
 def api_delete(own_id: str = "") -> tuple[str, int]:
     document = document_or_404(own_id)
     check_may_write(document.collection)
-    delete_documents(db.session(), [document.number])
-    record_request("document deleted", about_document(document.collection, document.id))
+    remove_document(document)
     return "", 204
 
 

@@ -9,6 +9,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from api.requests import check_number, choice_arg
 from models import db
+from search.collections import collection_rows
 from search.query import LAST_PAGE, LAST_VERSION, MODES, MOST_LIMIT, SORTS, Query
 from search.results import results_json
 from search.suggestions import suggestions
@@ -47,6 +48,15 @@ def api_search() -> Response:
 @rate_limit("search")
 def api_suggest() -> Response:
     return jsonify({"suggestions": [asdict(tag) for tag in suggestions(db.session(), request.args.get("q", ""))]})
+
+
+@search_api.get("/api/collections")
+def api_collections() -> Response:
+    rows = collection_rows(db.session())
+    return jsonify({"collections": [
+        {"name": row.name, "documents": row.documents, "private": row.is_private, "languages": list(row.languages),
+         "last_added_at": row.last_added_at} for row in rows
+    ]})  # fmt: skip
 
 
 @search_api.get("/api/tags")

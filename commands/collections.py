@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 from sqlalchemy import select
 
-from commands.console import need_tables, record_command, refuse
+from commands.console import need_tables, progress_bar, record_command, refuse
 from indexes.access import set_private
+from indexing.collections import delete_collection
 from models import Collection, db, number
 
 
@@ -38,9 +39,29 @@ def collection_public(name: str) -> None:
     change(name, is_private=False)
 
 
+@collection_command.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def collection_delete(name: str, yes: bool) -> None:
+    """Delete the collection NAME with all its documents."""
+    row = existing(name)
+    if not yes:
+        click.confirm(f"Delete {name} with its {row.documents} documents, for good?", abort=True)
+    deleted = 0
+    with progress_bar(total=row.documents, unit="documents") as bar:
+        for deleted in delete_collection(db.session(), name):
+            bar.update(deleted - bar.n)
+    record_command("collection deleted", name)
+    click.echo(f"Deleted {deleted} documents.")
+
+
+def existing(name: str) -> Collection:
+    row = db.session.get(Collection, number("collection", name))
+    return row or refuse(f"There is no collection {name!r}: see flask --app app collection list")
+
+
 def change(name: str, is_private: bool) -> None:
-    if db.session.get(Collection, number("collection", name)) is None:
-        refuse(f"There is no collection {name!r}: see flask --app app collection list")
+    existing(name)
     set_private(db.session(), name, is_private)
     record_command("collection private" if is_private else "collection public", name)
     click.echo(f"{name} is {'private' if is_private else 'public'}.")

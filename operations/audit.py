@@ -16,7 +16,7 @@ from models import AuditEntry
 ACTIONS = (
     "sign-in", "sign-out", "key refused", "key made", "key revoked",
     "import", "import cancelled", "import undone", "document written", "document deleted", "document forgotten",
-    "collection private", "collection public",
+    "collection private", "collection public", "collection deleted",
     "screening begun", "screening run", "screening decided", "screening shared", "screening unshared",
     "screening deleted",
     "model switched", "model dropped", "restored", "retention",

@@ -111,7 +111,7 @@ class _Quota:
         may_go = [row for row in rows if row in free]
         while len(left) >= self.screenings or sum(row.total for row in left) + total > self.results:
             if not may_go and self.is_everybodys:
-                raise Unscreenable("no_room.everybody", most=self.screenings)
+                raise Unscreenable("no_room.everybody")
             if not may_go:
                 raise Unscreenable("no_room", most=self.screenings)
             gone.append(may_go.pop(0))

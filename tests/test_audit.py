@@ -98,11 +98,17 @@ def test_writes_by_pages_are_recorded(site: Flask) -> None:
     client.post(next(form["action"] for form in page(client, screening).all("form") if "/links/" in form["action"]))
     client.post(f"{screening}/run")
     client.post(f"{screening}/delete")
+    client.post("/new", data={"collection": "made", "id": "d", "title": "a"})
+    for access in ("private", "public"):
+        client.post("/collections/access", data={"name": "made", "access": access})
+    client.post("/edit/delete", data={"id": "d", "collection": "made"})
+    client.post("/collections/delete", data={"name": "made", "typed": "made"})
     client.post("/signout")
     actions = [action for _, action, _, _ in entries(site) if action != "import cancelled"]
     assert actions == [
         "sign-in", "key made", "key revoked", "import", "screening begun", "screening decided", "screening shared",
-        "screening unshared", "screening run", "screening deleted", "sign-out",
+        "screening unshared", "screening run", "screening deleted", "document written", "collection private",
+        "collection public", "document deleted", "collection deleted", "sign-out",
     ]  # fmt: skip
     told = {action: (who, what) for who, action, what, _ in entries(site)}
     assert {who for who, _ in told.values()} == {"admin token"}
@@ -129,7 +135,8 @@ def test_every_route_that_writes_is_recorded_or_known(site: Flask) -> None:
         " keys.key_make keys.key_revoke imports.import_start imports.import_cancel screenings.screenings_begin"
         " imports.import_undo api_imports.api_import_undo"  # by tests/test_undo.py
         " screenings.screening_decide screenings.screening_share screenings.screening_unshare screenings.screening_run"
-        " screenings.screening_delete forgetting.forget_asked".split()
+        " screenings.screening_delete forgetting.forget_asked documents.new_document_sent documents.edit_document_sent"
+        " documents.delete_document collections.collection_access collections.collection_delete_sent".split()
     )
 
 

@@ -22,7 +22,12 @@ from web.body_limits import DOCUMENT_BYTES, FORM_BYTES, JSON_BYTES, UPLOAD_BYTES
 database = sqlite_alone  # nothing of this reaches the database
 site = site_of_one
 UPLOAD_ROUTES = {"imports.import_upload": UPLOAD_BYTES, "api_imports.api_import": UPLOAD_BYTES}
-DOCUMENT_ROUTES = {"api_documents.api_create": DOCUMENT_BYTES, "api_documents.api_replace": DOCUMENT_BYTES}
+DOCUMENT_ROUTES = dict.fromkeys(
+    (
+        "api_documents.api_create", "api_documents.api_replace", "documents.new_document_sent",
+        "documents.edit_document_sent",
+    ), DOCUMENT_BYTES,
+)  # fmt: skip
 
 
 def test_large_bodies_are_declared_for_imports_and_documents_alone(app: Flask) -> None:

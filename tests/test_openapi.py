@@ -121,6 +121,7 @@ CALLS: dict[tuple[str, int], list[Call]] = {
     ("search", 429): [too_often("/api/search?q=a")],
     ("suggest", 200): [get("/api/suggest?q=זכו"), get("/api/suggest")],
     ("suggest", 429): [too_often("/api/suggest?q=ab")],
+    ("collections", 200): [get("/api/collections")],
     ("tags", 200): [get("/api/tags"), get("/api/tags?prefix=זכ&collection=house&limit=1&page=2")],
     ("tags", 422): [get("/api/tags?limit=501"), get("/api/tags?page=x")],
     ("recommend", 200): [
@@ -309,6 +310,7 @@ for _operation, _status in DESCRIBED:
 WITHOUT_TABLES: dict[str, Call] = {
     "search": get("/api/search?q=א"),
     "suggest": get("/api/suggest?q=זכו"),
+    "collections": get("/api/collections"),
     "tags": get("/api/tags"),
     "recommend": post("/api/recommend", json={"skills": ["a"]}),
     "skillGap": post("/api/skill-gap", json={"document_id": "rent"}),

@@ -57,7 +57,8 @@ PAGES = (
     "/match?job={ID}&collection={C}&skills=shared", "/match/compare?skills=plumbing&job=j1&job=j2",
     "/match/compare?against=j1&profiles={C}&profile={ID}", "/screenings", "/searches", "/searches?save=/text?q=common",
     "/robots.txt", "/go?q={Q}&mode=text", "/signin", "/import", "/sitemap.xml", "/sitemap-1.xml", "/opensearch.xml",
-    "/manifest.webmanifest",
+    "/manifest.webmanifest", "/collections", "/new", "/api/collections", "/edit?id={ID}",
+    "/collections/delete?name={C}",
     "/api/suggest?q=quetz", "/api/suggest?q=zan", "/api/suggest?q=common", "/api/suggest?q=salary:9000",
     "/api/tags", "/api/tags?prefix=z", "/api/tags?collection={C}", "/api/documents/{ID}",
     "/api/documents/{ID}?collection={C}", "/api/documents/{ID}/similar?collection={C}", "/api/documents/o1/similar",
@@ -129,6 +130,7 @@ def requests() -> Iterator[tuple[str, Callable[[FlaskClient], Any]]]:
 # Pages that tell of no document, and those with tests of their own below.
 APART = frozenset(
     "static site.favicon search.status keys.keys imports.import_page api_imports.api_import_state audit.audit_page"
+    " imports.import_rejects"
     " api_operations.api_health search.privacy forgetting.forget_form"
     " api_operations.api_livez api_operations.api_monitoring_health api_operations.api_monitoring_memory"
     " api_operations.api_metrics api_operations.api_openapi screenings.screening screenings.screening_export"

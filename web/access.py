@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app, redirect, request, session, url_for
 from limits import RateLimitItemPerMinute
-from werkzeug.exceptions import Forbidden, Unauthorized
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response as AnyResponse
 
 from indexes.access import Reader, use_reader
@@ -85,7 +86,7 @@ def restrict_reading(app: Flask) -> None:
 def register(app: Flask) -> None:
     """Check every request before its view: a new route is closed on a private site unless it needs "none"."""
     app.before_request(check_access)
-    app.context_processor(lambda: {"caller": caller, "may": may, "is_private_site": is_private_site()})
+    app.context_processor(lambda: {"caller": shown_caller, "may": may_be_shown, "is_private_site": is_private_site()})
 
 
 def check_access() -> AnyResponse | None:
@@ -117,6 +118,22 @@ def is_bearer_only(scope: str) -> bool:
 def may(scope: str, who: Caller | None = None) -> bool:
     """Whether the caller may do this."""
     return (who or caller()).has(scope) or (scope in EVERYBODYS and not is_private_site())
+
+
+def shown_caller() -> Caller:
+    """Return who sends this request, for a page: nobody where that cannot be found out.
+
+    An error page is also made where the caller is refused, or the database does not answer.
+    """
+    try:
+        return caller()
+    except (TooManyRequests, SQLAlchemyError):
+        request.environ["matmon.caller"] = NOBODY
+        return NOBODY
+
+
+def may_be_shown(scope: str) -> bool:
+    return may(scope, shown_caller())
 
 
 def refusal(who: Caller, scope: str) -> ApiError:
