@@ -20,7 +20,7 @@ MOST_DELETED = 10_000  # documents, within the time that a request may take; mor
 
 
 @collection_pages.get("/collections")
-def collections() -> str:
+def collection_list_page() -> str:
     return render_template("collections.html", query=Query(), rows=collection_rows(db.session()))
 
 
@@ -31,7 +31,7 @@ def collection_access() -> AnyResponse:
     row, is_private = named_collection(), request.form.get("access") == "private"
     set_private(db.session(), row.name, is_private)
     record_request("collection private" if is_private else "collection public", row.name)
-    return redirect(url_for("collections.collections"), 303)
+    return redirect(url_for("collections.collection_list_page"), 303)
 
 
 @collection_pages.get("/collections/delete")
@@ -43,7 +43,7 @@ def collection_delete_asked() -> str:
 
 @collection_pages.post("/collections/delete")
 @needs("admin")
-def collection_delete() -> AnyResponse | tuple[str, int]:
+def collection_delete_sent() -> AnyResponse | tuple[str, int]:
     """Delete a collection once its name is typed."""
     row = named_collection()
     if request.form.get("typed", "").strip() != row.name:
@@ -54,7 +54,7 @@ def collection_delete() -> AnyResponse | tuple[str, int]:
     for _ in delete_collection(db.session(), name):
         pass
     record_request("collection deleted", name)
-    return redirect(url_for("collections.collections"), 303)
+    return redirect(url_for("collections.collection_list_page"), 303)
 
 
 def delete_page(row: Collection, error: str = "") -> str:

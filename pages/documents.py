@@ -121,11 +121,11 @@ def edited() -> DocumentPage:
     """Return the document that the request names; 403 if the caller may not write its collection."""
     own_id, collection = request.values.get("id", "").strip(), request.values.get("collection", "")
     document = document_page(db.session(), own_id, collection) or abort(404)
-    check_may_write(document.collection)
+    check_writes(document.collection)
     return document
 
 
-def check_may_write(collection: str) -> None:
+def check_writes(collection: str) -> None:
     if not caller().may_write(collection):
         raise Forbidden(gettext("Your key is for other collections."))
 
@@ -133,8 +133,8 @@ def check_may_write(collection: str) -> None:
 def save(draft: Draft, document: DocumentPage | None) -> AnyResponse | tuple[str, int]:
     """Store what was typed and show it; or say what is wrong, with all that was typed."""
     collection = document.collection if document else draft.collection or "documents"
-    check_may_write(collection)
-    if error := refused(draft):
+    check_writes(collection)
+    if error := draft_fault(draft):
         return form_page(draft, document, error), 422
     stored = document.extra if document else {}
     extra = {name: stored[name] if written(stored.get(name)) == value else value for name, value in draft.columns}
@@ -148,7 +148,7 @@ def save(draft: Draft, document: DocumentPage | None) -> AnyResponse | tuple[str
     return redirect(document_url(saved.id, collection=saved.collection), 303)
 
 
-def refused(draft: Draft) -> str:
+def draft_fault(draft: Draft) -> str:
     """Return what is wrong with the form and would otherwise be cut in silence."""
     tags = draft.tag_list()
     if len(tags) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in tags):

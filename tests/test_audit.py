@@ -136,7 +136,7 @@ def test_every_route_that_writes_is_recorded_or_known(site: Flask) -> None:
         " imports.import_undo api_imports.api_import_undo"  # by tests/test_undo.py
         " screenings.screening_decide screenings.screening_share screenings.screening_unshare screenings.screening_run"
         " screenings.screening_delete forgetting.forget_asked documents.new_document_sent documents.edit_document_sent"
-        " documents.delete_document collections.collection_access collections.collection_delete".split()
+        " documents.delete_document collections.collection_access collections.collection_delete_sent".split()
     )
 
 

@@ -32,7 +32,7 @@ APART = frozenset(
     " screenings.screenings_begin screenings.screening_decide screenings.screening_run screenings.screening_cancel"
     " screenings.screening_delete screenings.screening_share screenings.screening_unshare"
     " documents.new_document_sent documents.edit_document_sent documents.delete_document"
-    " collections.collection_access collections.collection_delete"
+    " collections.collection_access collections.collection_delete_sent"
     " forgetting.forget_asked keys.sign_in_asked keys.sign_out_asked keys.key_make keys.key_revoke"
     " saved_searches.searches_keep saved_searches.searches_run saved_searches.searches_delete".split()
 )
