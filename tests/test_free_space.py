@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from utils import free_space
 from utils.free_space import erase_free_space
@@ -14,10 +14,16 @@ from utils.sql import prepare_sqlite
 SECRET = "quetzalcoatl" * 50
 
 
-def test_a_file_of_sqlite_is_rewritten_and_its_log_emptied(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+def sqlite_that_only_marks(path: Path) -> Engine:
+    """Return a database where deleting overwrites nothing, as is SQLite's default, but not that of every system."""
     engine = create_engine(f"sqlite:///{path}")
     prepare_sqlite(engine)
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA secure_delete = OFF"))
+    return engine
+
+
+def test_a_file_of_sqlite_is_rewritten_and_its_log_emptied(tmp_path: Path) -> None:
+    engine = sqlite_that_only_marks(tmp_path / "a.db")
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE a (b TEXT)"))
         connection.execute(text("INSERT INTO a VALUES (:secret), ('stays')"), {"secret": SECRET})
@@ -34,8 +40,7 @@ def test_a_file_of_sqlite_is_rewritten_and_its_log_emptied(tmp_path: Path) -> No
 
 def test_a_reader_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(free_space, "CHECKPOINT_S", 0.3)
-    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
-    prepare_sqlite(engine)
+    engine = sqlite_that_only_marks(tmp_path / "a.db")
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE a (b TEXT)"))
         connection.execute(text("INSERT INTO a VALUES ('stays')"))
