@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -14,12 +18,13 @@ from indexing.importing import ImportReport, import_file
 from indexing.layout import Options, mapping_of
 from indexing.previews import Preview, preview
 from indexing.rows import FileUnusable
+from indexing.web_sources import download, is_web_address
 from models import db
 from utils.sql import freshen_statistics
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option("--collection", default="documents", show_default=True, help="The collection to import into.")
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="The column of a field; may be repeated.")
 @click.option("--tag-separator", help="What separates the tags of a cell, if it is guessed wrongly.")
@@ -35,40 +40,58 @@ from utils.sql import freshen_statistics
 @click.option("--sync", is_flag=True, help="Delete the documents of the collection that the file does not have.")
 @click.option("--preview", "only_preview", is_flag=True, help="Show how the columns are read; write nothing.")
 def import_command(
-    file: Path, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
+    file: str, collection: str, mapping: tuple[str, ...], tag_separator: str | None, drop: tuple[str, ...],
     private: bool | None, encoding: str, records: str, sheet: str, folder_tags: bool, sync: bool,
     only_preview: bool,
 ) -> None:  # fmt: skip
     """Import documents from a FILE: a table (.csv, .xlsx, .ods), JSON, exported bookmarks, or a text.
 
-    FILE may also be a folder or a .zip of such files: a text, such as .md, .html, .pdf or .docx, is a document.
+    FILE may also be a folder or a .zip of such files: a text, such as .md, .html, .pdf or .docx, is a document. An
+    address of the web is fetched: a feed, a sitemap with its pages, a page, or a file.
 
     Importing the same file again changes nothing.
     """
     if not only_preview:
         need_tables()
-    file = file.absolute()
-    size = file.stat().st_size if file.is_file() else 0
     try:
         columns, more_body = mapping_of(mapping)
         options = Options(
             collection, columns, tag_separator, frozenset(drop), bool(private), more_body, encoding, records, sheet,
             folder_tags, sync,
         )  # fmt: skip
-        if only_preview:
-            click.echo(preview_text(preview(file, options)))
-            return
-        if private is None and is_private_by_default(db.session(), collection):
-            options = replace(options, private=True)
-            click.echo(f"{collection} is a new collection of people: it is private; --public leaves it open.")
-        with progress_bar(total=size, unit="B", unit_scale=True, desc=file.name) as bar:
-            report = import_file(db.session(), file, options, lambda done: bar.update(done - bar.n), own_process=True)
+        with local_file(file) as path:
+            if only_preview:
+                click.echo(preview_text(preview(path, options)))
+                return
+            if private is None and is_private_by_default(db.session(), collection):
+                options = replace(options, private=True)
+                click.echo(f"{collection} is a new collection of people: it is private; --public leaves it open.")
+            report = imported(path, options)
+            if report.rejects and is_web_address(file):
+                report.rejects = Path(shutil.move(report.rejects, report.rejects.name))
     except FileUnusable as error:
         refuse(f"{file}: {error}")
     freshen_statistics(db.session())
     record_command("import", collection)
     click.echo(report_text(report))
     sys.exit(report.exit_code)
+
+
+@contextmanager
+def local_file(given: str) -> Iterator[Path]:
+    """Return a file or folder; what is at an address of the web is fetched, and deleted in the end."""
+    if not is_web_address(given):
+        yield Path(given).absolute()
+        return
+    with TemporaryDirectory() as folder:
+        click.echo(f"Fetching {given} …", err=True)
+        yield download(given, Path(folder))
+
+
+def imported(path: Path, options: Options) -> ImportReport:
+    size = path.stat().st_size if path.is_file() else 0
+    with progress_bar(total=size, unit="B", unit_scale=True, desc=path.name) as bar:
+        return import_file(db.session(), path, options, lambda done: bar.update(done - bar.n), own_process=True)
 
 
 def preview_text(file_preview: Preview) -> str:

@@ -20,6 +20,7 @@ from encoders.base import Encoder
 from encoders.footprint import release_memory
 from encoders.queue import EncoderUnavailable
 from indexing.embedding import embed
+from indexing.extraction import STORED
 from indexing.importing import ImportReport, import_file
 from indexing.journal import Journal, can_undo, forget_old_changes
 from indexing.layout import Options
@@ -252,6 +253,8 @@ def accept(
     check: Callable[[Path, Options], None] = check_file_columns,
 ) -> Job:
     """Store an uploaded file and its job; raises FileUnusable and OSError, and leaves neither behind."""
+    if name.lower().endswith(STORED):
+        raise FileUnusable("kind")  # rows that are already read come from this site only
     job = new_import(session, file_name(name), options)
     path = upload_path(folder, job)
     try:

@@ -78,12 +78,12 @@ def _make_room(session: Session, owner: int, client: int, total: int) -> None:
     decided = _decided(session)
     free = [row for row in stored if row.id not in decided and row.state not in OPEN]
     own = [row for row in stored if row.browser == owner or (client and row.client == client)]
-    quota = _Quota(KEPT_SCREENINGS, MOST_RESULTS if owner < 0 else MOST_RESULTS_OF_CLIENT, "no_room")
+    quota = _Quota(KEPT_SCREENINGS, MOST_RESULTS if owner < 0 else MOST_RESULTS_OF_CLIENT)
     gone = quota.too_many(own, free, total)
     if owner >= 0:
         anonymous = [row for row in stored if row.browser >= 0 and row not in gone]
         forgotten = [row for row in free if now - row.used_at > NOT_OPENED_S]
-        gone += _Quota(MOST_ANONYMOUS, MOST_RESULTS, "no_room.everybody").too_many(anonymous, forgotten, total)
+        gone += _Quota(MOST_ANONYMOUS, MOST_RESULTS, is_everybodys=True).too_many(anonymous, forgotten, total)
     for row in gone:
         delete_screening(session, row.id)
 
@@ -99,19 +99,21 @@ def delete_unopened_screenings(session: Session, before: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Quota:
-    """How many screenings there may be, with how many results; and the key of the message when there are more."""
+    """How many screenings there may be, with how many results: of one owner, or of everybody without a key."""
 
     screenings: int
     results: int
-    message: str
+    is_everybodys: bool = False
 
     def too_many(self, rows: Sequence[Any], free: Sequence[Any], total: int) -> list[Any]:
         """Return the oldest of the `free` rows that make room for a screening of `total`; raises Unscreenable."""
         left, gone = list(rows), []
         may_go = [row for row in rows if row in free]
         while len(left) >= self.screenings or sum(row.total for row in left) + total > self.results:
+            if not may_go and self.is_everybodys:
+                raise Unscreenable("no_room.everybody")
             if not may_go:
-                raise Unscreenable(self.message, most=self.screenings)
+                raise Unscreenable("no_room", most=self.screenings)
             gone.append(may_go.pop(0))
             left.remove(gone[-1])
         return gone

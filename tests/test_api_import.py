@@ -36,6 +36,7 @@ KINDS: tuple[tuple[str | bytes, str], ...] = (
 UNUSABLE = (
     ("", "a.csv", "", "empty"),
     ("x", "a.exe", "", "kind"),
+    ('{"line": 1, "fields": {"title": "x"}}', "a.rows", "", "kind"),
     ("x", "a.pdf", "", "nothing"),
     ("x", "a.xlsx", "", "damaged"),
     ("x", "a.xls", "", "xls"),

@@ -60,6 +60,13 @@ def test_the_exit_code_tells_how_it_went(
     assert "Traceback" not in ended.stderr
 
 
+def test_an_address_of_this_host_is_not_fetched(settings: Settings) -> None:
+    ended = commands.run(settings, "import", "http://127.0.0.1:9/feed.xml")
+    assert ended.returncode == 2
+    assert "'127.0.0.1' is on a private network, from which nothing is fetched" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_folder_and_a_sheet_of_a_spreadsheet_are_imported(
     settings: Settings, session: Session, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ MESSAGES = {
     "bad_document.memory": N_("reading it takes too much memory: split it"),
     "bad_document.nested": N_("nested deeper than %(most)s levels: leave the inner ones out"),
     "bad_document.object": N_("not a JSON object: a document is written {\"title\": …}"),
+    "bad_document.other_site": N_("a page of another site: left out"),
     "bad_document.pages": N_("more than %(most)s pages: split it"),
     "bad_document.password": N_("locked with a password: save a copy without one"),
     "bad_document.scan": N_("no text in it, only pictures: have its text recognised (OCR) first"),
@@ -44,6 +45,7 @@ MESSAGES = {
     "bad_document.tags": N_("more than %(most)s tags: keep the most important ones"),
     "bad_document.text": N_("over 1 MB of text: split it into several documents"),
     "bad_document.time": N_("reading it takes more than %(most)s seconds: split it"),
+    "bad_document.web_pages": N_("more than %(most)s pages: the rest is left out"),
     "bad_document.values": N_("more than %(most)s values: leave some out"),
     "damaged": N_("The file is damaged, or is not what its name says: %(reason)s."),
     "disk_full": N_("The disk is full: free some space, or send a smaller file."),
@@ -100,6 +102,16 @@ MESSAGES = {
     "too_much.text": N_("The text is longer than %(most)s characters: send part of it."),
     "twice": N_("Two columns have the same name: %(names)s. Rename one of them."),
     "xls": N_("This is an old spreadsheet (.xls), or one with a password: save it as .xlsx without a password."),
+    "web.private": N_(
+        "'%(host)s' is on a private network, from which nothing is fetched: save the file and import it."
+    ),
+    "web.redirects": N_("'%(address)s' redirects too often: write the address where it ends."),
+    "web.robots": N_("The site does not let programs read '%(address)s' (robots.txt): save the file and import it."),
+    "web.scheme": N_("'%(address)s' is not an address of the web: write http:// or https:// before a name."),
+    "web.size": N_("'%(address)s' is larger than %(most)s MB: save the file and import it."),
+    "web.status": N_("'%(address)s' answers with the status %(status)s: check the address."),
+    "web.time": N_("'%(address)s' takes longer than %(most)s seconds: save the file and import it."),
+    "web.unreachable": N_("'%(address)s' cannot be reached: %(reason)s."),
 }  # fmt: skip
 
 
