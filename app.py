@@ -27,6 +27,7 @@ import api.operations
 import api.saved_searches
 import api.screenings
 import api.search
+import pages.api_reference
 import pages.audit
 import pages.collections
 import pages.documents
@@ -75,6 +76,7 @@ PAGES = (
     pages.keys.key_pages,
     pages.site.site_pages,
     pages.collections.collection_pages,
+    pages.api_reference.api_reference_pages,
     pages.documents.document_pages,
 )
 API = (

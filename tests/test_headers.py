@@ -17,7 +17,16 @@ from tests.conftest import Started, closed, settings_for
 from tests.visits import BEARER
 from web.headers import PRIVATE
 
-PUBLIC = {"search", "site", "collections", "documents", "api_search", "api_documents", "api_operations"}
+PUBLIC = {
+    "search",
+    "api_reference",
+    "site",
+    "collections",
+    "documents",
+    "api_search",
+    "api_documents",
+    "api_operations",
+}
 VALUES = {"own_id": "1", "number": 1, "link": 1, "part": 1, "filename": "style.css"}
 QUERY = {"q": "אבן", "skills": "אבן", "address": "/text?q=אבן"}
 # Their figures and times differ from one moment to the next.

@@ -57,7 +57,7 @@ PAGES = (
     "/match?job={ID}&collection={C}&skills=shared", "/match/compare?skills=plumbing&job=j1&job=j2",
     "/match/compare?against=j1&profiles={C}&profile={ID}", "/screenings", "/searches", "/searches?save=/text?q=common",
     "/robots.txt", "/go?q={Q}&mode=text", "/signin", "/import", "/sitemap.xml", "/sitemap-1.xml", "/opensearch.xml",
-    "/manifest.webmanifest", "/collections", "/new", "/api/collections", "/edit?id={ID}",
+    "/manifest.webmanifest", "/collections", "/api", "/new", "/api/collections", "/edit?id={ID}",
     "/collections/delete?name={C}",
     "/api/suggest?q=quetz", "/api/suggest?q=zan", "/api/suggest?q=common", "/api/suggest?q=salary:9000",
     "/api/tags", "/api/tags?prefix=z", "/api/tags?collection={C}", "/api/documents/{ID}",
