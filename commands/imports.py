@@ -114,6 +114,10 @@ def report_text(report: ImportReport) -> str:
     lines = [f"{written.new} new, {written.changed} changed, {written.unchanged} unchanged"]
     if report.duplicates:
         lines.append(f"{report.duplicates} rows have the same id as a later row, or repeat one, and count once")
+    if report.unused_id:
+        lines.append(
+            f"{report.unused_id} is not the id: several rows share a value; --map id={report.unused_id} insists"
+        )
     if report.deleted:
         lines.append(f"{report.deleted} deleted, which the file does not have")
     if report.not_synced:

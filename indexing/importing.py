@@ -43,6 +43,7 @@ class ImportReport:
     duplicates: int = 0
     deleted: int = 0
     not_synced: int = 0  # refused rows that do not tell their document: nothing was deleted because of them
+    unused_id: str = ""  # a column that was guessed to be the ID, and is none because several rows share a value
     rejects: Path | None = None
     first_rejects: list[dict[str, Any]] = field(default_factory=list)
 
@@ -77,7 +78,7 @@ def import_file(
             check_file(path)
             source = stack.enter_context(extracted(path, options, on_wait=lambda: on_bytes(0)))
             on_source_bytes = scaled(on_bytes, path, source)
-        layout, repeated = unique_layout(source, options)
+        layout, repeated, report.unused_id = unique_layout(source, options)
         if options.private:
             set_private(session, options.collection, is_private=True)
         rejects = stack.enter_context(Rejects(path.with_name(path.name + REJECTS), report))
@@ -110,14 +111,17 @@ def batches(documents: Iterator[NewDocument]) -> Iterator[list[NewDocument]]:
         yield batch
 
 
-def unique_layout(path: Path, options: Options) -> tuple[Layout, Counter[int]]:
-    """Return how a file is read and the keys of several of its rows; a guessed ID that several rows have is none."""
+def unique_layout(path: Path, options: Options) -> tuple[Layout, Counter[int], str]:
+    """Return how a file is read, the keys of several of its rows, and the column of a guessed ID that several have.
+
+    Such a column is no ID.
+    """
     layout = file_layout(path, options)
     repeated = repeats(path, layout)
-    if repeated and layout.id_is_guessed:
-        layout = layout.without_id()
-        repeated = repeats(path, layout)
-    return layout, repeated
+    if not repeated or not layout.id_is_guessed:
+        return layout, repeated, ""
+    column, layout = layout.columns["id"], layout.without_id()
+    return layout, repeats(path, layout), column
 
 
 def repeats(path: Path, layout: Layout) -> Counter[int]:

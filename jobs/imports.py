@@ -27,7 +27,7 @@ from indexing.layout import Options
 from indexing.previews import check_file_columns
 from indexing.rows import FileUnusable
 from indexing.undo import undo_import
-from jobs.claims import Claim, Queue, Sessions, Stopped, is_cut_off, set_state
+from jobs.claims import RUNNING, Claim, Queue, Sessions, Stopped, is_cut_off, set_state
 from jobs.embedding import queue_embedding
 from jobs.uploads import file_name, prune, upload_path
 from models import Job
@@ -37,6 +37,7 @@ MOST_JOBS = 50
 # Between attempts while the model is unavailable: a minute in all, as long as the guard pauses it; each below SILENT_S.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
 UNDO = "undo"  # the option of a queued job that is to be undone
+STARTED = "started"  # the option that tells when the present part began
 log = logging.getLogger("matmon.jobs")
 
 
@@ -165,14 +166,15 @@ class ImportJobs:
             if is_undo(job):
                 self._undo(claim, session, job)
                 return
+            stored = dict(job.options)
             session.rollback()
-            claim.report(total=path.stat().st_size, done=0)
+            claim.report(total=path.stat().st_size, done=0, options=stored | started_now())
             report = import_file(
                 session, path, options, lambda done: claim.report_sometimes(done=done), journal=Journal(claim.id)
             )
             values = figures(report)
             claim.report(report=values)
-            unembedded = self._embed(claim, session, options.collection)
+            unembedded = self._embed(claim, session, stored)
             claim.report(state="done", report=values | {"unembedded": unembedded})
             if unembedded:
                 queue_embedding(session)
@@ -191,10 +193,10 @@ class ImportJobs:
         if undone.restored:
             queue_embedding(session)
 
-    def _embed(self, claim: Claim, session: Session, collection: str) -> int:
+    def _embed(self, claim: Claim, session: Session, options: dict[str, Any]) -> int:
         """Embed what was imported, and return how many documents and tags are left if the model stays unavailable."""
         for pause_s in (*self._pauses_s, None):
-            left = self._embed_once(claim, session, collection)
+            left = self._embed_once(claim, session, options)
             if not left or pause_s is None:
                 break
             release_memory()  # this thread may have been the last to hold the unloaded model
@@ -204,7 +206,7 @@ class ImportJobs:
             log.warning("Imported, but %s documents and tags are not embedded yet; the embed job continues", left)
         return left
 
-    def _embed_once(self, claim: Claim, session: Session, collection: str) -> int:
+    def _embed_once(self, claim: Claim, session: Session, options: dict[str, Any]) -> int:
         """Embed until done or the model is unavailable, and return how many documents and tags are left."""
         done = total = 0
 
@@ -215,13 +217,27 @@ class ImportJobs:
 
         try:
             if encoder := self._encoder():
-                claim.report(state="embedding", done=0, total=0)
-                embed(session, encoder, collection, progress)
+                claim.report(state="embedding", done=0, total=0, options=options | started_now())
+                embed(session, encoder, options["collection"], progress)
         except EncoderUnavailable as error:
             log.warning("The import waits for the model: %s", error)
             session.rollback()
             return max(total - done, 1)
         return 0
+
+
+def started_now() -> dict[str, int]:
+    """Return the option that tells when the present part of a job began."""
+    return {STARTED: int(time.time())}
+
+
+def seconds_left(job: Job) -> float | None:
+    """Return how long the present part of a running job takes at its pace; None until a twentieth is done."""
+    is_known = job.state in RUNNING and STARTED in job.options and job.total <= 20 * job.done
+    if not is_known or not job.total:
+        return None
+    started: int = job.options[STARTED]
+    return max(job.updated_at - started, 1) * max(job.total - job.done, 0) / job.done
 
 
 def is_undo(job: Job) -> bool:
@@ -240,6 +256,7 @@ def figures(report: ImportReport) -> dict[str, Any]:
         "duplicates": report.duplicates,
         "deleted": report.deleted,
         "not_synced": report.not_synced,
+        "unused_id": report.unused_id,
         "rejects": report.first_rejects,
     }
 

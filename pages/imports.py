@@ -24,6 +24,7 @@ from jobs.imports import (
     is_undo,
     options_of,
     recent_imports,
+    seconds_left,
     start_import,
     start_undo,
 )
@@ -98,7 +99,7 @@ def job_page(job: Job, seen: Preview | None) -> str:
     return render_template(
         "import_job.html", query=Query(), job=job, preview=seen, options=options_of(job), cut_off=is_cut_off(job),
         kept=is_undo(job) or upload_path(runtime().upload_folder, job).exists(), waiting=unembedded_documents(job),
-        undoing=is_undo(job), undoable=can_undo(db.session(), job.id),
+        left_s=seconds_left(job), undoing=is_undo(job), undoable=can_undo(db.session(), job.id),
     )  # fmt: skip
 
 

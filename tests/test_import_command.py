@@ -60,6 +60,14 @@ def test_the_exit_code_tells_how_it_went(
     assert "Traceback" not in ended.stderr
 
 
+def test_an_id_that_was_guessed_and_not_taken_is_told(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("isbn,title\n7,a\n7,b\n", encoding="utf-8")
+    told = commands.run(settings, "import", path).stdout
+    assert "2 new" in told
+    assert "isbn is not the id: several rows share a value; --map id=isbn insists" in told
+
+
 def test_an_address_of_this_host_is_not_fetched(settings: Settings) -> None:
     ended = commands.run(settings, "import", "http://127.0.0.1:9/feed.xml")
     assert ended.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from flask import Flask
@@ -144,6 +145,19 @@ def test_a_job_says_where_it_is(app: Flask, client: FlaskClient, state: str, age
     assert len(found.all("button", type="submit")) == 1
 
 
+def test_a_running_job_tells_how_long_it_still_takes(app: Flask, client: FlaskClient) -> None:
+    sent = send(client)
+    for done, said in ((40, "40 % · about 1 minute left"), (4, "4 %")):
+        with app.app_context():
+            job = db.session.get_one(Job, int(sent.location.rsplit("/", 1)[1]))
+            job.state, job.done, job.total, job.updated_at = "running", done, 100, int(time.time())
+            job.options = job.options | {"started": job.updated_at - 40}
+            db.session.commit()
+        text = read(client.get(sent.location)).text
+        assert said in text
+        assert ("left" in text) == ("left" in said)
+
+
 def test_a_file_of_unknown_columns_is_kept_and_its_columns_are_chosen(client: FlaskClient) -> None:
     sent = send(client, "color,size,odd\nred,large,1\nblue,small,2\n")
     assert sent.status_code == 302
@@ -216,6 +230,7 @@ def test_rows_are_merged_by_an_id_that_was_chosen_and_not_by_one_that_was_guesse
     choose(client, sent.location, *uses, button="")
     joined()
     assert client.get("/api/stats").get_json()["documents"] == count
+    assert ("'isbn' was not taken as the ID" in read(client.get(sent.location)).text) == (count == 2)
 
 
 def test_an_upload_that_was_not_started_is_listed_and_can_be_gone_on_with(client: FlaskClient) -> None:
