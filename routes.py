@@ -15,8 +15,9 @@ from models import db
 from operations.health import document_count, stats, stored_counts
 from operations.history import chart
 from search.documents import collections, document_page, similar
-from search.query import MODES, Query
-from search.results import ResultsPage
+from search.query import LAST_PAGE, MODES, Query, within
+from search.results import Hit, ResultsPage
+from search.search import search
 from search.snippets import marked_document
 from search.suggestions import sample_queries
 from search.tag_index import common_tags, tag_page
@@ -123,7 +124,29 @@ def document(own_id: str = "") -> str:
     # Reading a document, as every crawler does, must not load the model: only stored embeddings are compared.
     near = similar(db.session(), page.number, semantic(), 6)
     query = Query(before.text, before.mode)
-    return render_template("document.html", document=page, marks=marks, similar=near, query=query, before=before)
+    return render_template(
+        "document.html", document=page, marks=marks, similar=near, query=query, before=before, **neighbours(before)
+    )
+
+
+def neighbours(before: Query) -> dict[str, tuple[Hit, int] | None]:
+    """Return the hits before and after this one in the search that led here, with their ranks.
+
+    None where there are none, and where looking for them would load the model.
+    """
+    rank = within(request.args.get("rank"), 0, LAST_PAGE, 0)
+    needs_model = before.mode in ("hybrid", "semantic") and semantic().state != "ready" and not semantic().is_off
+    if not rank or needs_model:
+        return {"previous": None, "following": None}
+    return {"previous": hit_at(before, rank - 1), "following": hit_at(before, rank + 1)}
+
+
+def hit_at(query: Query, rank: int) -> tuple[Hit, int] | None:
+    """Return the hit at a rank of a search, which is usually kept from when its results were shown."""
+    if not 1 <= rank <= LAST_PAGE:
+        return None
+    shown = search(db.session(), replace(query, page=rank, limit=1), semantic(), wait_s=0).hits
+    return (shown[0], rank) if shown else None
 
 
 @search_pages.get("/status")

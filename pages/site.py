@@ -26,7 +26,9 @@ NOT_FOR_CRAWLERS = (
     "/signin", "/api/", "/mcp",
 )  # fmt: skip
 PITCH = "Find what is hidden in your documents: by keyword, tag and meaning, in Hebrew and English."
-SEARCH_PARAMETERS = ("q", "tag", "not_tag", "page", "sort", "since", "limit", "mode", "within", "format", "part")
+SEARCH_PARAMETERS = (
+    "q", "tag", "not_tag", "page", "sort", "since", "limit", "mode", "within", "format", "part", "rank",
+)  # fmt: skip
 
 
 @site_pages.get("/robots.txt")

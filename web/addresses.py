@@ -65,12 +65,13 @@ def search_title(query: Query) -> str:
     return " · ".join(part for part in asked if part)
 
 
-def document_address(hit: Hit, query: Query) -> str:
-    """Return the address of a hit's page, with the search that led to it.
+def document_address(hit: Hit, query: Query, rank: int = 0) -> str:
+    """Return the address of a hit's page, with the search that led to it, and its rank there.
 
     The hit's collection is `collection` there, and the collection that was searched is `within`.
     """
     values = query.args(collection="", within=query.collection, mode="" if query.mode == "hybrid" else query.mode)
+    values |= {"rank": rank} if rank else {}
     return document_url(hit.id, collection=hit.collection, **values)  # type: ignore[arg-type]
 
 
