@@ -76,7 +76,7 @@ PAGES = (
     pages.keys.key_pages,
     pages.site.site_pages,
     pages.collections.collection_pages,
-    pages.api_reference.api_reference_pages,
+    pages.api_reference.reference_pages,
     pages.documents.document_pages,
 )
 API = (

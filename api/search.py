@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import ServiceUnavailable
 
 from api.requests import check_number, choice_arg
@@ -12,8 +12,9 @@ from models import db
 from search.collections import collection_rows
 from search.query import LAST_PAGE, LAST_VERSION, MODES, MOST_LIMIT, SORTS, Query
 from search.results import results_json
-from search.suggestions import suggestions
+from search.suggestions import Suggestion, suggestions
 from search.tag_index import tag_page
+from web.addresses import document_url
 from web.current import search_results
 from web.exports import FORMS, exported_search
 from web.feeds import feed
@@ -47,7 +48,17 @@ def api_search() -> Response:
 @search_api.get("/api/suggest")
 @rate_limit("search")
 def api_suggest() -> Response:
-    return jsonify({"suggestions": [asdict(tag) for tag in suggestions(db.session(), request.args.get("q", ""))]})
+    found = suggestions(db.session(), request.args.get("q", ""))
+    return jsonify({"suggestions": [
+        {"text": one.text, "kind": one.kind, "count": one.count, "address": suggested_address(one)} for one in found
+    ]})  # fmt: skip
+
+
+def suggested_address(one: Suggestion) -> str:
+    """Return the page of a tag or a document."""
+    if one.kind == "tag":
+        return url_for("search.tags", tag=one.text)
+    return document_url(one.id, collection=one.collection)
 
 
 @search_api.get("/api/collections")

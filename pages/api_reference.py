@@ -13,7 +13,7 @@ from flask import Blueprint, current_app, render_template, request
 
 from search.query import Query
 
-api_reference_pages = Blueprint("api_reference", __name__)
+reference_pages = Blueprint("reference", __name__)
 
 METHODS = ("get", "post", "put", "delete")
 Part = Mapping[str, Any]
@@ -51,7 +51,7 @@ class ApiOperation:
         return self.method == "GET" and all(field.place == "query" for field in self.fields)
 
 
-@api_reference_pages.get("/api")
+@reference_pages.get("/api")
 def api_reference() -> str:
     """Show the API, by subject. The description is parsed each time: kept, it would cost a megabyte."""
     with current_app.open_resource("static/openapi.json") as file:

@@ -52,28 +52,21 @@
   };
 
   const choose = (option) => {
-    const { text, kind } = option.dataset;
     close();
-    if (kind === "tag") {
-      location.assign(`${input.dataset.tags}?tag=${encodeURIComponent(text)}`);
-      return;
-    }
-    input.value = text;
-    input.form.requestSubmit();
+    location.assign(option.dataset.address);
   };
 
   const show = (suggestions) => {
-    list.replaceChildren(...suggestions.map(({ text, kind }, place) => {
+    list.replaceChildren(...suggestions.map(({ text, kind, count, address }, place) => {
       const option = document.createElement("li");
       option.id = `suggestion-${place}`;
       option.setAttribute("role", "option");
       option.setAttribute("aria-selected", "false");
-      option.dataset.text = text;
-      option.dataset.kind = kind;
+      option.dataset.address = address;
       const words = document.createElement("bdi");
       words.textContent = text;
       const note = document.createElement("small");
-      note.textContent = kind === "tag" ? input.dataset.tagKind : input.dataset.titleKind;
+      note.textContent = kind === "tag" ? `${input.dataset.tagKind} · ${count}` : input.dataset.titleKind;
       option.append(words, " ", note);
       return option;
     }));

@@ -201,8 +201,12 @@ def test_nulls_inside_other_fields_are_kept_or_dropped_but_never_break(client: F
 
 def test_suggestions_are_tags_then_titles(api: FlaskClient) -> None:
     found = check(api.get("/api/suggest?q=זכויות"), "suggest", 200)["suggestions"]
-    assert found[:2] == [{"text": "זכויות", "kind": "tag"}, {"text": "זכויות עובדים", "kind": "title"}]
+    assert [(one["text"], one["kind"], one["count"]) for one in found[:2]] == [
+        ("זכויות", "tag", 2), ("זכויות עובדים", "title", None),
+    ]  # fmt: skip
     assert check(api.get("/api/suggest?q=sourd"), "suggest", 200)["suggestions"][0]["kind"] == "title"
+    assert [api.get(one["address"]).status_code for one in found] == [200] * len(found)
+    assert check(api.get("/api/suggest?q=patience"), "suggest", 200)["suggestions"] == []  # only in a body
     for short in ("", "ז", "זּ", " a ", "\0\0"):
         assert check(api.get("/api/suggest", query_string={"q": short}), "suggest", 200)["suggestions"] == []
 

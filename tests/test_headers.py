@@ -19,7 +19,7 @@ from web.headers import PRIVATE
 
 PUBLIC = {
     "search",
-    "api_reference",
+    "reference",
     "site",
     "collections",
     "documents",

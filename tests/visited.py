@@ -129,7 +129,7 @@ READS: dict[str, tuple[Visit, ...]] = {
     "api_documents.api_similar": get("/api/documents/job1/similar?collection=jobs&limit=20"),
     "api_search.api_suggest": get("/api/suggest?q=skill", "/api/suggest?q=common"),
     "api_search.api_collections": get("/api/collections"),
-    "api_reference.api_reference": get("/api"),
+    "reference.api_reference": get("/api"),
     "collections.collection_list_page": get("/collections"),
     "collections.collection_delete_asked": get("/collections/delete?name=jobs"),
     "documents.new_document": get("/new", "/new?collection=jobs"),
