@@ -7,7 +7,7 @@ INSTANCE ?= $(or $(INSTANCE_DIR),instance)
 export PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help install model run test check sbom audit bench lock settings clean chromium
+.PHONY: help install model run test check sbom audit bench lock screenshots settings clean chromium
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ lock: build/uv/bin/uv ## Write requirements*.txt from requirements/*.in; UPGRADE
 	$(COMPILE) --excludes requirements/gpu.txt requirements/prepare.in -o requirements-prepare.txt
 	$(COMPILE) --excludes requirements/gpu.txt requirements/original.in -o requirements-original.txt
 	$(COMPILE) --generate-hashes requirements/tools.in -o requirements-tools.txt
+
+screenshots: $(VENV)/installed-test ## Take the pictures in docs/ again
+	$(BIN)/python -m scripts.screenshots
 
 settings: | $(BIN)/python ## Write docs/reference/settings.md from config.py
 	$(BIN)/python -m scripts.settings_page > docs/reference/settings.md
