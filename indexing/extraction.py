@@ -22,6 +22,7 @@ SHEETS, REFERENCES = ("xlsx", "xlsm", "ods"), ("bib", "ris")
 EXTRACTED = frozenset(
     (*SHEETS, *REFERENCES, "zip", "html", "htm", "xhtml", "md", "markdown", "pdf", "docx", "odt", "epub")
 )  # and folders
+SHEETS_LINE = b'{"sheets": '  # how the first line of the rows of a workbook begins
 STORED = ".rows"  # how the file of rows ends
 LOOK_EVERY_S = 0.5
 MOST_S = 3_600
@@ -60,7 +61,16 @@ def extracted(
 def stored_rows(file: IO[bytes]) -> Iterator[Row]:
     """Yield the rows of a file of rows; raises FileUnusable if the file that it was made of is."""
     for line in file:
-        yield row_of_line(line)
+        if not line.startswith(SHEETS_LINE):
+            yield row_of_line(line)
+
+
+def stored_sheets(path: Path) -> list[str]:
+    """Return the names of the sheets of the workbook that a file of rows was made of; none if it was another file."""
+    with path.open("rb") as file:
+        line = file.readline()
+    names: list[str] = json.loads(line)["sheets"] if line.startswith(SHEETS_LINE) else []
+    return names
 
 
 def _file_of_rows(path: Path) -> IO[bytes]:

@@ -23,7 +23,7 @@ from indexing.reading import JSON, TABLES, text_rows
 from indexing.references import reference_rows
 from indexing.rows import FileUnusable, Row, RowRefused, row_line
 from indexing.text_files import READERS, document_fields
-from indexing.workbooks import workbook_rows
+from indexing.workbooks import sheet_names, workbook_rows
 
 MOST_MEMORY = 512 << 20
 MOST_CPU_S = 3_600
@@ -38,6 +38,9 @@ class TookTooLong(BaseException):
 def main(path: Path, options: Options, most_rows: int, output: IO[bytes]) -> None:
     written = 0
     try:
+        if path.suffix.lower().lstrip(".") in SHEETS:
+            with opened_archive(path) as archive:
+                output.write(json.dumps({"sheets": sheet_names(archive)}).encode() + b"\n")
         for row in source_rows(path, options):
             output.write(row_line(row))
             written += row.fields is not None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from indexing.documents import NewDocument
-from indexing.layout import Layout, Options, check_mapping, field_columns, layout_of_rows, readable_rows
+from indexing.extraction import STORED, extracted, stored_sheets
+from indexing.layout import SAMPLE_ROWS, Layout, Options, check_mapping, field_columns, layout_of_rows, readable_rows
 from indexing.parsing import accepted_row, raw_row
 from indexing.reading import check_file, file_kind, file_layout, file_sample
 from indexing.rows import FileUnusable, Row, RowRefused, readable
@@ -36,6 +38,7 @@ class Preview:
     refused: list[Row] = field(default_factory=list)
     refusal: FileUnusable | None = None
     tag_separator: str | None = None
+    sheets: list[str] = field(default_factory=list)
 
 
 def check_file_columns(path: Path, options: Options) -> None:
@@ -66,6 +69,18 @@ def preview(path: Path, options: Options, most: int = 5) -> Preview:
 
 def preview_or_refusal(path: Path, options: Options) -> Preview:
     """Return the preview of a file, or why it has none, with its columns if they can be read."""
+    try:
+        with ExitStack() as stack:
+            if file_kind(path) == "extracted":  # once for all that is asked of it
+                check_file(path)
+                path = stack.enter_context(extracted(path, options, most_rows=SAMPLE_ROWS))
+            sheets = stored_sheets(path) if path.suffix == STORED else []
+            return replace(_preview_or_columns(path, options), sheets=sheets)
+    except FileUnusable as error:
+        return Preview(refusal=error)
+
+
+def _preview_or_columns(path: Path, options: Options) -> Preview:
     try:
         return preview(path, options)
     except FileUnusable as error:

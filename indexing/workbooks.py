@@ -38,6 +38,11 @@ def workbook_rows(archive: zipfile.ZipFile, sheet: str = "") -> Iterator[Row]:
         raise FileUnusable("damaged", reason="it has no sheets")
 
 
+def sheet_names(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the sheets of a workbook of Excel; those of OpenDocument are known once all of it is read."""
+    return list(_Workbook(archive).is_hidden) if "xl/workbook.xml" in archive.namelist() else []
+
+
 class SharedTexts:
     """The texts that the cells of a workbook name by number, in a temporary file: they may be most of it."""
 
@@ -62,7 +67,7 @@ class _Workbook:
         self._archive = archive
         self._targets = self._relations()
         self._paths: dict[str, str] = {}
-        self._is_hidden: dict[str, bool] = {}
+        self.is_hidden: dict[str, bool] = {}
         self._epoch = datetime(1899, 12, 30, tzinfo=UTC)
         with archive.open("xl/workbook.xml") as stream:
             for element in elements(stream, "sheet", "workbookPr"):
@@ -73,10 +78,10 @@ class _Workbook:
                 relation = element.get(_RELATION) or element.get(_STRICT_RELATION) or ""
                 name = element.get("name", "")
                 self._paths[name] = self._targets.get(relation, "")
-                self._is_hidden[name] = element.get("state", "visible") != "visible"
+                self.is_hidden[name] = element.get("state", "visible") != "visible"
 
     def cells(self, sheet: str) -> Iterator[Record]:
-        path = self._paths[chosen_sheet(self._is_hidden, sheet)]
+        path = self._paths[chosen_sheet(self.is_hidden, sheet)]
         if path not in self._archive.namelist():
             raise FileUnusable("damaged", reason=f"{path or sheet} is missing")
         self._texts, self._dates = SharedTexts(self._shared()), self._date_styles()

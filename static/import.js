@@ -67,8 +67,12 @@
       if (fresh) document.querySelector("#preview").replaceChildren(...fresh.childNodes);
     } catch { /* the button shows the documents anew */ }
   };
-  // What the file is read as changes its columns: for that there is the button.
+  // What the file is read as changes its columns: another sheet is shown at once, and for the rest there is the button.
   form?.addEventListener("change", (event) => {
-    if (event.target.matches("select, [name=tag_separator]")) look();
+    if (event.target.matches("[name^=use-], [name=tag_separator]")) look();
+    if (event.target.matches("select[name=sheet]")) {
+      form.action = form.dataset.columns;
+      form.submit();
+    }
   });
 })();

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import SHOTS, chromium, served
+from tests.office_files import xlsx
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 TOKEN = "a token of the tests"
@@ -133,5 +134,23 @@ def test_a_folder_is_chosen_and_its_texts_become_documents(
     page.get_by_role("button", name="Import these").click()
     page.get_by_role("link", name="See the collection").click(timeout=30_000)
     expect(page.locator(".hit h3")).to_have_count(2)
+    page.context.close()
+    assert not wrong
+
+
+def test_another_sheet_of_a_spreadsheet_is_shown_when_it_is_chosen(
+    browser: Browser, site: str, tmp_path: Path, wrong: list[str]
+) -> None:
+    path = tmp_path / "two.xlsx"
+    path.write_bytes(xlsx({"one": [["title"], ["x"]], "שני": [["name", "תיאור"], ["y", "z"]]}))
+    page = signed_in_page(browser, site, "en", wrong)
+    page.goto("/import")
+    page.locator("[name=file]").set_input_files(path)
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.locator(".first-documents strong")).to_have_text("x")
+    page.locator("select[name=sheet]").select_option("שני")
+    expect(page.locator(".first-documents strong")).to_have_text("y")
+    expect(page.locator("select[name=sheet]")).to_have_value("שני")
+    expect(page.get_by_label("תיאור")).to_have_value("body")
     page.context.close()
     assert not wrong

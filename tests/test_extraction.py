@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
 from config import ROOT
-from indexing import extraction
+from indexing import extraction, extractor
+from indexing.archives import Entry
 from indexing.extraction import extracted
 from indexing.importing import import_file
 from indexing.layout import Options
@@ -107,3 +111,51 @@ def test_no_library_for_such_files_is_loaded_by_the_process_that_imports(tmp_pat
     assert titles == "a,a"
     assert "pypdf" not in loaded
     assert "defusedxml" not in loaded
+
+
+def entry_that(act: Callable[[], object]) -> Entry:
+    """Return a text file that does something when it is opened."""
+
+    def opened() -> io.BytesIO:
+        act()
+        return io.BytesIO(b"text")
+
+    return Entry("a.txt", 4, opened)
+
+
+def test_a_document_that_takes_too_long_or_too_much_is_refused_and_the_next_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extractor, "MOST_FILE_S", 1)
+
+    def endless() -> None:
+        while True:
+            with suppress(Exception):  # as libraries do
+                sum(range(1_000))
+
+    def greedy() -> None:
+        raise MemoryError
+
+    read = list(extractor.entry_rows(map(entry_that, (endless, greedy, lambda: None)), Options()))
+    assert [row.reason for row in read[:2]] == [
+        "reading it takes more than 1 seconds: split it", "reading it takes too much memory: split it",
+    ]  # fmt: skip
+    assert read[2].fields == {"id": "a.txt", "title": "a", "body": "text"}
+
+
+def test_a_file_that_needs_more_memory_than_there_is_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zip"
+    large = "".join(f"<p>{number}</p>" for number in range(400_000))
+    path.write_bytes(zip_of({"large.html": f"<html><body>{large}</body></html>", "small.txt": "text"}))
+    code = (
+        "import resource, sys; from indexing import extractor; extractor.MOST_MEMORY = 40 << 20\n"
+        "from indexing.layout import Options; from pathlib import Path; extractor.limit_process()\n"
+        "extractor.main(Path(sys.argv[1]), Options(), 0, sys.stdout.buffer)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, check=True)
+    first, second = map(row_of_line, done.stdout.splitlines())
+    assert first.reason == "reading it takes too much memory: split it"
+    assert second.fields is not None
+    assert second.fields["body"] == "text"
