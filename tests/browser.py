@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Playwright
+from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
 from config import ROOT
 from tests.forked import forking
@@ -43,6 +43,15 @@ def chromium(playwright: Playwright) -> Browser:
     except Error as error:
         missing(f"no Chromium to drive: {error.message.splitlines()[0]}")
         raise
+
+
+@pytest.fixture(scope="module")
+def one_browser() -> Iterator[Browser]:
+    """A browser for the tests of a module: `browser = one_browser` there."""
+    with sync_playwright() as playwright:
+        found = chromium(playwright)
+        yield found
+        found.close()
 
 
 def free_port() -> int:

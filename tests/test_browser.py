@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from tests.browser import SHOTS, HeldModel, chromium, served
+from tests.browser import SHOTS, HeldModel, one_browser, served
 from tests.model_fixtures import e5_folder  # noqa: F401 - a fixture
 from tests.visits import BEARER, TOKEN
 
@@ -17,13 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 PHONE: ViewportSize = {"width": 390, "height": 844}
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = chromium(playwright)
-        yield found
-        found.close()
+browser = one_browser
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import SHOTS, chromium, served
+from tests.browser import SHOTS, one_browser, served
 from tests.office_files import xlsx
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
@@ -23,13 +23,7 @@ HEBREW = (
     'כותרת,מחבר,תקציר,נושאים\nהים,דנה לוי,"קיץ אחד, ליד המים",רומן; קיץ\nבדד,ש"י עגנון,אדם חוזר לעירו,רומן; זיכרון\n'
 )
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = chromium(playwright)
-        yield found
-        found.close()
+browser = one_browser
 
 
 @pytest.fixture(scope="module")

@@ -6,22 +6,16 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser import chromium, served
+from tests.browser import one_browser, served
 
 DESKTOP: ViewportSize
 PHONE: ViewportSize
 DESKTOP, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 QUESTIONS = {"he": "/text?q=מים&lang=he", "en": "/text?q=water&lang=en"}
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = chromium(playwright)
-        yield found
-        found.close()
+browser = one_browser
 
 
 @pytest.fixture(scope="module")

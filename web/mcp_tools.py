@@ -13,7 +13,7 @@ from matching.documents import job_by_id
 from matching.limits import JOBS, MOST_SKILLS
 from matching.recommend import recommend
 from models import Collection
-from search.documents import document_page, similar
+from search.documents import DocumentPage, document_page, similar
 from search.query import LONGEST_TEXT, MODES, MOST_TAGS, SORTS, Query, clean_names, clean_text
 from search.results import Hit, ResultsPage, hit_json, rounded_scores
 from search.search import search
@@ -89,9 +89,7 @@ def _addressed(box: Toolbox, own_id: str, collection: str) -> dict[str, str]:
 
 
 def _read_document(box: Toolbox, given: Arguments) -> dict[str, Any]:
-    page = document_page(box.session, _own_id(given), given["collection"])
-    if page is None:
-        raise Refusal("not_found.id", id=given["id"][:100], collection=given["collection"] or "*")
+    page = _document(box, given)
     start, end = given["start"], given["start"] + given["characters"]
     values = {name: getattr(page, name) for name in ("id", "collection", "title", "language", "source", "url")}
     whole = {
@@ -105,17 +103,19 @@ def _read_document(box: Toolbox, given: Arguments) -> dict[str, Any]:
     return whole | ({"continues_at": end} if end < len(page.body) else {})
 
 
-def _own_id(given: Arguments) -> str:
+def _document(box: Toolbox, given: Arguments) -> DocumentPage:
+    """Return the document that the arguments name; raises BadArguments and Refusal."""
     own_id = str(given["id"]).replace("\0", "").strip()
     if not own_id:
         raise BadArguments("id must not be empty: search returns the IDs of documents.")
-    return own_id
+    page = document_page(box.session, own_id, given["collection"])
+    if page is None:
+        raise Refusal("not_found.id", id=own_id[:100], collection=given["collection"] or "*")
+    return page
 
 
 def _similar(box: Toolbox, given: Arguments) -> dict[str, Any]:
-    page = document_page(box.session, _own_id(given), given["collection"])
-    if page is None:
-        raise Refusal("not_found.id", id=given["id"][:100], collection=given["collection"] or "*")
+    page = _document(box, given)
     hits = similar(box.session, page.number, box.runtime.semantic, given["limit"])
     found: dict[str, Any] = {"hits": [_hit(box, hit) for hit in hits]}
     is_off = box.runtime.semantic.is_off
