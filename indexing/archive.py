@@ -110,7 +110,7 @@ class Archive:
             raise ArchiveUnusable(f"{path}: there is no such file") from error
         except ArchiveUnusable:
             raise
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             incomplete = f"{path.name} is not a complete backup ({error})"
             raise ArchiveUnusable(f"{incomplete}: it was cut off, or is another kind of file. Use another") from error
 

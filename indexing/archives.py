@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ MOST_BYTES = 4 << 30  # of all entries together
 MOST_DOCUMENT_BYTES = 64 << 20  # of one file that is read as a whole
 # Deflate reaches 1,032 to 1, the XML of an ordinary spreadsheet 50.
 MOST_RATIO, RATIO_FROM_BYTES = 200, 64 << 20
+# What reading from a damaged archive raises; a RuntimeError is one with a password, or of an unknown method.
+DAMAGED_ARCHIVE = zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError
 _HEBREW_CP862 = range(0x80, 0x9B)
 
 
@@ -35,7 +39,7 @@ class Entry:
         try:
             with self.open() as stream:
                 content = stream.read(MOST_DOCUMENT_BYTES + 1)
-        except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        except (*DAMAGED_ARCHIVE, ValueError) as error:
             raise RowRefused("bad_document.file", reason=str(error)[:200]) from error
         if len(content) > MOST_DOCUMENT_BYTES:
             raise RowRefused("bad_document.file_size", most=MOST_DOCUMENT_BYTES >> 20)
@@ -47,7 +51,7 @@ def opened_archive(file: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
     """Open a zip archive; raises FileUnusable for what is none, or beyond the limits."""
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except (*DAMAGED_ARCHIVE, ValueError) as error:
         raise FileUnusable("damaged", reason=str(error)[:200]) from error
     with archive:
         check_archive(archive)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from indexing.archives import Entry, archive_entries, folder_entries, opened_archive
+from indexing.archives import DAMAGED_ARCHIVE, Entry, archive_entries, folder_entries, opened_archive
 from indexing.bookmarks import bookmark_rows, is_bookmarks
 from indexing.extraction import REFERENCES, SHEETS
 from indexing.layout import Options
@@ -82,6 +82,8 @@ def entry_rows(entries: Iterable[Entry], options: Options) -> Iterator[Row]:
             yield Row(place, None, error, entry.path)
         except FileUnusable as error:
             yield Row(place, None, RowRefused("bad_document.file", reason=error), entry.path)
+        except DAMAGED_ARCHIVE as error:
+            yield Row(place, None, RowRefused("bad_document.file", reason=str(error)[:200]), entry.path)
 
 
 def _has_bookmarks(entry: Entry, suffix: str) -> bool:

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from indexing.archives import Entry, opened_archive
+from indexing.archives import DAMAGED_ARCHIVE, Entry, opened_archive
 from indexing.encodings import decoded
 from indexing.html_text import html_page
 from indexing.open_document import paragraph_text
@@ -128,14 +128,18 @@ def pdf(content: bytes) -> Fields:
     from pypdf import PdfReader  # loaded by the process that reads files only
     from pypdf.errors import PyPdfError
 
-    damaged = PyPdfError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, AssertionError, OSError
+    # The library raises whatever a damaged file leads it to; a RuntimeError is a filter that it does not know.
+    damaged = (
+        PyPdfError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, AssertionError, OSError,
+        RuntimeError, struct.error, zlib.error,
+    )  # fmt: skip
     try:
         reader = PdfReader(io.BytesIO(content), strict=False)
         pages = _pdf_pages(reader)
         meta: Mapping[str, Any] = reader.metadata or {}
-    except RowRefused:
+    except (RowRefused, RecursionError):
         raise
-    except (*damaged, NotImplementedError, struct.error, zlib.error) as error:
+    except damaged as error:
         raise RowRefused("bad_document.file", reason=str(error)[:200] or type(error).__name__) from error
     fields = {
         "title": str(meta.get("/Title") or "").strip(), "body": "\n\n".join(pages),
@@ -175,7 +179,7 @@ def zipped(read: Callable[[zipfile.ZipFile], Fields]) -> Callable[[bytes], Field
                 return read(archive)
         except FileUnusable as error:
             raise RowRefused("bad_document.file", reason=error) from error
-        except (KeyError, OSError, RuntimeError, NotImplementedError) as error:
+        except (KeyError, *DAMAGED_ARCHIVE) as error:
             raise RowRefused("bad_document.file", reason=str(error)[:200]) from error
 
     return reader

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from typing import IO
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.ElementTree import iterparse
 
+from indexing.archives import DAMAGED_ARCHIVE
 from indexing.rows import FileUnusable
 
 MOST_COLUMNS = 16_384  # of a sheet of Excel
-BROKEN_XML = ParseError, zipfile.BadZipFile, EOFError, ValueError
+BROKEN_XML = ParseError, ValueError, *DAMAGED_ARCHIVE
 
 
 def local_name(element: Element) -> str:

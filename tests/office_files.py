@@ -25,6 +25,14 @@ def zip_of(files: Mapping[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
+def with_damage(content: bytes, name: str) -> bytes:
+    """Return an archive in which the compressed data of one file is overwritten."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start = archive.getinfo(name).header_offset + 30 + len(name.encode())
+        size = archive.getinfo(name).compress_size
+    return content[:start] + b"\xff" * min(size, 40) + content[start + min(size, 40) :]
+
+
 def xlsx(sheets: Mapping[str, Sequence[Sequence[Cell | None]]], hidden: Sequence[str] = ()) -> bytes:
     """Return a workbook; style 1 is a date, 2 a date with a time, 3 a time, 0 a number."""
     shared: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from indexing.documents import NewDocument
 from indexing.layout import Options
 from indexing.previews import Preview, preview
 from indexing.rows import FileUnusable
-from tests.office_files import docx, epub, odt, pdf, xlsx, zip_of
+from tests.office_files import docx, epub, odt, pdf, with_damage, xlsx, zip_of
 
 FRONT = """---
 title: 'שבת: בבוקר'
@@ -206,3 +208,46 @@ def test_a_document_that_cannot_be_read_is_refused_in_words(
     except FileUnusable as error:
         reasons = [str(error)]
     assert reason in reasons[0]
+
+
+METHODS = {"deflate": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["b.txt", "b.csv", "b.jsonl", "b.html", "b.docx", "b.xlsx", "b.bib", "b.pdf"])
+def test_one_damaged_file_does_not_lose_the_others(tmp_path: Path, method: str, name: str) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", METHODS[method]) as archive:
+        archive.writestr("a.txt", "first")
+        archive.writestr(name, "title\n" + "a line that is long enough\n" * 50)
+        archive.writestr("c.txt", "third")
+    path = tmp_path / "all.zip"
+    path.write_bytes(with_damage(content.getvalue(), name))
+    found = shown(path)
+    assert sorted(document.own_id for document in found.documents) == ["a.txt", "c.txt"]
+    [refused] = found.refused
+    assert refused.raw == name
+    assert refused.reason.startswith("the file cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("a.docx", docx(["a paragraph " * 40]), "word/document.xml"),
+        ("a.odt", odt(["a paragraph " * 40]), "content.xml"),
+        ("a.xlsx", xlsx({"s": [["title"], ["a cell " * 40]]}), "xl/worksheets/sheet1.xml"),
+        ("a.xlsx", xlsx({"s": [["title"], ["a cell " * 40]]}), "xl/workbook.xml"),
+        ("a.epub", epub("a book", ["<p>text</p>" * 40]), "META-INF/container.xml"),
+    ],
+)
+def test_a_document_that_is_damaged_inside_is_refused_in_words(
+    tmp_path: Path, name: str, content: bytes, part: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(with_damage(content, part))
+    try:
+        reasons = [row.reason for row in shown(path).refused]
+    except FileUnusable as error:
+        reasons = [str(error)]
+    assert reasons
+    assert "cannot be read" in reasons[0] or "is damaged" in reasons[0]
