@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -11,6 +12,7 @@ from indexes.access import hidden_collections
 from models import Collection, Document
 
 MOST_COLLECTIONS = 500
+SEPARATOR = "\n"
 LOOKED_AT = 200  # of its newest documents, for their languages
 
 
@@ -26,20 +28,21 @@ class CollectionRow:
 
 
 def collection_rows(session: Session) -> list[CollectionRow]:
-    """Return the collections, largest first, MOST_COLLECTIONS at most; a small statement for each."""
-    stored = select(Collection).where(Collection.id.not_in(hidden_collections(session)))
-    rows = session.execute(
-        stored.order_by(Collection.documents.desc(), Collection.name).limit(MOST_COLLECTIONS)
-    ).scalars()
-    return [_described(session, row) for row in rows]
+    """Return the collections, largest first, MOST_COLLECTIONS at most; one statement."""
+    newest = select(Document.language, Document.added_at).where(Document.collection_id == Collection.id)
+    newest_part = newest.order_by(Document.added_at.desc(), Document.id.desc()).limit(LOOKED_AT).correlate(Collection)
+    sample = newest_part.subquery()
+    languages = select(func.aggregate_strings(sample.c.language, SEPARATOR)).scalar_subquery()
+    last_added = select(func.max(Document.added_at)).where(Document.collection_id == Collection.id).scalar_subquery()
+    rows = select(Collection.name, Collection.documents, Collection.is_private, languages, last_added)
+    rows = rows.where(Collection.id.not_in(hidden_collections(session)))
+    rows = rows.order_by(Collection.documents.desc(), Collection.name).limit(MOST_COLLECTIONS)
+    return [
+        CollectionRow(name, documents, is_private, _most_used(text or ""), last)
+        for name, documents, is_private, text, last in session.execute(rows)
+    ]
 
 
-def _described(session: Session, row: Collection) -> CollectionRow:
-    newest = select(Document.language, Document.added_at).where(Document.collection_id == row.id)
-    newest_part = newest.order_by(Document.added_at.desc(), Document.id.desc()).limit(LOOKED_AT).subquery()
-    counted = select(newest_part.c.language, func.count(), func.max(newest_part.c.added_at))
-    counted = counted.group_by(newest_part.c.language).order_by(func.count().desc(), newest_part.c.language)
-    found = session.execute(counted).all()
-    languages = tuple(language for language, _, _ in found if language)
-    last = max((added for _, _, added in found), default=None)
-    return CollectionRow(row.name, row.documents, row.is_private, languages, last)
+def _most_used(text: str) -> tuple[str, ...]:
+    counts = Counter(filter(None, text.split(SEPARATOR)))
+    return tuple(sorted(counts, key=lambda language: (-counts[language], language)))
