@@ -57,8 +57,9 @@ def api_monitoring_health() -> tuple[Response, int]:
     figures = watch().figures()
     counts = stored_counts(db.session(), semantic())
     fault = runtime().database.fault() if counts else runtime().database.last or "unreachable"
-    told = health_json(figures, counts, fault)
-    return jsonify(told if sees_all_figures() else public_health(told)), 200 if counts and fault != "damaged" else 503
+    values = health_json(figures, counts, fault)
+    status = 200 if counts and fault != "damaged" else 503
+    return jsonify(values if sees_all_figures() else public_health(values)), status
 
 
 @operations_api.get("/api/monitoring/memory")
@@ -66,8 +67,10 @@ def api_monitoring_health() -> tuple[Response, int]:
 def api_monitoring_memory() -> Response:
     """Return memory figures without the database, which may be what is down."""
     samples = check_number("samples", KEPT) if "samples" in request.args else 0
-    told = memory_json(watch().figures(), watch().history, samples)
-    return jsonify(told if sees_all_figures() else only(told, PUBLIC_MEMORY) | {"model": public_model(told)})
+    values = memory_json(watch().figures(), watch().history, samples)
+    if not sees_all_figures():
+        values = only(values, PUBLIC_MEMORY) | {"model": public_model(values)}
+    return jsonify(values)
 
 
 @operations_api.get("/metrics")
@@ -81,8 +84,8 @@ def api_metrics() -> Response:
 @operations_api.get("/api/stats")
 @needs("metrics")
 def api_stats() -> Response:
-    told = stats(db.session(), semantic())
-    return jsonify(told if sees_all_figures() else only(told, PUBLIC_STATS))
+    values = stats(db.session(), semantic())
+    return jsonify(values if sees_all_figures() else only(values, PUBLIC_STATS))
 
 
 @operations_api.get("/api/openapi.json")
@@ -90,18 +93,18 @@ def api_openapi() -> Response:
     return jsonify(json.loads(OPENAPI.read_text(encoding="utf-8")))
 
 
-def only(told: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name in names}
+def only(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
 
 
-def public_model(told: Mapping[str, Any]) -> dict[str, Any]:
+def public_model(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what everybody may know of the model: whether there is semantic search just now."""
-    return only(told["model"], ("name", "state", "loaded"))
+    return only(values["model"], ("name", "state", "loaded"))
 
 
-def public_health(told: Mapping[str, Any]) -> dict[str, Any]:
-    database = only(told["database"], ("answers", "fault"))
-    return only(told, PUBLIC_HEALTH) | {"database": database, "model": public_model(told)}
+def public_health(values: Mapping[str, Any]) -> dict[str, Any]:
+    database = only(values["database"], ("answers", "fault"))
+    return only(values, PUBLIC_HEALTH) | {"database": database, "model": public_model(values)}
 
 
 def memory_json(figures: Figures, history: History, most_samples: int = 0) -> dict[str, Any]:

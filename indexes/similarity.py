@@ -36,7 +36,7 @@ class QueryVector:
 
     vector: Floats
     language: int  # its group among the means
-    passages: LanguageMeans  # by which passages are told apart by language
+    passages: LanguageMeans  # the means by which a passage's language is recognized
     own: OwnMeans  # of this site's passages, which they are compared less
     direction: Floats  # the mean-centred vector, of length 1
     manifest: Manifest

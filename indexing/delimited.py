@@ -1,4 +1,4 @@
-"""Reads tables of text, such as CSV: the separator, the header's line and stray quotes are told from the first rows."""
+"""Reads tables of text, such as CSV; detects the separator, the header row and unescaped quotes from the first rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def table_rows(text: TextIO) -> Iterator[Row]:
 
 
 def rows_of_cells(records: Iterator[Record]) -> Iterator[Row]:
-    """Yield the rows of a sheet of cells, whose header is told from the first records. Raises FileUnusable."""
+    """Yield the rows of a sheet of cells, whose header row is detected from the first records. Raises FileUnusable."""
     first = list(islice(records, SAMPLE_LINES))
     before = header_place([cells for _, cells in first if cells is not None])
     yield from _rows_below_header(chain(first, records), before)

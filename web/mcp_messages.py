@@ -1,7 +1,7 @@
 """Messages of the Model Context Protocol: JSON-RPC requests in, one answer each, without sessions.
 
-It serves the revision of 2026-07-28, where every request says its version and nothing is begun, and the earlier ones
-that begin with `initialize`. Source: modelcontextprotocol.io/specification, and JSON-RPC 2.0.
+It serves the revision of 2026-07-28, which has no handshake because each request carries its version, and the earlier
+revisions, which start with `initialize`. Source: modelcontextprotocol.io/specification, and JSON-RPC 2.0.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def _list_tools(params: Values, toolbox: Toolbox) -> Values:
 
 
 def _call_tool(params: Values, toolbox: Toolbox) -> Values:
-    """Run a tool; what it refuses is its result, which the assistant reads and mends."""
+    """Run a tool; a refusal is returned as the tool's result, so that the assistant can correct its call."""
     tool = named_tool(params.get("name"))
     if tool is None or not toolbox.may_use(tool):
         raise RpcError(INVALID_PARAMS, f"There is no tool {str(params.get('name'))[:100]!r}.")
